@@ -1,0 +1,144 @@
+import type { ConnectionOptions } from 'node:tls'
+import postgres from 'postgres'
+import { numberEnv, requiredEnv } from './config.ts'
+import { env } from './names.ts'
+
+/** int8 arrives as a number: counts and byte offsets of this product stay far below 2^53. */
+const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } }
+
+export type Sql = postgres.Sql<{ bigint: number }>
+export type Transaction = postgres.TransactionSql<{ bigint: number }>
+
+export type ConnectOptions = {
+  host: string
+  port: number
+  database: string
+  user: string
+  /** Called once for each new connection, so that a token may expire between two of them. */
+  password: () => string | Promise<string>
+  tls: boolean
+  /** Connections at the most. */
+  max: number
+  /** Transactions, idle or not, end after this time: a frozen environment must not hold locks. */
+  transactionTimeoutSeconds: number
+  applicationName: string
+}
+
+export function createPool(options: ConnectOptions): Sql {
+  const timeout = options.transactionTimeoutSeconds * 1000
+  const tls: ConnectionOptions = { servername: options.host, rejectUnauthorized: true }
+  return postgres({
+    host: options.host,
+    port: options.port,
+    database: options.database,
+    user: options.user,
+    password: options.password,
+    ssl: options.tls ? tls : false,
+    max: options.max,
+    // After a freeze the socket may be dead; a short idle time keeps the pool from handing it out.
+    idle_timeout: 20,
+    max_lifetime: 600,
+    connect_timeout: 5,
+    // Saves a query a connection (~4 ms). The price: array parameters go as array literals or jsonb.
+    fetch_types: false,
+    types,
+    onnotice: () => {},
+    connection: {
+      application_name: options.applicationName,
+      idle_in_transaction_session_timeout: timeout,
+      transaction_timeout: timeout,
+    },
+  })
+}
+
+/** An IAM token for the database, valid for 15 minutes: the password on AWS. Signed locally, no call is made. */
+async function iamToken(hostname: string, port: number, username: string): Promise<string> {
+  const { Signer } = await import('@aws-sdk/rds-signer')
+  return new Signer({ hostname, port, username, region: requiredEnv('AWS_REGION') }).getAuthToken()
+}
+
+let pool: Sql | undefined
+
+/**
+ * The pool of this execution environment, made at the first call from the PG* variables.
+ * Throws ConfigurationError where one is missing.
+ */
+export function connect(): Sql {
+  pool ??= fromEnvironment()
+  return pool
+}
+
+/** Ends the pool, waiting at most two seconds for what runs: without a bound it hangs after a cut connection. */
+export async function disconnect(): Promise<void> {
+  const ending = pool
+  pool = undefined
+  await ending?.end({ timeout: 2 })
+}
+
+function fromEnvironment(): Sql {
+  const host = requiredEnv(env.databaseHost)
+  const port = numberEnv(env.databasePort, 5432)
+  const user = requiredEnv(env.databaseUser)
+  return createPool({
+    host,
+    port,
+    user,
+    database: requiredEnv(env.databaseName),
+    password: () => process.env[env.databasePassword] ?? iamToken(host, port, user),
+    tls: process.env[env.databaseTls] !== 'disable',
+    max: numberEnv(env.databasePoolMax, 2),
+    transactionTimeoutSeconds: numberEnv(env.functionTimeoutSeconds, 60),
+    applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'insighta',
+  })
+}
+
+/** Codes of postgres.js, Node and PostgreSQL that say the connection went away, or was never there. */
+const connectionCodes = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  '57P01', // terminated by an administrator; also what the query after a cut one gets
+  '57P02',
+  '57P03', // starting up or shutting down
+  '53300', // too many connections
+  '08000',
+  '08003',
+  '08006',
+])
+
+/** Whether an error means that the database cannot be reached, rather than that it refused the query. */
+export function databaseUnavailable(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return connectionCodes.has(code)
+}
+
+/**
+ * Runs an idempotent read, again up to twice when its connection was cut: the first query after a cut fails
+ * with CONNECTION_CLOSED, the second may still get the old backend's 57P01.
+ */
+export async function retryRead<T>(read: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (attempt === 3 || !databaseUnavailable(error)) throw error
+    }
+  }
+}
+
+/** A PostgreSQL array literal of values that need no more than quoting: `fetch_types: false` takes no arrays. */
+export function arrayLiteral(values: readonly (string | number | null)[]): string {
+  const parts = values.map((value) => {
+    if (value === null) return 'NULL'
+    if (typeof value === 'number') return String(value)
+    return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+  })
+  return `{${parts.join(',')}}`
+}

@@ -1,0 +1,109 @@
+const brand = Symbol.for('insighta.error')
+
+/** One problem with one input, as the `details` of an error answer lists it. */
+export type ErrorDetail = { field?: string; message: string }
+
+export type InsightaErrorOptions = {
+  /** snake_case, stable: clients branch on it. */
+  code: string
+  /** HTTP status of the answer when it reaches the API. */
+  status: number
+  /** Whether the same call may succeed later without anybody changing anything. */
+  retryable?: boolean
+  details?: ErrorDetail[]
+  headers?: Record<string, string>
+  cause?: unknown
+}
+
+/** The base of every error this product throws on purpose. Its message may be shown to the caller. */
+export class InsightaError extends Error {
+  readonly [brand] = true
+  readonly code: string
+  readonly status: number
+  readonly retryable: boolean
+  readonly details: ErrorDetail[] | undefined
+  readonly headers: Record<string, string> | undefined
+
+  constructor(message: string, options: InsightaErrorOptions) {
+    super(message, { cause: options.cause })
+    this.name = new.target.name
+    this.code = options.code
+    this.status = options.status
+    this.retryable = options.retryable ?? false
+    this.details = options.details
+    this.headers = options.headers
+  }
+}
+
+export function isInsightaError(error: unknown): error is InsightaError {
+  return typeof error === 'object' && error !== null && brand in error
+}
+
+/** Thrown when input is missing, unknown or cannot be understood: 400. */
+export class BadRequestError extends InsightaError {
+  constructor(message: string, details?: ErrorDetail[], code = 'bad_request') {
+    super(message, { code, status: 400, ...(details && { details }) })
+  }
+}
+
+/** Thrown when no key, or no valid key, came with a call that needs one: 401. */
+export class UnauthorizedError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'unauthorized', status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
+  }
+}
+
+/** Thrown when the key's role does not allow the route: 403. */
+export class ForbiddenError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'forbidden', status: 403 })
+  }
+}
+
+/** Thrown when the thing asked for is not there, or is another team's: 404. */
+export class NotFoundError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'not_found', status: 404 })
+  }
+}
+
+/** Thrown when the state of a thing does not allow the call: 409. */
+export class ConflictError extends InsightaError {
+  constructor(message: string, code = 'conflict') {
+    super(message, { code, status: 409 })
+  }
+}
+
+/** Thrown when something is larger than its limit: 413. */
+export class TooLargeError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'too_large', status: 413 })
+  }
+}
+
+/** Thrown when values have the wrong type or contradict each other: 422. */
+export class UnprocessableError extends InsightaError {
+  constructor(message: string, details?: ErrorDetail[], code = 'invalid_value') {
+    super(message, { code, status: 422, ...(details && { details }) })
+  }
+}
+
+/** Thrown when something that this product stands on does not answer: 503 with Retry-After in seconds. */
+export class UnavailableError extends InsightaError {
+  constructor(message: string, cause?: unknown, retryAfterSeconds = 5) {
+    super(message, {
+      code: 'unavailable',
+      status: 503,
+      retryable: true,
+      cause,
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    })
+  }
+}
+
+/** Thrown at start-up when the environment lacks a value that the code needs. */
+export class ConfigurationError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'configuration', status: 500 })
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The names that the deployed stacks and the code that runs in them must agree on. This file holds nothing
+ * else, so that `infra/` may import it without pulling in any business code.
+ */
+
+/** Environment variables of the functions. The PG* ones are read by postgres.js as libpq defines them. */
+export const env = {
+  databaseHost: 'PGHOST',
+  databasePort: 'PGPORT',
+  databaseName: 'PGDATABASE',
+  databaseUser: 'PGUSER',
+  /** verify-full on AWS; the local cloud answers without TLS and overrides it with `disable`. */
+  databaseTls: 'PGSSLMODE',
+  /** Never set on AWS, where each connection signs an IAM token; the local cloud has no IAM. */
+  databasePassword: 'PGPASSWORD',
+  databasePoolMax: 'DATABASE_POOL_MAX',
+  databaseSecretArn: 'DATABASE_SECRET_ARN',
+  functionTimeoutSeconds: 'FUNCTION_TIMEOUT_SECONDS',
+  uploadBucket: 'UPLOAD_BUCKET',
+  importObjectsQueueUrl: 'IMPORT_OBJECTS_QUEUE_URL',
+  importSlicesQueueUrl: 'IMPORT_SLICES_QUEUE_URL',
+  importFinishQueueUrl: 'IMPORT_FINISH_QUEUE_URL',
+} as const
+
+/** Every Lambda: the name is that of its file in `functions/`. */
+export const functionNames = [
+  'profiles',
+  'imports',
+  'system',
+  'keys',
+  'migrate',
+  'split',
+  'insert',
+  'finish',
+] as const
+export type FunctionName = (typeof functionNames)[number]
+
+export const queues = {
+  importObjects: 'import-objects',
+  importSlices: 'import-slices',
+  importFinish: 'import-finish',
+} as const
+
+/** The role the functions connect with, and the database they connect to. */
+export const database = { name: 'insighta', appUser: 'insighta_app' } as const
+
+/** Uploads arrive under this prefix; only it notifies the import queue. */
+export const uploadPrefix = 'uploads/'
+/** Reports of skipped rows, per slice and joined. */
+export const rejectsPrefix = 'rejects/'
+
+export const metricsNamespace = 'Insighta'
