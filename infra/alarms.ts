@@ -1,0 +1,111 @@
+import { Duration } from 'aws-cdk-lib'
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
+import type { IMetric } from 'aws-cdk-lib/aws-cloudwatch'
+import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
+import type { ITopic } from 'aws-cdk-lib/aws-sns'
+import type { Construct } from 'constructs'
+import type { FunctionName } from '../lib/platform/names.ts'
+import type { LambdaFunction } from './functions.ts'
+import { pascal } from './functions.ts'
+import type { WorkQueue } from './queues.ts'
+import type { Stage } from './stage.ts'
+
+export type AlarmSubjects = {
+  stage: Stage
+  topic: ITopic
+  workQueues: WorkQueue[]
+  functions: Record<FunctionName, LambdaFunction>
+  api: HttpApi
+  cluster: DatabaseCluster
+}
+
+type Condition = {
+  id: string
+  says: string
+  /** Section of docs/operations.md that tells what to do. */
+  runbook: 'dead-letters' | 'backlog' | 'function-errors' | 'api-errors' | 'latency' | 'database-capacity'
+  metric: IMetric
+  above: number
+  /** Periods of the metric that must be over the threshold, of as many. */
+  periods?: number
+}
+
+const minute = { period: Duration.minutes(1) }
+
+/** One alarm for each thing that wants a person, with the runbook's section in its description. */
+export function addAlarms(scope: Construct, subjects: AlarmSubjects): void {
+  const action = new SnsAction(subjects.topic)
+  for (const condition of conditions(subjects)) {
+    const alarm = new Alarm(scope, condition.id, {
+      alarmDescription: `${condition.says} Runbook: docs/operations.md#${condition.runbook}`,
+      metric: condition.metric,
+      threshold: condition.above,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: condition.periods ?? 1,
+      // A quiet night sends no data, and that is no alarm.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    })
+    alarm.addAlarmAction(action)
+    alarm.addOkAction(action)
+  }
+}
+
+function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubjects): Condition[] {
+  const found: Condition[] = []
+  for (const { name, consumer, queue, deadLetters } of workQueues) {
+    found.push({
+      id: `${pascal(name)}DeadLetters`,
+      says: `Messages of ${name} failed for good and wait in its dead-letter queue.`,
+      runbook: 'dead-letters',
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible({ ...minute, statistic: 'Maximum' }),
+      above: 0,
+    })
+    found.push({
+      id: `${pascal(name)}Age`,
+      says: `The oldest message of ${name} is overdue.`,
+      runbook: 'backlog',
+      metric: queue.metricApproximateAgeOfOldestMessage({ ...minute, statistic: 'Maximum' }),
+      // One redelivery is everyday business: only what came back twice is late. At least 15 minutes, as
+      // the last slices of two large files side by side may wait that long.
+      above: Math.max(15 * 60, 2 * 6 * stage.timeouts[consumer]),
+      periods: 3,
+    })
+  }
+  for (const [name, lambda] of Object.entries(functions)) {
+    found.push({
+      id: `${pascal(name)}Errors`,
+      says: `The function ${name} threw or timed out.`,
+      runbook: 'function-errors',
+      metric: lambda.metricErrors({ period: Duration.minutes(5) }),
+      above: 0,
+    })
+  }
+  found.push(
+    {
+      id: 'ApiServerErrors',
+      says: 'The API answered with 5xx.',
+      runbook: 'api-errors',
+      metric: api.metricServerError({ period: Duration.minutes(5), statistic: 'Sum' }),
+      above: 0,
+    },
+    {
+      id: 'ApiLatency',
+      says: 'One request in twenty takes longer than a second.',
+      runbook: 'latency',
+      metric: api.metricLatency({ period: Duration.minutes(5), statistic: 'p95' }),
+      above: 1000,
+      periods: 3,
+    },
+    {
+      id: 'DatabaseCapacity',
+      says: 'The database has been at the top of its capacity for a quarter of an hour.',
+      runbook: 'database-capacity',
+      metric: cluster.metricACUUtilization({ period: Duration.minutes(5), statistic: 'Average' }),
+      above: 90,
+      periods: 3,
+    },
+  )
+  return found
+}

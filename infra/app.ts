@@ -1,0 +1,4 @@
+import { buildApp } from './insighta.ts'
+
+const app = await buildApp()
+app.synth()

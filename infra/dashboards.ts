@@ -1,0 +1,155 @@
+import { Duration } from 'aws-cdk-lib'
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
+import type { IMetric, IWidget } from 'aws-cdk-lib/aws-cloudwatch'
+import { GraphWidget, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
+import type { FunctionName } from '../lib/platform/names.ts'
+import { metricsNamespace } from '../lib/platform/names.ts'
+import type { LambdaFunction } from './functions.ts'
+import type { WorkQueue } from './queues.ts'
+
+type Functions = Record<FunctionName, LambdaFunction>
+
+const period = Duration.minutes(1)
+const sum = { period, statistic: 'Sum' }
+const maximum = { period, statistic: 'Maximum' }
+
+/** Rows of widgets for the query half: latency, cache, errors. */
+export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
+  const hits = own('profiles', 'CacheHit')
+  const misses = own('profiles', 'CacheMiss')
+  const hitRatio = new MathExpression({
+    label: 'hit ratio',
+    expression: '100 * hits / (hits + misses)',
+    usingMetrics: { hits, misses },
+    period,
+  })
+  const percentiles = ['p50', 'p95', 'p99']
+  return [
+    [
+      graph('Requests', [api.metricCount({ ...sum, label: 'requests' })]),
+      graph(
+        'Latency at the gateway, ms',
+        percentiles.map((p) => api.metricLatency({ period, statistic: p, label: p })),
+      ),
+      graph(
+        'Queries in the function, ms',
+        percentiles.map((p) => own('profiles', 'QueryDuration', p, p)),
+      ),
+    ],
+    [
+      graph('Cache hits, %', [hitRatio]),
+      graph('Errors', [
+        api.metricClientError({ ...sum, label: '4xx' }),
+        api.metricServerError({ ...sum, label: '5xx' }),
+        ...(['profiles', 'imports', 'system'] as const).map((name) =>
+          own(name, 'RequestErrors', 'Sum', `${name} errors`),
+        ),
+      ]),
+      graph('Environments at work', [
+        ...(['profiles', 'imports', 'system'] as const).map((name) =>
+          functions[name].metric('ConcurrentExecutions', { ...maximum, label: name }),
+        ),
+      ]),
+    ],
+  ]
+}
+
+/** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters. */
+export function importWidgets(workQueues: WorkQueue[], functions: Functions): IWidget[][] {
+  const rowsPerSecond = new MathExpression({
+    label: 'rows/s',
+    expression: 'rows / PERIOD(rows)',
+    usingMetrics: { rows: own('insert', 'RowsInserted') },
+    period,
+  })
+  // The reasons are the business's; the search finds whichever occurred.
+  const skipped = new MathExpression({
+    label: '',
+    expression: `SEARCH('{${metricsNamespace},Reason,service} MetricName="RowsSkipped"', 'Sum', 60)`,
+    usingMetrics: {},
+    period,
+  })
+  const workers = (['split', 'insert', 'finish'] as const).map((name) => [name, functions[name]] as const)
+  return [
+    [
+      graph('Rows inserted per second', [rowsPerSecond]),
+      graph('Rows skipped, by reason', [skipped]),
+      graph(
+        'Slice, ms',
+        ['p50', 'p95'].map((p) => own('insert', 'SliceDuration', p, p)),
+      ),
+    ],
+    [
+      graph(
+        'Backlog, messages',
+        workQueues.map(({ name, queue }) =>
+          queue.metricApproximateNumberOfMessagesVisible({ ...maximum, label: name }),
+        ),
+      ),
+      graph(
+        'Oldest message, s',
+        workQueues.map(({ name, queue }) =>
+          queue.metricApproximateAgeOfOldestMessage({ ...maximum, label: name }),
+        ),
+      ),
+      graph(
+        'Dead letters',
+        workQueues.map(({ name, deadLetters }) =>
+          deadLetters.metricApproximateNumberOfMessagesVisible({ ...maximum, label: name }),
+        ),
+      ),
+    ],
+    [
+      graph('Imports', [
+        own('finish', 'ImportsCompleted', 'Sum', 'completed'),
+        own('finish', 'ImportsFailed', 'Sum', 'failed at the end'),
+        own('split', 'ImportsFailed', 'Sum', 'failed in split'),
+      ]),
+      graph(
+        'Function errors',
+        workers.map(([name, lambda]) => lambda.metricErrors({ ...sum, label: name })),
+      ),
+      graph(
+        'Function duration, ms',
+        workers.map(([name, lambda]) => lambda.metricDuration({ ...maximum, label: name })),
+      ),
+    ],
+  ]
+}
+
+/** Rows of widgets for the database: size, connections, work. */
+export function databaseWidgets(cluster: DatabaseCluster): IWidget[][] {
+  return [
+    [
+      graph('Capacity, ACU', [cluster.metricServerlessDatabaseCapacity({ ...maximum, label: 'capacity' })]),
+      graph('Capacity used, %', [cluster.metricACUUtilization({ period, label: 'used' })]),
+      graph('Connections', [cluster.metricDatabaseConnections({ ...maximum, label: 'connections' })]),
+    ],
+    [
+      graph('CPU, %', [cluster.metricCPUUtilization({ period, label: 'CPU' })]),
+      graph('Commit latency, ms', [cluster.metric('CommitLatency', { period, label: 'commit' })]),
+      graph('Deadlocks', [cluster.metricDeadlocks({ ...sum, label: 'deadlocks' })]),
+    ],
+    [
+      graph('Storage, bytes', [cluster.metricVolumeBytesUsed({ ...maximum, label: 'volume' })]),
+      graph('Buffer cache hits, %', [cluster.metric('BufferCacheHitRatio', { period, label: 'hits' })]),
+    ],
+  ]
+}
+
+/** A metric that the code publishes; Powertools adds the function's name as `service`. */
+function own(service: FunctionName, metricName: string, statistic = 'Sum', label = metricName): Metric {
+  return new Metric({
+    namespace: metricsNamespace,
+    metricName,
+    dimensionsMap: { service },
+    statistic,
+    label,
+    period,
+  })
+}
+
+function graph(title: string, left: IMetric[]): GraphWidget {
+  return new GraphWidget({ title, left, width: 8, height: 6, leftYAxis: { min: 0, showUnits: false } })
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import { Duration, Validations } from 'aws-cdk-lib'
+import type { ISecurityGroup, IVpc } from 'aws-cdk-lib/aws-ec2'
+import { SubnetType } from 'aws-cdk-lib/aws-ec2'
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
+import type { Bucket } from 'aws-cdk-lib/aws-s3'
+import type { Construct } from 'constructs'
+import type { FunctionName } from '../lib/platform/names.ts'
+import { database, env, metricsNamespace } from '../lib/platform/names.ts'
+import type { Stage } from './stage.ts'
+
+export type { LambdaFunction }
+
+/** What a function stands in: its stage, the folder of the bundles, and the network of the database. */
+export type Surroundings = {
+  stage: Stage
+  /** Absolute folder that holds `<name>/index.mjs` of each function. */
+  assets: string
+  vpc: IVpc
+  securityGroup: ISecurityGroup
+}
+
+/** MiB. The share of a CPU grows with it: 1,769 MiB are one whole. */
+const memory: Record<FunctionName, number> = {
+  profiles: 512,
+  imports: 512,
+  system: 512,
+  keys: 512,
+  migrate: 512,
+  split: 1024,
+  insert: 1024,
+  finish: 1024,
+}
+
+/**
+ * Connections of one execution environment. It serves one event at a time, but a page and its total are
+ * read side by side, and a worker may look something up beside its transaction.
+ */
+const poolMax: Record<FunctionName, number> = {
+  profiles: 2,
+  imports: 2,
+  system: 2,
+  keys: 1,
+  migrate: 1,
+  split: 2,
+  insert: 2,
+  finish: 2,
+}
+
+/** The Lambda of `functions/<name>.ts`, inside the VPC, with its own role and log group. */
+export function makeFunction(
+  scope: Construct,
+  name: FunctionName,
+  surroundings: Surroundings,
+  environment: Record<string, string>,
+): LambdaFunction {
+  const { stage, assets, vpc, securityGroup } = surroundings
+  const logGroup = new LogGroup(scope, `${pascal(name)}Logs`, {
+    retention: RetentionDays.ONE_MONTH,
+    removalPolicy: stage.removalPolicy,
+  })
+  const reserved = stage.reserveConcurrency && reservedConcurrency(stage, name)
+  const lambda = new LambdaFunction(scope, pascal(name), {
+    runtime: Runtime.NODEJS_24_X,
+    architecture: Architecture.ARM_64,
+    code: Code.fromAsset(join(assets, name)),
+    handler: 'index.handler',
+    timeout: Duration.seconds(stage.timeouts[name]),
+    memorySize: memory[name],
+    ...(reserved && { reservedConcurrentExecutions: reserved }),
+    logGroup,
+    vpc,
+    vpcSubnets: { subnetType: SubnetType.PRIVATE_ISOLATED },
+    securityGroups: [securityGroup],
+    environment: {
+      ...environment,
+      [env.databasePoolMax]: String(poolMax[name]),
+      [env.functionTimeoutSeconds]: String(stage.timeouts[name]),
+      // Lambda's bundle of Amazon's authorities, those of RDS among them. Since Node 20 it is opt-in:
+      // https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
+      NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+      POWERTOOLS_SERVICE_NAME: name,
+      POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
+    },
+  })
+  for (const policy of ['AWSLambdaBasicExecutionRole', 'AWSLambdaVPCAccessExecutionRole']) {
+    Validations.of(lambda).acknowledge({
+      id: `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/${policy}]`,
+      reason:
+        'Writing its log and attaching to the VPC, which allows nothing narrower: EC2 takes no resource there.',
+    })
+  }
+  return lambda
+}
+
+/** Where the database is, and how to connect. */
+export function databaseEnvironment(cluster: DatabaseCluster): Record<string, string> {
+  return {
+    [env.databaseHost]: cluster.clusterEndpoint.hostname,
+    [env.databasePort]: String(cluster.clusterEndpoint.port),
+    [env.databaseName]: database.name,
+    [env.databaseTls]: 'verify-full',
+  }
+}
+
+/** Lets the functions sign in as the application's role, and tells them its name. */
+export function applicationUser(cluster: DatabaseCluster, ...functions: LambdaFunction[]): void {
+  for (const lambda of functions) {
+    cluster.grantConnect(lambda, database.appUser)
+    lambda.addEnvironment(env.databaseUser, database.appUser)
+  }
+}
+
+export type ObjectAction = 's3:GetObject' | 's3:PutObject' | 's3:DeleteObject' | 's3:AbortMultipartUpload'
+
+/** Allows the actions on the objects under one prefix, and no others. */
+export function allowObjects(
+  lambda: LambdaFunction,
+  bucket: Bucket,
+  prefix: string,
+  actions: readonly ObjectAction[],
+): void {
+  lambda.addToRolePolicy(
+    new PolicyStatement({ actions: [...actions], resources: [bucket.arnForObjects(`${prefix}*`)] }),
+  )
+  const exported: { 'Fn::ImportValue': string } = lambda.stack.resolve(
+    bucket.stack.exportValue(bucket.bucketArn),
+  )
+  Validations.of(lambda).acknowledge({
+    id: `AwsSolutions-IAM5[Resource::${exported['Fn::ImportValue']}/${prefix}*]`,
+    reason: `Every import names an object of its own under ${prefix}, and nothing else is kept there.`,
+  })
+}
+
+/** Without it S3 answers 403 for an object that expired, which reads like a fault of ours instead of a 404. */
+export function allowToMiss(lambda: LambdaFunction, bucket: Bucket): void {
+  lambda.addToRolePolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }))
+}
+
+/** For the functions behind the gateway and the operator's; those of a queue are capped by their mapping. */
+function reservedConcurrency(stage: Stage, name: FunctionName): number | false {
+  const api: Partial<Record<FunctionName, number>> = stage.apiConcurrency
+  return name === 'keys' ? 1 : (api[name] ?? false)
+}
+
+/** `import-objects` becomes `ImportObjects`, the form of construct ids. */
+export function pascal(name: string): string {
+  return name.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}

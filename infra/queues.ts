@@ -1,0 +1,52 @@
+import { CfnOutput, Duration } from 'aws-cdk-lib'
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
+import type { Construct } from 'constructs'
+import type { LambdaFunction } from './functions.ts'
+import { pascal } from './functions.ts'
+import type { Stage, WorkerName } from './stage.ts'
+
+/** A queue, its dead-letter queue, and the function that works it off. */
+export type WorkQueue = { name: string; consumer: WorkerName; queue: Queue; deadLetters: Queue }
+
+/** Creates `insighta-<stage>-<name>` and its `-dlq`; people see these names. */
+export function makeWorkQueue(scope: Construct, stage: Stage, name: string, consumer: WorkerName): WorkQueue {
+  const queueName = `insighta-${stage.name}-${name}`
+  const deadLetters = new Queue(scope, `${pascal(name)}DeadLetters`, {
+    queueName: `${queueName}-dlq`,
+    encryption: QueueEncryption.SQS_MANAGED,
+    enforceSSL: true,
+    retentionPeriod: Duration.days(14),
+    removalPolicy: stage.removalPolicy,
+  })
+  const queue = new Queue(scope, pascal(name), {
+    queueName,
+    encryption: QueueEncryption.SQS_MANAGED,
+    enforceSSL: true,
+    // Under six times the function's timeout, throttled deliveries reach the dead-letter queue unprocessed:
+    // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    visibilityTimeout: Duration.seconds(6 * stage.timeouts[consumer]),
+    deadLetterQueue: { queue: deadLetters, maxReceiveCount: stage.maxReceiveCount },
+    removalPolicy: stage.removalPolicy,
+  })
+  new CfnOutput(scope, `${pascal(name)}QueueUrl`, { value: queue.queueUrl })
+  new CfnOutput(scope, `${pascal(name)}DeadLetterQueueUrl`, { value: deadLetters.queueUrl })
+  return { name, consumer, queue, deadLetters }
+}
+
+/** Feeds the queue to its consumer one message at a time: a slice is a batch already. */
+export function consume(lambda: LambdaFunction, work: WorkQueue, stage: Stage): void {
+  lambda.addEventSource(
+    new SqsEventSource(work.queue, {
+      batchSize: 1,
+      maxConcurrency: stage.workerConcurrency[work.consumer],
+      reportBatchItemFailures: true,
+    }),
+  )
+}
+
+/** Lets the function send to the queue and tells it the address under `variable`. */
+export function sendTo(lambda: LambdaFunction, work: WorkQueue, variable: string): void {
+  work.queue.grantSendMessages(lambda)
+  lambda.addEnvironment(variable, work.queue.queueUrl)
+}

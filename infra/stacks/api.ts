@@ -1,0 +1,139 @@
+import type { StackProps } from 'aws-cdk-lib'
+import { CfnOutput, Duration, Stack, Validations } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
+import {
+  CorsHttpMethod,
+  HttpApi,
+  HttpMethod,
+  HttpRoute,
+  HttpRouteKey,
+  HttpStage,
+  LogGroupLogDestination,
+} from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import type { Construct } from 'constructs'
+import { env, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import { routes } from '../../lib/platform/routes.ts'
+import type { LambdaFunction, Surroundings } from '../functions.ts'
+import { allowObjects, applicationUser, databaseEnvironment, makeFunction, pascal } from '../functions.ts'
+import type { ApiFunctionName, Stage } from '../stage.ts'
+import type { DataStack } from './data.ts'
+
+/** The HTTP API with the functions behind it, and the operator's function that makes keys. */
+export class ApiStack extends Stack {
+  readonly api: HttpApi
+  readonly functions: Record<ApiFunctionName | 'keys', LambdaFunction>
+
+  constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
+    super(scope, id, props)
+    const { bucket, cluster } = data
+    const environment = databaseEnvironment(cluster)
+    const uploads = { ...environment, [env.uploadBucket]: bucket.bucketName }
+    this.functions = {
+      profiles: makeFunction(this, 'profiles', surroundings, environment),
+      imports: makeFunction(this, 'imports', surroundings, uploads),
+      system: makeFunction(this, 'system', surroundings, environment),
+      keys: makeFunction(this, 'keys', surroundings, environment),
+    }
+    applicationUser(cluster, ...Object.values(this.functions))
+    // A presigned address can do no more than the role that signed it.
+    allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
+    allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
+
+    this.api = makeGateway(this, surroundings.stage)
+    addRoutes(this, this.api, this.functions)
+    new CfnOutput(this, 'ApiUrl', { value: this.api.apiEndpoint })
+    new CfnOutput(this, 'KeysFunctionName', { value: this.functions.keys.functionName })
+  }
+}
+
+function makeGateway(scope: Stack, stage: Stage): HttpApi {
+  const api = new HttpApi(scope, 'Api', {
+    apiName: `insighta-${stage.name}`,
+    createDefaultStage: false,
+    ...(stage.consoleOrigins.length > 0 && {
+      corsPreflight: {
+        allowOrigins: stage.consoleOrigins,
+        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.DELETE],
+        allowHeaders: [
+          'authorization',
+          'content-type',
+          'idempotency-key',
+          'if-none-match',
+          'x-api-key',
+          'x-api-version',
+        ],
+        exposeHeaders: [
+          'etag',
+          'ratelimit-limit',
+          'ratelimit-remaining',
+          'ratelimit-reset',
+          'retry-after',
+          'server-timing',
+          'x-api-version',
+          'x-cache',
+        ],
+        maxAge: Duration.hours(1),
+      },
+    }),
+  })
+  const logGroup = new LogGroup(scope, 'AccessLogs', {
+    retention: RetentionDays.ONE_MONTH,
+    removalPolicy: stage.removalPolicy,
+  })
+  new HttpStage(scope, 'DefaultStage', {
+    httpApi: api,
+    stageName: '$default',
+    autoDeploy: true,
+    throttle: { rateLimit: stage.throttle.rate, burstLimit: stage.throttle.burst },
+    accessLogSettings: {
+      destination: new LogGroupLogDestination(logGroup),
+      // The route, never the path or the query: a search may hold a person's name.
+      format: AccessLogFormat.custom(
+        JSON.stringify({
+          request_id: '$context.requestId',
+          time: '$context.requestTimeEpoch',
+          route: '$context.routeKey',
+          status: '$context.status',
+          latency_ms: '$context.responseLatency',
+          function_ms: '$context.integrationLatency',
+          bytes: '$context.responseLength',
+          error: '$context.error.message',
+          function_error: '$context.integrationErrorMessage',
+        }),
+      ),
+    },
+  })
+  return api
+}
+
+/** Every route of the table, onto one integration for each function. */
+function addRoutes(scope: Stack, api: HttpApi, functions: Record<ApiFunctionName, LambdaFunction>): void {
+  const integrations = new Map<ApiFunctionName, HttpLambdaIntegration>()
+  for (const [key, { function: name }] of Object.entries(routes)) {
+    const integration =
+      integrations.get(name) ??
+      new HttpLambdaIntegration(pascal(name), functions[name], { scopePermissionToRoute: false })
+    integrations.set(name, integration)
+    const route = new HttpRoute(scope, routeId(key), { httpApi: api, routeKey: routeKey(key), integration })
+    Validations.of(route).acknowledge({
+      id: 'AwsSolutions-APIG4',
+      reason:
+        'The function checks the key and the role, so that 401 and 403 wear the error envelope of the API.',
+    })
+  }
+}
+
+function routeKey(key: string): HttpRouteKey {
+  if (key === '$default') return HttpRouteKey.DEFAULT
+  const [verb, path] = key.split(' ')
+  const method = Object.values(HttpMethod).find((known) => known === verb)
+  if (!method || !path) throw new Error(`"${key}" is not a route key of API Gateway`)
+  return HttpRouteKey.with(path, method)
+}
+
+/** `GET /api/profiles/{id}` becomes `Route GET api profiles {id}`: construct ids know no slash. */
+function routeId(key: string): string {
+  return `Route ${key.replaceAll('/', ' ').replaceAll(/ +/g, ' ')}`
+}

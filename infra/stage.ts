@@ -1,0 +1,117 @@
+import { RemovalPolicy } from 'aws-cdk-lib'
+import type { Node } from 'constructs'
+import type { FunctionName } from '../lib/platform/names.ts'
+
+export const stageNames = ['local', 'dev', 'prod'] as const
+export type StageName = (typeof stageNames)[number]
+
+/** Functions fed by a queue; their concurrency is capped by the event source mapping. */
+export type WorkerName = 'split' | 'insert' | 'finish'
+/** Functions behind the HTTP API. */
+export type ApiFunctionName = 'profiles' | 'imports' | 'system'
+
+export type Stage = {
+  name: StageName
+  /** Aurora capacity units: 2 GiB of memory each, in steps of 0.5. */
+  aurora: { minCapacity: number; maxCapacity: number; readers: number }
+  /** MaximumConcurrency of the event source mappings; AWS accepts 2 to 1000. */
+  workerConcurrency: Record<WorkerName, number>
+  /** Environments at once that the connection budget allows; prod reserves exactly these. */
+  apiConcurrency: Record<ApiFunctionName, number>
+  /** A new AWS account may run 10 functions at once, and there any reservation fails the deployment. */
+  reserveConcurrency: boolean
+  /** Requests per second and at once, beyond which the gateway answers 429. */
+  throttle: { rate: number; burst: number }
+  /** Seconds. */
+  timeouts: Record<FunctionName, number>
+  /** Deliveries before a message moves to the dead-letter queue. */
+  maxReceiveCount: number
+  /** Days after which uploads and reports of skipped rows expire. */
+  uploadRetentionDays: number
+  /** Origins that may call the API and the bucket from a browser. */
+  consoleOrigins: string[]
+  removalPolicy: RemovalPolicy
+  deletionProtection: boolean
+}
+
+type Sizes = Omit<Stage, 'name' | 'timeouts' | 'maxReceiveCount'>
+
+const sizes: Record<StageName, Sizes> = {
+  local: {
+    aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
+    workerConcurrency: { split: 2, insert: 2, finish: 2 },
+    apiConcurrency: { profiles: 15, imports: 5, system: 5 },
+    reserveConcurrency: false,
+    throttle: { rate: 1000, burst: 1000 },
+    uploadRetentionDays: 30,
+    // API Gateway knows no wildcard for ports, only one for a whole scheme. Keys travel in a header that a
+    // page must hold, never in a cookie, so an open origin gives nobody anything.
+    consoleOrigins: ['http://*'],
+    removalPolicy: RemovalPolicy.DESTROY,
+    deletionProtection: false,
+  },
+  dev: {
+    aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
+    workerConcurrency: { split: 2, insert: 4, finish: 2 },
+    apiConcurrency: { profiles: 15, imports: 5, system: 5 },
+    reserveConcurrency: false,
+    throttle: { rate: 50, burst: 25 },
+    uploadRetentionDays: 30,
+    consoleOrigins: ['http://*'],
+    removalPolicy: RemovalPolicy.DESTROY,
+    deletionProtection: false,
+  },
+  prod: {
+    aurora: { minCapacity: 2, maxCapacity: 16, readers: 1 },
+    workerConcurrency: { split: 4, insert: 10, finish: 4 },
+    apiConcurrency: { profiles: 60, imports: 20, system: 20 },
+    reserveConcurrency: true,
+    throttle: { rate: 500, burst: 200 },
+    uploadRetentionDays: 90,
+    consoleOrigins: [],
+    removalPolicy: RemovalPolicy.RETAIN,
+    deletionProtection: true,
+  },
+}
+
+const timeouts: Record<FunctionName, number> = {
+  profiles: 15,
+  imports: 15,
+  system: 10,
+  keys: 30,
+  migrate: 300,
+  split: 300,
+  insert: 60,
+  finish: 300,
+}
+
+/** With these a message comes back after 24 to 36 s and is a dead letter within two minutes. */
+const shortTimeouts: Record<FunctionName, number> = { ...timeouts, split: 6, insert: 4, finish: 6 }
+
+/**
+ * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short) and
+ * `consoleOrigins` (comma-separated). Throws on any other value, with the ones that exist.
+ */
+export function stageOf(node: Node): Stage {
+  const name = choice(node, 'stage', stageNames)
+  const short = choice(node, 'timeouts', ['normal', 'short'] as const) === 'short'
+  const origins: unknown = node.tryGetContext('consoleOrigins')
+  return {
+    name,
+    ...sizes[name],
+    ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
+    timeouts: short ? shortTimeouts : timeouts,
+    maxReceiveCount: short ? 3 : 5,
+  }
+}
+
+function choice<Value extends string>(node: Node, key: string, values: readonly [Value, ...Value[]]): Value {
+  const given: unknown = node.tryGetContext(key) ?? values[0]
+  const found = values.find((value) => value === given)
+  if (found === undefined) {
+    throw new Error(
+      `The context "${key}" is ${JSON.stringify(given)}; it must be one of ${values.join(', ')}`,
+    )
+  }
+  return found
+}

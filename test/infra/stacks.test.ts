@@ -1,0 +1,299 @@
+import { App } from 'aws-cdk-lib'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { stageOf } from '../../infra/stage.ts'
+import { functionNames } from '../../lib/platform/names.ts'
+import { routes } from '../../lib/platform/routes.ts'
+import type { Resource, Value } from './synthesis.ts'
+import { functionsOf, synthesise, target } from './synthesis.ts'
+
+/**
+ * The default max_connections follows the capacity: 189 at 1 ACU, 823 at 4, 1,669 at 8, 3,360 at 16, which is
+ * this line, at most 5,000, and 2,000 where the minimum is 0.5:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
+ * AWS takes the largest capacity. We take the smallest, for its memory must bear the connections too.
+ */
+const connectionsAt = (capacity: number) => Math.floor(211.4 * capacity - 22.4)
+/** For RDS itself, and for a person who looks into an outage. */
+const spareConnections = 10
+
+/** What the functions publish; a metric that nobody draws is not worth its price. */
+const publishedMetrics = [
+  'CacheHit',
+  'CacheMiss',
+  'ImportsCompleted',
+  'ImportsFailed',
+  'QueryDuration',
+  'RequestErrors',
+  'RowsInserted',
+  'RowsSkipped',
+  'SliceDuration',
+]
+
+const everywhere = [
+  'DATABASE_POOL_MAX',
+  'FUNCTION_TIMEOUT_SECONDS',
+  'NODE_EXTRA_CA_CERTS',
+  'PGDATABASE',
+  'PGHOST',
+  'PGPORT',
+  'PGSSLMODE',
+  'POWERTOOLS_METRICS_NAMESPACE',
+  'POWERTOOLS_SERVICE_NAME',
+]
+const environments: Record<(typeof functionNames)[number], string[]> = {
+  profiles: ['PGUSER'],
+  imports: ['PGUSER', 'UPLOAD_BUCKET'],
+  system: ['PGUSER'],
+  keys: ['PGUSER'],
+  migrate: ['DATABASE_SECRET_ARN'],
+  split: [
+    'PGUSER',
+    'UPLOAD_BUCKET',
+    'IMPORT_OBJECTS_QUEUE_URL',
+    'IMPORT_SLICES_QUEUE_URL',
+    'IMPORT_FINISH_QUEUE_URL',
+  ],
+  insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
+  finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
+}
+
+describe.each([
+  { stage: 'local', timeouts: 'normal' },
+  { stage: 'local', timeouts: 'short' },
+  { stage: 'dev', timeouts: 'normal' },
+  { stage: 'prod', timeouts: 'normal' },
+])('the templates of stage $stage with $timeouts timeouts', (context) => {
+  let resources: Resource[]
+  let functions: Map<string, Resource>
+
+  beforeAll(async () => {
+    resources = await synthesise(context)
+    functions = functionsOf(resources)
+  })
+
+  const all = (type: string) => resources.filter(({ Type }) => Type === type)
+  const only = (type: string) => {
+    const [found, ...others] = all(type)
+    if (!found || others.length > 0) throw new Error(`Not exactly one ${type}`)
+    return found
+  }
+  const of = (from: Resource, value: Value | undefined) => target(resources, from, value)
+  const isDeadLetterQueue = ({ Properties }: Resource) => Properties.QueueName?.endsWith('-dlq') === true
+  const watched = (alarm: Resource) => of(alarm, alarm.Properties.Dimensions?.[0]?.Value)
+  const alarmsOn = (metric: string) =>
+    all('AWS::CloudWatch::Alarm').filter(({ Properties }) => Properties.MetricName === metric)
+
+  describe('queues', () => {
+    it('have names that people know', () => {
+      const name = (queue: string) => `insighta-${context.stage}-${queue}`
+      expect(all('AWS::SQS::Queue').map(({ Properties }) => Properties.QueueName)).toEqual(
+        expect.arrayContaining(['import-objects', 'import-slices-dlq', 'import-finish'].map(name)),
+      )
+    })
+
+    it('have a dead-letter queue that keeps messages for 14 days, or are one', () => {
+      const queues = all('AWS::SQS::Queue').filter((queue) => !isDeadLetterQueue(queue))
+      expect(queues).toHaveLength(3)
+      for (const queue of queues) {
+        expect(of(queue, queue.Properties.RedrivePolicy?.deadLetterTargetArn)?.Properties).toMatchObject({
+          QueueName: `${queue.Properties.QueueName}-dlq`,
+          MessageRetentionPeriod: 14 * 24 * 3600,
+        })
+      }
+    })
+
+    it('raise an alarm with the first dead letter, and when the oldest message is late', () => {
+      const dead = alarmsOn('ApproximateNumberOfMessagesVisible').map(watched)
+      const late = alarmsOn('ApproximateAgeOfOldestMessage').map(watched)
+      const queues = all('AWS::SQS::Queue')
+      expect(new Set(dead)).toEqual(new Set(queues.filter(isDeadLetterQueue)))
+      expect(new Set(late)).toEqual(new Set(queues.filter((queue) => !isDeadLetterQueue(queue))))
+    })
+
+    it('hide a message for six times as long as its function may take', () => {
+      const mappings = all('AWS::Lambda::EventSourceMapping')
+      expect(mappings).toHaveLength(3)
+      for (const mapping of mappings) {
+        const queue = of(mapping, mapping.Properties.EventSourceArn)
+        const lambda = of(mapping, mapping.Properties.FunctionName)
+        const window = mapping.Properties.MaximumBatchingWindowInSeconds ?? 0
+        expect(queue?.Properties.VisibilityTimeout).toBeGreaterThanOrEqual(
+          6 * (lambda?.Properties.Timeout ?? Number.POSITIVE_INFINITY) + window,
+        )
+      }
+    })
+
+    it('feed functions that report each failed message by itself, with a cap on their concurrency', () => {
+      for (const { Properties } of all('AWS::Lambda::EventSourceMapping')) {
+        expect(Properties.FunctionResponseTypes).toEqual(['ReportBatchItemFailures'])
+        // AWS accepts 2 to 1000.
+        expect(Properties.ScalingConfig?.MaximumConcurrency).toBeGreaterThanOrEqual(2)
+      }
+    })
+  })
+
+  describe('functions', () => {
+    it('are those of the product, each with a timeout, memory and a log group of 30 days', () => {
+      expect([...functions.keys()].sort()).toEqual([...functionNames].sort())
+      for (const [name, lambda] of functions) {
+        const { Timeout, MemorySize, LoggingConfig, Runtime, VpcConfig } = lambda.Properties
+        expect(Timeout, name).toBeGreaterThan(0)
+        expect(MemorySize, name).toBeGreaterThanOrEqual(512)
+        expect(Runtime, name).toBe('nodejs24.x')
+        expect(VpcConfig, name).toBeDefined()
+        expect(of(lambda, LoggingConfig?.LogGroup)?.Properties.RetentionInDays, name).toBe(30)
+      }
+    })
+
+    it('find in their environment every name they need and no other', () => {
+      for (const name of functionNames) {
+        const variables = functions.get(name)?.Properties.Environment?.Variables ?? {}
+        expect(Object.keys(variables).sort(), name).toEqual([...everywhere, ...environments[name]].sort())
+        expect(variables.FUNCTION_TIMEOUT_SECONDS, name).toBe(String(functions.get(name)?.Properties.Timeout))
+      }
+    })
+
+    it('raise an alarm for their errors', () => {
+      expect(new Set(alarmsOn('Errors').map(watched))).toEqual(new Set(functions.values()))
+    })
+
+    it('together open no more connections than the database bears at its smallest size', () => {
+      const stage = stageOf(new App({ context }).node)
+      const capped = new Map(
+        all('AWS::Lambda::EventSourceMapping').map((mapping) => [
+          of(mapping, mapping.Properties.FunctionName),
+          mapping.Properties.ScalingConfig?.MaximumConcurrency,
+        ]),
+      )
+      // The migration runs once in a deployment, keys by hand; the API's share is reserved in prod and
+      // assumed elsewhere, where a new account has 10 environments for everything.
+      const stated: Record<string, number> = { ...stage.apiConcurrency, keys: 1, migrate: 1 }
+      let connections = 0
+      for (const [name, lambda] of functions) {
+        const concurrency =
+          lambda.Properties.ReservedConcurrentExecutions ?? capped.get(lambda) ?? stated[name] ?? Number.NaN
+        connections += concurrency * Number(lambda.Properties.Environment?.Variables.DATABASE_POOL_MAX)
+      }
+      const smallest =
+        only('AWS::RDS::DBCluster').Properties.ServerlessV2ScalingConfiguration?.MinCapacity ?? 0
+      expect(connections).toBeGreaterThan(functions.size)
+      expect(connections).toBeLessThanOrEqual(connectionsAt(smallest) - spareConnections)
+    })
+
+    it('reserve concurrency in prod only, where the account has more than a new one', () => {
+      const reserved = [...functions.values()].filter(
+        ({ Properties }) => Properties.ReservedConcurrentExecutions !== undefined,
+      )
+      expect(reserved).toHaveLength(context.stage === 'prod' ? 4 : 0)
+    })
+
+    it('may do nothing with every resource, and touch objects only under a prefix', () => {
+      for (const policy of all('AWS::IAM::Policy').filter(({ stack }) => stack !== 'data')) {
+        for (const { Action, Resource } of policy.Properties.PolicyDocument?.Statement ?? []) {
+          expect(Resource, policy.id).not.toBe('*')
+          expect(String(Action), policy.id).not.toContain('*')
+          if (/s3:(Get|Put|Delete)/.test(String(Action))) {
+            expect(JSON.stringify(Resource), policy.id).toMatch(/"\/(uploads|rejects)\/\*"/)
+          }
+        }
+      }
+    })
+  })
+
+  describe('routes', () => {
+    it('are those of the route table, each onto its function', () => {
+      const found = all('AWS::ApiGatewayV2::Route').map((route) => {
+        const integration = of(route, route.Properties.Target)
+        const lambda = integration && of(integration, integration.Properties.IntegrationUri)
+        return [route.Properties.RouteKey, lambda?.Properties.Environment?.Variables.POWERTOOLS_SERVICE_NAME]
+      })
+      expect(Object.fromEntries(found)).toEqual(
+        Object.fromEntries(Object.entries(routes).map(([key, route]) => [key, route.function])),
+      )
+    })
+  })
+
+  describe('data', () => {
+    it('lie in a bucket that nobody else can read, encrypted', () => {
+      for (const { Properties } of all('AWS::S3::Bucket')) {
+        expect(Properties.PublicAccessBlockConfiguration).toEqual({
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        })
+        expect(Properties.BucketEncryption).toBeDefined()
+      }
+    })
+
+    it('travel over TLS only, to the bucket, the queues and the topic', () => {
+      const policies = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
+        all,
+      )
+      expect(policies).toHaveLength(8)
+      for (const { id, Properties } of policies) {
+        expect(Properties.PolicyDocument?.Statement, id).toContainEqual(
+          expect.objectContaining({
+            Effect: 'Deny',
+            Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+          }),
+        )
+      }
+    })
+
+    it('reach the queue of imports when an object appears under uploads/, however it was put', () => {
+      const notifications = only('Custom::S3BucketNotifications')
+      const [only_, ...others] = notifications.Properties.NotificationConfiguration?.QueueConfigurations ?? []
+      expect(others).toEqual([])
+      expect(only_).toMatchObject({
+        Events: ['s3:ObjectCreated:*'],
+        Filter: { Key: { FilterRules: [{ Name: 'prefix', Value: 'uploads/' }] } },
+      })
+      expect(of(notifications, only_?.QueueArn)?.Properties.QueueName).toBe(
+        `insighta-${context.stage}-import-objects`,
+      )
+    })
+
+    it('stay in an encrypted database that takes IAM tokens, safe from deletion in prod', () => {
+      expect(only('AWS::RDS::DBCluster').Properties).toMatchObject({
+        DatabaseName: 'insighta',
+        EnableIAMDatabaseAuthentication: true,
+        StorageEncrypted: true,
+        DeletionProtection: context.stage === 'prod',
+      })
+    })
+
+    it('are migrated once the writer is up, by the version that this deployment brings', () => {
+      const migration = only('Custom::Trigger')
+      const version = of(migration, migration.Properties.HandlerArn)
+      expect(version?.Type).toBe('AWS::Lambda::Version')
+      expect(version && of(version, version.Properties.FunctionName)).toBe(functions.get('migrate'))
+      const before = resources.filter(
+        ({ id, stack }) => stack === 'data' && migration.DependsOn?.includes(id),
+      )
+      expect(before.map(({ Type }) => Type)).toContain('AWS::RDS::DBInstance')
+    })
+  })
+
+  describe('alarms and dashboards', () => {
+    it('tell whom to ask: every alarm names its section of the runbook and has a topic', () => {
+      for (const { id, Properties } of all('AWS::CloudWatch::Alarm')) {
+        expect(Properties.AlarmDescription, id).toMatch(/docs\/operations\.md#[a-z-]+$/)
+        expect(Properties.AlarmActions, id).toHaveLength(1)
+      }
+    })
+
+    it('watch 5xx and the latency of the API', () => {
+      expect(alarmsOn('5xx')).toHaveLength(1)
+      expect(alarmsOn('Latency')).toHaveLength(1)
+    })
+
+    it('draw queries, imports and the database', () => {
+      const bodies = all('AWS::CloudWatch::Dashboard').map(({ Properties }) =>
+        JSON.stringify(Properties.DashboardBody),
+      )
+      expect(bodies).toHaveLength(3)
+      for (const metric of publishedMetrics) expect(bodies.join('\n')).toContain(metric)
+    })
+  })
+})

@@ -1,0 +1,41 @@
+import { App } from 'aws-cdk-lib'
+import { describe, expect, it } from 'vitest'
+import { stageOf } from '../../infra/stage.ts'
+
+const stage = (context: Record<string, unknown>) => stageOf(new App({ context }).node)
+
+describe('the stage', () => {
+  it('is local when the context names none', () => {
+    expect(stage({}).name).toBe('local')
+  })
+
+  it('stops at a name that does not exist and lists those that do', () => {
+    expect(() => stage({ stage: 'production' })).toThrow('"production"; it must be one of local, dev, prod')
+    expect(() => stage({ timeouts: 'fast' })).toThrow('normal, short')
+  })
+
+  it('has function timeouts of seconds, and fewer deliveries, when the context asks for short ones', () => {
+    const { timeouts, maxReceiveCount } = stage({ timeouts: 'short' })
+    expect(Math.max(timeouts.split, timeouts.insert, timeouts.finish)).toBeLessThan(10)
+    expect(maxReceiveCount).toBeLessThan(stage({}).maxReceiveCount)
+  })
+
+  it('takes the origins of the console from the context', () => {
+    expect(stage({ stage: 'prod' }).consoleOrigins).toEqual([])
+    expect(stage({ consoleOrigins: 'https://a.example, https://b.example' }).consoleOrigins).toEqual([
+      'https://a.example',
+      'https://b.example',
+    ])
+  })
+
+  it('keeps data and reserves concurrency in prod only', () => {
+    for (const name of ['local', 'dev']) {
+      expect(stage({ stage: name })).toMatchObject({ reserveConcurrency: false, deletionProtection: false })
+    }
+    expect(stage({ stage: 'prod' })).toMatchObject({
+      reserveConcurrency: true,
+      deletionProtection: true,
+      removalPolicy: 'retain',
+    })
+  })
+})
