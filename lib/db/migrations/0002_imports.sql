@@ -1,5 +1,5 @@
 create table imports (
-  id uuid primary key default uuidv7(),
+  id uuid primary key,
   team_id uuid not null references teams,
   created_by uuid references api_keys,
   idempotency_key text,
@@ -23,11 +23,13 @@ create table imports (
   bytes_scanned bigint not null default 0,
   slices_total integer not null default 0,
   rejects_key text,
+  created_at timestamptz not null default now(),
   upload_expires_at timestamptz not null,
   started_at timestamptz,
   finished_at timestamptz,
   unique (team_id, idempotency_key)
 );
+create index imports_newest on imports (team_id, created_at desc, id desc);
 
 create table import_slices (
   import_id uuid not null references imports on delete cascade,
@@ -54,5 +56,7 @@ create table import_conflicts (
   slice_no integer not null,
   name_key uuid not null,
   profile jsonb not null,
+  -- Set when this row was given its name back: the row that had it before.
+  displaced_row integer,
   primary key (import_id, row_no)
 );

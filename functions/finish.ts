@@ -1,0 +1,21 @@
+import { finish } from '../lib/imports/finish.ts'
+import { finishMessage } from '../lib/imports/messages.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect } from '../lib/platform/db.ts'
+import { logger } from '../lib/platform/log.ts'
+import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { env } from '../lib/platform/names.ts'
+import { queueFunction } from '../lib/platform/queue-function.ts'
+import { createStorage } from '../lib/platform/storage.ts'
+
+const storage = createStorage(requiredEnv(env.uploadBucket))
+
+/** Ends an import whose slices have all ended. */
+export const handler = queueFunction(async (body) => {
+  const { import_id } = finishMessage.parse(body)
+  logger.appendKeys({ correlation_id: import_id })
+  const state = await finish({ sql: connect(), storage }, import_id)
+  if (!state) return
+  metrics.addMetric('ImportsCompleted', MetricUnit.Count, 1)
+  logger.info('Import finished', { state })
+})

@@ -1,0 +1,148 @@
+import * as z from 'zod'
+import { uploadKey } from '../lib/imports/messages.ts'
+import { reportOf, reportSchema, states } from '../lib/imports/report.ts'
+import { createImport, listImports, summarise } from '../lib/imports/store.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect, retryRead } from '../lib/platform/db.ts'
+import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
+import { httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { logger } from '../lib/platform/log.ts'
+import { env } from '../lib/platform/names.ts'
+import { createStorage } from '../lib/platform/storage.ts'
+
+const storage = createStorage(requiredEnv(env.uploadBucket))
+
+/** The most that S3 takes in one PUT. */
+const maxSize = 5 * 1024 ** 3
+const uploadSeconds = 3600
+const downloadSeconds = 300
+const contentType = 'text/csv'
+
+const idPath = z.strictObject({ id: z.uuid() })
+
+const newImportSchema = z.strictObject({
+  filename: z.string().trim().min(1).max(255),
+  size: z.int().min(0),
+})
+
+const createdSchema = z.strictObject({
+  status: z.literal('success'),
+  id: z.uuid(),
+  state: z.enum(states),
+  /** Null where the upload has already been made. */
+  upload: z
+    .strictObject({
+      url: z.url(),
+      method: z.literal('PUT'),
+      headers: z.record(z.string(), z.string()),
+      expires_at: z.iso.datetime(),
+    })
+    .nullable(),
+})
+
+const whole = (fallback: number, max: number) =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, 'must be a whole number from 1')
+    .transform((value) => Math.min(Number(value), max))
+    .default(fallback)
+
+const pageQuery = z.strictObject({ page: whole(1, 1_000_000), limit: whole(10, 50) })
+
+const listSchema = z.strictObject({
+  status: z.literal('success'),
+  page: z.int(),
+  limit: z.int(),
+  total: z.int(),
+  total_pages: z.int(),
+  data: z.array(reportSchema.omit({ status: true })),
+})
+
+function idempotencyKey(value: string | undefined): string | null {
+  if (value === undefined) return null
+  if (/^[\x21-\x7e]{1,255}$/.test(value)) return value
+  const message = 'must be 1 to 255 visible ASCII characters'
+  throw new BadRequestError('Invalid Idempotency-Key', [{ field: 'Idempotency-Key', message }])
+}
+
+async function find(teamId: string, id: string) {
+  const row = await retryRead(() => summarise(connect(), teamId, id))
+  if (!row) throw new NotFoundError('Import not found')
+  return row
+}
+
+export const handler = httpFunction({
+  'POST /api/imports': route({
+    body: newImportSchema,
+    answers: { 200: createdSchema, 201: createdSchema },
+    async handler({ body, caller, event }) {
+      if (body.size > maxSize) throw new TooLargeError(`A file may have ${maxSize} bytes at the most`)
+      const found = await createImport(
+        connect(),
+        {
+          team_id: caller.teamId,
+          created_by: caller.keyId,
+          idempotency_key: idempotencyKey(event.headers['idempotency-key']),
+          expires_in_seconds: uploadSeconds,
+          ...body,
+        },
+        uploadKey,
+      )
+      if (found.filename !== body.filename || found.size !== body.size) {
+        throw new ConflictError('This Idempotency-Key was used for another file', 'idempotency_conflict')
+      }
+      logger.info('Import created', { correlation_id: found.id, size: body.size, created: found.created })
+      const { id, state } = found
+      const upload =
+        state === 'awaiting_upload'
+          ? await storage.presignPut(found.object_key, body.size, contentType, uploadSeconds)
+          : null
+      return json(
+        found.created ? 201 : 200,
+        { status: 'success', id, state, upload },
+        { location: `/api/imports/${id}` },
+      )
+    },
+  }),
+
+  'GET /api/imports': route({
+    query: pageQuery,
+    answers: { 200: listSchema },
+    async handler({ query: { page, limit }, caller }) {
+      const offset = (page - 1) * limit
+      const { rows, total } = await retryRead(() => listImports(connect(), caller.teamId, { limit, offset }))
+      const now = new Date()
+      const data = rows.map((row) => {
+        const { status: _, ...report } = reportOf(row, now)
+        return report
+      })
+      return json(200, {
+        status: 'success',
+        page,
+        limit,
+        total,
+        total_pages: Math.ceil(total / limit),
+        data,
+      })
+    },
+  }),
+
+  'GET /api/imports/{id}': route({
+    path: idPath,
+    answers: { 200: reportSchema },
+    async handler({ path, caller }) {
+      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+    },
+  }),
+
+  'GET /api/imports/{id}/rejects': route({
+    path: idPath,
+    answers: { 302: null },
+    async handler({ path, caller }) {
+      const { rejects_key } = await find(caller.teamId, path.id)
+      if (!rejects_key) throw new ConflictError('The import has no finished report yet', 'not_finished')
+      const location = await storage.presignGet(rejects_key, `rejects-${path.id}.csv`, downloadSeconds)
+      return { status: 302, headers: { location, 'cache-control': 'no-store' } }
+    },
+  }),
+})

@@ -1,0 +1,35 @@
+import { insertSlice } from '../lib/imports/insert.ts'
+import { sliceMessage } from '../lib/imports/messages.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect } from '../lib/platform/db.ts'
+import { logger } from '../lib/platform/log.ts'
+import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { env } from '../lib/platform/names.ts'
+import { createQueue } from '../lib/platform/queue.ts'
+import { queueFunction } from '../lib/platform/queue-function.ts'
+import { createStorage } from '../lib/platform/storage.ts'
+
+const storage = createStorage(requiredEnv(env.uploadBucket))
+const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
+
+/** Inserts one slice of an uploaded file. */
+export const handler = queueFunction(async (body) => {
+  const { import_id, slice_no } = sliceMessage.parse(body)
+  logger.appendKeys({ correlation_id: import_id, slice_no })
+  const started = performance.now()
+  const result = await insertSlice({ sql: connect(), storage, finish }, import_id, slice_no)
+  const duration_ms = Math.round(performance.now() - started)
+  if (result.outcome !== 'done') {
+    logger.info('Slice needed nothing', { outcome: result.outcome })
+    return
+  }
+  const { inserted, skipped, reasons } = result
+  metrics.addMetric('SliceDuration', MetricUnit.Milliseconds, duration_ms)
+  metrics.addMetric('RowsInserted', MetricUnit.Count, inserted)
+  for (const [reason, count] of Object.entries(reasons)) {
+    const single = metrics.singleMetric()
+    single.addDimension('Reason', reason)
+    single.addMetric('RowsSkipped', MetricUnit.Count, count)
+  }
+  logger.info('Slice inserted', { inserted, skipped, duration_ms })
+})

@@ -1,0 +1,35 @@
+import { importOfKey, objectMessage } from '../lib/imports/messages.ts'
+import { splitImport } from '../lib/imports/split.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect } from '../lib/platform/db.ts'
+import { logger } from '../lib/platform/log.ts'
+import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { env } from '../lib/platform/names.ts'
+import { createQueue } from '../lib/platform/queue.ts'
+import { type MessageContext, queueFunction } from '../lib/platform/queue-function.ts'
+import { createStorage } from '../lib/platform/storage.ts'
+
+const storage = createStorage(requiredEnv(env.uploadBucket))
+const self = createQueue(requiredEnv(env.importObjectsQueueUrl))
+const slices = createQueue(requiredEnv(env.importSlicesQueueUrl))
+const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
+
+async function split(id: string, etag: string | undefined, { remainingMs }: MessageContext): Promise<void> {
+  // One id from the upload's request to the report: the import's own.
+  logger.appendKeys({ correlation_id: id })
+  const outcome = await splitImport({ sql: connect(), storage, self, slices, finish, remainingMs }, id, etag)
+  if (outcome === 'failed') metrics.addMetric('ImportsFailed', MetricUnit.Count, 1)
+  logger.info('Upload scanned', { outcome })
+}
+
+/** Takes up uploaded files: S3 events, and its own word to go on with a long file. */
+export const handler = queueFunction(async (body, context) => {
+  const message = objectMessage.parse(body)
+  if ('continue_import_id' in message) return split(message.continue_import_id, undefined, context)
+  if (!('Records' in message)) return
+  for (const { s3 } of message.Records) {
+    const id = importOfKey(s3.object.key)
+    if (id) await split(id, s3.object.eTag, context)
+    else logger.warn('An object arrived that belongs to no import')
+  }
+})

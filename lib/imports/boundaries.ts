@@ -1,0 +1,254 @@
+/**
+ * Where records begin and end. CSV is scanned as bytes before anything is decoded: in UTF-8 and windows-1252
+ * the delimiter, the quote and the line ends are the same single bytes. UTF-16 is narrowed to one byte a
+ * character first (encoding.ts), so that this is the only place that knows what a record is.
+ */
+
+/** A longer record is malformed: without a bound one stray quote would swallow the rest of the file. */
+export const maxRecordBytes = 64 * 1024
+
+/**
+ * - row: well-formed
+ * - malformed: an unclosed quote, text after a closing quote, a NUL, or longer than the limit. It is its first
+ *   physical line only, so that a stray quote costs no row but its own.
+ * - blank: nothing but blanks; not a row
+ */
+export type RecordKind = 'row' | 'malformed' | 'blank'
+
+export type RecordSink = (record: {
+  kind: RecordKind
+  /** Where the bytes below stand: `bytes.subarray(from, to)`, without the line end. Valid during the call. */
+  bytes: Uint8Array
+  from: number
+  to: number
+  /** Of the record in the whole input, line end included; `end` is where the next one starts. */
+  start: number
+  end: number
+  /** The physical line it starts on, from 1. */
+  line: number
+  /** Whether any byte is a quote: without one, fields are what lies between delimiters. */
+  quoted: boolean
+}) => void
+
+const quote = 0x22
+const lf = 0x0a
+const cr = 0x0d
+const space = 0x20
+const tab = 0x09
+const formFeed = 0x0c
+
+const fieldStart = 0
+const unquoted = 1
+const quotedField = 2
+const afterQuote = 3
+/** After a closing quote and a blank: only a delimiter or a line end may follow. */
+const closed = 4
+
+export type ScannerOptions = {
+  delimiter: number
+  /** Records longer than this many bytes are malformed. */
+  maxRecord?: number
+  /** Where in the whole input the first byte stands, and its line. */
+  start?: number
+  line?: number
+}
+
+/**
+ * Finds the records of a byte stream. Holds at most one record and one chunk, whatever the input.
+ * Call push() with each chunk, then finish(); the sink is called once for each record, in order, and the
+ * records tile the input: each starts where the one before ended.
+ */
+export class RecordScanner {
+  /** Where the next record starts in the whole input, and on which line. */
+  position: number
+  line: number
+
+  readonly #sink: RecordSink
+  readonly #delimiter: number
+  readonly #maxRecord: number
+  /** The bytes of the record that the chunks so far have not ended. */
+  #held: Uint8Array = new Uint8Array(0)
+  /** While the rest of a malformed record's line is passed over: the bytes of it that were kept. */
+  #skipping: Uint8Array | undefined
+  #skipped = 0
+  /** The last chunk ended with the CR that ends a passed-over line; an LF that follows belongs to it. */
+  #skippedCr = false
+
+  constructor(sink: RecordSink, options: ScannerOptions) {
+    this.#sink = sink
+    this.#delimiter = options.delimiter
+    this.#maxRecord = options.maxRecord ?? maxRecordBytes
+    this.position = options.start ?? 0
+    this.line = options.line ?? 1
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#scan(chunk, false)
+  }
+
+  finish(): void {
+    this.#scan(new Uint8Array(0), true)
+  }
+
+  /** The bytes pushed that belong to no record yet. */
+  get held(): Uint8Array {
+    return this.#held
+  }
+
+  /** Whether the scan is inside a malformed line of which it keeps only the beginning. */
+  get passingOver(): boolean {
+    return this.#skipping !== undefined
+  }
+
+  #scan(chunk: Uint8Array, final: boolean): void {
+    let bytes = chunk
+    if (this.#held.length > 0) {
+      bytes = new Uint8Array(this.#held.length + chunk.length)
+      bytes.set(this.#held)
+      bytes.set(chunk, this.#held.length)
+    }
+    let at = this.#skipping ? this.#skipLine(bytes, 0, final) : 0
+    while (at < bytes.length) {
+      const next = this.#record(bytes, at, final)
+      if (next < 0) break
+      at = next
+    }
+    // A copy: the caller may reuse its chunk.
+    this.#held = at < bytes.length ? bytes.slice(at) : new Uint8Array(0)
+  }
+
+  /** Emits the record that starts at `from` and answers where the next starts; -1 when it needs more bytes. */
+  #record(bytes: Uint8Array, from: number, final: boolean): number {
+    const delimiter = this.#delimiter
+    const limit = Math.min(bytes.length, from + this.#maxRecord + 1)
+    let state = fieldStart
+    let sawQuote = false
+    let sawNul = false
+    let blank = true
+    let lineEnds = 0
+    let firstLineEnd = -1
+    for (let at = from; at < limit; at++) {
+      const byte = bytes[at]!
+      if (byte === lf || byte === cr) {
+        if (byte === cr && at + 1 === bytes.length && !final) return this.#needMore(bytes, from)
+        if (state !== quotedField) {
+          const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
+          return this.#emit(kind, bytes, from, at, sawQuote, lineEnds + 1)
+        }
+        if (firstLineEnd < 0) firstLineEnd = at
+        lineEnds++
+        if (byte === cr && bytes[at + 1] === lf) at++
+        continue
+      }
+      if (byte === quote) {
+        sawQuote = true
+        blank = false
+        if (state === closed) return this.#malformed(bytes, from, firstLineEnd, final)
+        if (state === quotedField) state = afterQuote
+        else if (state !== unquoted) state = quotedField
+        continue
+      }
+      if (byte === 0) sawNul = true
+      if (state === quotedField) continue
+      if (byte === delimiter) {
+        state = fieldStart
+        blank = false
+      } else if (byte === space || byte === tab || byte === formFeed) {
+        // Blanks round a value do not count: before an opening quote, or after a closing one.
+        if (state === afterQuote) state = closed
+      } else if (state === afterQuote || state === closed) {
+        return this.#malformed(bytes, from, firstLineEnd, final)
+      } else {
+        state = unquoted
+        blank = false
+      }
+    }
+    if (bytes.length - from > this.#maxRecord) return this.#malformed(bytes, from, firstLineEnd, final)
+    if (!final) return this.#needMore(bytes, from)
+    if (state === quotedField) return this.#malformed(bytes, from, firstLineEnd, final)
+    const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
+    return this.#emit(kind, bytes, from, bytes.length, sawQuote, lineEnds)
+  }
+
+  #needMore(bytes: Uint8Array, from: number): number {
+    // Only a record within the limit, plus the one byte that may turn out to be an LF, is ever held.
+    if (bytes.length - from > this.#maxRecord + 2) throw new Error('The scanner held more than a record')
+    return -1
+  }
+
+  /** The record is its first line: known already, or what comes up to the next line end. */
+  #malformed(bytes: Uint8Array, from: number, firstLineEnd: number, final: boolean): number {
+    if (firstLineEnd >= 0) return this.#emit('malformed', bytes, from, firstLineEnd, true, 1)
+    this.#skipping = new Uint8Array(0)
+    this.#skipped = 0
+    this.#skippedCr = false
+    return this.#skipLine(bytes, from, final)
+  }
+
+  #skipLine(bytes: Uint8Array, from: number, final: boolean): number {
+    let at = from
+    if (!this.#skippedCr) {
+      while (at < bytes.length && bytes[at] !== lf && bytes[at] !== cr) at++
+      this.#keep(bytes.subarray(from, at))
+      this.#skipped += at - from
+      if (at === bytes.length && !final) return at
+    }
+    let lineEnd = 0
+    if (this.#skippedCr) lineEnd = bytes[at] === lf ? 1 : 0
+    else if (at < bytes.length) {
+      if (bytes[at] === cr && at + 1 === bytes.length && !final) {
+        this.#skippedCr = true
+        this.#skipped++
+        return at + 1
+      }
+      lineEnd = bytes[at] === cr && bytes[at + 1] === lf ? 2 : 1
+    }
+    if (this.#skippedCr && at === bytes.length && !final) return at
+    const kept = this.#skipping!
+    const ended = lineEnd > 0 || this.#skippedCr
+    const start = this.position
+    this.#skipping = undefined
+    this.position += this.#skipped + lineEnd
+    const { line } = this
+    if (ended) this.line++
+    this.#sink({
+      kind: 'malformed',
+      bytes: kept,
+      from: 0,
+      to: kept.length,
+      start,
+      end: this.position,
+      line,
+      quoted: true,
+    })
+    return at + lineEnd
+  }
+
+  #keep(part: Uint8Array): void {
+    const kept = this.#skipping!
+    const room = this.#maxRecord - kept.length
+    if (room <= 0 || part.length === 0) return
+    const joined = new Uint8Array(kept.length + Math.min(room, part.length))
+    joined.set(kept)
+    joined.set(part.subarray(0, room), kept.length)
+    this.#skipping = joined
+  }
+
+  #emit(
+    kind: RecordKind,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    quoted: boolean,
+    lineEnds: number,
+  ): number {
+    let next = to
+    if (next < bytes.length) next += bytes[next] === cr && bytes[next + 1] === lf ? 2 : 1
+    const start = this.position
+    const { line } = this
+    this.position += next - from
+    this.line += lineEnds
+    this.#sink({ kind, bytes, from, to, start, end: this.position, line, quoted })
+    return next
+  }
+}

@@ -1,0 +1,138 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { parse } from 'csv-parse/sync'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { rejectsPrefix } from '../platform/names.ts'
+import type { Storage } from '../platform/storage.ts'
+import { applyFacetDeltas } from '../profiles/facets.ts'
+import type { Column } from './header.ts'
+import { duplicate, readRecords } from './insert.ts'
+import { type Reject, rejectLine, rejectsHeader } from './rejects.ts'
+import { isRejection, type Reason, readRow } from './row.ts'
+import {
+  finishImport as endImport,
+  findImport,
+  type ImportRow,
+  listSlices,
+  lockNames,
+  markSettled,
+  moveCounts,
+  replaceProfiles,
+  type SliceRow,
+  settledSwaps,
+  startFinishing,
+  unsettledConflicts,
+} from './store.ts'
+
+export type FinishContext = { sql: Sql; storage: Storage }
+
+/** Names settled in one transaction: as many rows as a slice has at the most. */
+const settledAtOnce = 1000
+
+/**
+ * Ends an import whose slices have all ended: settles which row of a name comes first, joins the files of
+ * skipped rows, and sets the final state. Each step may be cut off anywhere and is taken up again by the next
+ * delivery. Answers the final state, undefined where nothing was owed.
+ */
+export async function finish(
+  { sql, storage }: FinishContext,
+  id: string,
+): Promise<'completed' | 'completed_with_failures' | undefined> {
+  if (!(await startFinishing(sql, id))) return undefined
+  while ((await sql.begin((tx) => settleNames(tx, id))) > 0);
+  const file = await findImport(sql, id)
+  if (!file) return undefined
+  const key = `${rejectsPrefix}${id}/rejects.csv`
+  await storage.write(key, Readable.from(joinRejects(sql, storage, file)), 'text/csv; charset=utf-8')
+  return endImport(sql, id, key)
+}
+
+/**
+ * Of two rows with one name the first in the file counts, although the other's slice may have been committed
+ * first. Numbers of inserted and skipped rows stay; only which row is which changes. Answers how many names
+ * were settled.
+ */
+async function settleNames(tx: Transaction, id: string): Promise<number> {
+  const conflicts = await unsettledConflicts(tx, id, settledAtOnce)
+  if (conflicts.length === 0) return 0
+  const keys = conflicts.map(({ name_key }) => name_key)
+  const held = new Map((await lockNames(tx, id, keys)).map((row) => [row.name_key, row]))
+  const winners = conflicts.filter(({ name_key, row_no }) => (held.get(name_key)?.import_row ?? 0) > row_no)
+  const displaced = (key: string) => held.get(key)!.import_row
+  const won = new Set(winners.map(({ name_key }) => name_key))
+  await replaceProfiles(tx, winners)
+  await markSettled(
+    tx,
+    id,
+    conflicts.map(({ name_key, row_no }) => ({
+      name_key,
+      row_no,
+      displaced: won.has(name_key) ? displaced(name_key) : 0,
+    })),
+  )
+  await moveCounts(
+    tx,
+    id,
+    winners.flatMap(({ row_no, name_key }) => [
+      { row: row_no, change: 1 as const },
+      { row: displaced(name_key), change: -1 as const },
+    ]),
+  )
+  await applyFacetDeltas(
+    tx,
+    winners.flatMap(({ name_key, profile }) => [
+      { ...held.get(name_key)!, delta: -1 },
+      { ...profile, delta: 1 },
+    ]),
+  )
+  return conflicts.length
+}
+
+/** The rejects file in the order of the rows, one slice's part in memory at a time. */
+async function* joinRejects(sql: Sql, storage: Storage, file: ImportRow): AsyncGenerator<string | Buffer> {
+  yield rejectsHeader
+  const swaps = await settledSwaps(sql, file.id)
+  const winners = new Set(swaps.map(({ row }) => row))
+  const losers = new Set(swaps.map(({ displaced }) => displaced))
+  const swapped = [...winners, ...losers].sort((a, b) => b - a)
+  for (const slice of await listSlices(sql, file.id)) {
+    const next = slice.first_row + slice.record_count
+    const before = swapped.length
+    while (swapped.length > 0 && swapped.at(-1)! < next) swapped.pop()
+    if (swapped.length < before) yield* correctedRejects(storage, file, slice, winners, losers)
+    else if (slice.rejects_key) yield* await storage.read(slice.rejects_key)
+  }
+}
+
+/** A slice's skipped rows without those that were given their name back, and with those that gave theirs up. */
+async function* correctedRejects(
+  storage: Storage,
+  file: ImportRow,
+  slice: SliceRow,
+  winners: Set<number>,
+  losers: Set<number>,
+): AsyncGenerator<string> {
+  const noted = slice.rejects_key ? readRejects(await text(await storage.read(slice.rejects_key))) : []
+  const { records, layout } = await readRecords(storage, file, slice)
+  const displaced = records.flatMap((record) => {
+    if (!losers.has(record.row) || !record.fields) return []
+    const profile = readRow(record.fields, layout)
+    return isRejection(profile) ? [] : [duplicate(record, profile.name)]
+  })
+  const rejects = [...noted.filter(({ row }) => !winners.has(row)), ...displaced]
+  yield rejects
+    .sort((a, b) => a.row - b.row)
+    .map(rejectLine)
+    .join('')
+}
+
+function readRejects(csv: string): Reject[] {
+  const rows = parse(csv, { record_delimiter: '\r\n' })
+  return rows.map(([row, line, reason, column, value, raw]) => ({
+    row: Number(row),
+    line: Number(line),
+    reason: reason as Reason,
+    ...(column && { column: column as Column, value: value ?? '' }),
+    raw: raw ?? '',
+  }))
+}

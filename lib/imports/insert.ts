@@ -1,0 +1,156 @@
+import type { Sql } from '../platform/db.ts'
+import { InsightaError } from '../platform/errors.ts'
+import { rejectsPrefix } from '../platform/names.ts'
+import type { Queue } from '../platform/queue.ts'
+import type { Storage } from '../platform/storage.ts'
+import { applyFacetDeltas } from '../profiles/facets.ts'
+import { nameKey } from '../profiles/profile.ts'
+import type { Layout } from './header.ts'
+import { readSlice, type SliceRecord } from './records.ts'
+import { type Reject, rejectLine } from './rejects.ts'
+import type { ReasonCounts } from './report.ts'
+import { isRejection, readRow } from './row.ts'
+import {
+  findImport,
+  findSlice,
+  finishOwed,
+  type ImportRow,
+  type InsertRow,
+  insertProfiles,
+  lockSlice,
+  markSliceDone,
+  noteConflicts,
+  type SliceRow,
+} from './store.ts'
+
+export type InsertContext = { sql: Sql; storage: Storage; finish: Queue }
+
+export type InsertOutcome =
+  | { outcome: 'done'; inserted: number; skipped: number; reasons: ReasonCounts }
+  | { outcome: 'already_done' | 'ignored' }
+
+/** Thrown when another worker is at the same slice: the message goes back to the queue. */
+export class SliceBusyError extends InsightaError {
+  constructor() {
+    super('Another worker is at this slice', { code: 'slice_busy', status: 409, retryable: true })
+  }
+}
+
+/** What a slice's records come to before the database is asked which names are free. */
+export type ReadResult = { rows: InsertRow[]; records: Map<number, SliceRecord>; rejects: Reject[] }
+
+/**
+ * Inserts one slice, exactly once however often it is delivered: its rows, their facets, its counts and its
+ * state are one transaction. Rejects with SliceBusyError while a twin is at it.
+ */
+export async function insertSlice(
+  context: InsertContext,
+  importId: string,
+  sliceNo: number,
+): Promise<InsertOutcome> {
+  const { sql } = context
+  const [file, slice] = await Promise.all([findImport(sql, importId), findSlice(sql, importId, sliceNo)])
+  if (!file || !slice) return { outcome: 'ignored' }
+  const result =
+    file.state === 'inserting' && slice.state === 'pending' && (await insert(context, file, slice))
+  // Also when this delivery found the work done: the one that did it may have died before it could say so.
+  if (await finishOwed(sql, importId)) await context.finish.send([{ import_id: importId }])
+  if (result) return result
+  return { outcome: slice.state === 'done' ? 'already_done' : 'ignored' }
+}
+
+async function insert(
+  { sql, storage }: InsertContext,
+  file: ImportRow,
+  slice: SliceRow,
+): Promise<InsertOutcome | undefined> {
+  const { rows, records, rejects } = readRows(await readRecords(storage, file, slice))
+  return sql.begin(async (tx) => {
+    const state = await lockSlice(tx, file.id, slice.slice_no)
+    if (state === 'busy') throw new SliceBusyError()
+    if (state !== 'pending') return undefined
+    const taken = await insertProfiles(tx, file.id, rows)
+    const losers = rows.filter(({ row }) => taken.has(row))
+    await noteConflicts(tx, file.id, slice.slice_no, losers)
+    const all = [...rejects, ...losers.map(({ row, profile }) => duplicate(records.get(row)!, profile.name))]
+    const rejects_key = await writeRejects(storage, file.id, slice.slice_no, all)
+    const counts = { inserted: rows.length - losers.length, skipped: all.length, reasons: countReasons(all) }
+    await markSliceDone(tx, file.id, slice.slice_no, { ...counts, rejects_key })
+    const inserted = rows.filter(({ row }) => !taken.has(row))
+    await applyFacetDeltas(
+      tx,
+      inserted.map(({ profile }) => ({ ...profile, delta: 1 })),
+    )
+    return { outcome: 'done' as const, ...counts }
+  })
+}
+
+/** The records of a slice as they stand in the uploaded file. */
+export async function readRecords(storage: Storage, file: ImportRow, slice: SliceRow): Promise<SliceRead> {
+  const { encoding, delimiter, columns, etag } = file
+  if (!encoding || !delimiter || !columns || !etag) throw new Error('The file has not been scanned')
+  const layout: Layout = { delimiter, ...columns }
+  const range = { start: slice.byte_start, end: slice.byte_end }
+  const body = await storage.read(file.object_key, { range, ifMatch: etag })
+  try {
+    return { records: await readSlice(body, slice, layout, encoding), layout }
+  } finally {
+    body.destroy()
+  }
+}
+
+export type SliceRead = { records: SliceRecord[]; layout: Layout }
+
+/** Validates records. Of two with one name the first counts, the other is a duplicate. */
+export function readRows({ records, layout }: SliceRead): ReadResult {
+  const rows = new Map<string, InsertRow>()
+  const rejects: Reject[] = []
+  const byRow = new Map<number, SliceRecord>()
+  for (const record of records) {
+    const { row, line, raw, fields, broken } = record
+    if (!fields || broken) {
+      rejects.push({ row, line, raw, reason: fields ? 'broken_encoding' : 'malformed_row' })
+      continue
+    }
+    const profile = readRow(fields, layout)
+    if (isRejection(profile)) {
+      rejects.push({ row, line, raw, ...profile })
+      continue
+    }
+    const key = nameKey(profile.name)
+    if (rows.has(key)) {
+      rejects.push(duplicate(record, profile.name))
+      continue
+    }
+    rows.set(key, { row, key, profile })
+    byRow.set(row, record)
+  }
+  return { rows: [...rows.values()], records: byRow, rejects }
+}
+
+export function duplicate({ row, line, raw }: SliceRecord, name: string): Reject {
+  return { row, line, raw, reason: 'duplicate_name', column: 'name', value: name }
+}
+
+function countReasons(rejects: readonly Reject[]): ReasonCounts {
+  const counts: ReasonCounts = {}
+  for (const { reason } of rejects) counts[reason] = (counts[reason] ?? 0) + 1
+  return counts
+}
+
+/**
+ * Stores a slice's skipped rows under a key of this attempt's own: a twin that fails after it cannot overwrite
+ * the file that the committed one named. What no commit names expires by the bucket's lifecycle.
+ */
+export async function writeRejects(
+  storage: Storage,
+  importId: string,
+  sliceNo: number,
+  rejects: Reject[],
+): Promise<string | null> {
+  if (rejects.length === 0) return null
+  const key = `${rejectsPrefix}${importId}/slices/${sliceNo}-${crypto.randomUUID()}.csv`
+  const lines = rejects.toSorted((a, b) => a.row - b.row).map(rejectLine)
+  await storage.put(key, lines.join(''), 'text/csv; charset=utf-8')
+  return key
+}

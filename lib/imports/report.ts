@@ -1,0 +1,107 @@
+import * as z from 'zod'
+import { type Reason, reasons } from './row.ts'
+
+export const states = [
+  'awaiting_upload',
+  'splitting',
+  'inserting',
+  'finishing',
+  'completed',
+  'completed_with_failures',
+  'failed',
+  'cancelled',
+] as const
+export type ImportState = (typeof states)[number]
+
+export type ReasonCounts = Partial<Record<Reason, number>>
+
+export type Failure = { code: string; message: string; details?: string[] }
+
+/** Rows of a slice that could not be processed, both ends inclusive. */
+export type FailedRange = { first_row: number; last_row: number; error: string }
+
+/** An import with its slices summed up, as the store reads it. */
+export type ImportSummary = {
+  id: string
+  filename: string
+  size: number
+  state: ImportState
+  failure: Failure | null
+  encoding: string | null
+  delimiter: string | null
+  ignored_columns: string[]
+  bytes_scanned: number
+  slices_done: number
+  slices_total: number
+  total_rows: number
+  inserted: number
+  skipped: number
+  reasons: ReasonCounts
+  failed_ranges: FailedRange[]
+  rejects_key: string | null
+  upload_expires_at: Date
+  started_at: Date | null
+  finished_at: Date | null
+}
+
+const time = z.iso.datetime().nullable()
+
+/** The report: reasons sum to skipped, inserted and skipped to total_rows, at every moment. */
+export const reportSchema = z.strictObject({
+  status: z.literal('success'),
+  id: z.uuid(),
+  filename: z.string(),
+  size: z.int(),
+  state: z.enum(states),
+  progress: z.strictObject({ bytes: z.int(), slices_done: z.int(), slices_total: z.int() }),
+  /** Rows of finished slices; failed_ranges names the others. */
+  total_rows: z.int(),
+  inserted: z.int(),
+  skipped: z.int(),
+  reasons: z.partialRecord(z.enum(reasons), z.int()),
+  encoding: z.string().nullable(),
+  delimiter: z.string().nullable(),
+  ignored_columns: z.array(z.string()),
+  started_at: time,
+  finished_at: time,
+  rows_per_second: z.int().nullable(),
+  rejects_url: z.string().nullable(),
+  failure: z
+    .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
+    .optional(),
+  failed_ranges: z
+    .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
+    .optional(),
+})
+export type Report = z.output<typeof reportSchema>
+
+/** The report of an import as it stands at `now`. */
+export function reportOf(row: ImportSummary, now: Date): Report {
+  const until = row.finished_at ?? now
+  const seconds = row.started_at ? (until.getTime() - row.started_at.getTime()) / 1000 : 0
+  return {
+    status: 'success',
+    id: row.id,
+    filename: row.filename,
+    size: row.size,
+    state: row.state,
+    progress: {
+      bytes: row.bytes_scanned,
+      slices_done: row.slices_done,
+      slices_total: row.slices_total,
+    },
+    total_rows: row.total_rows,
+    inserted: row.inserted,
+    skipped: row.skipped,
+    reasons: row.reasons,
+    encoding: row.encoding,
+    delimiter: row.delimiter,
+    ignored_columns: row.ignored_columns,
+    started_at: row.started_at?.toISOString() ?? null,
+    finished_at: row.finished_at?.toISOString() ?? null,
+    rows_per_second: seconds > 0 ? Math.round(row.total_rows / seconds) : null,
+    rejects_url: row.rejects_key === null ? null : `/api/imports/${row.id}/rejects`,
+    ...(row.failure && { failure: row.failure }),
+    ...(row.failed_ranges.length > 0 && { failed_ranges: row.failed_ranges }),
+  }
+}

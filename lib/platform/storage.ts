@@ -1,0 +1,134 @@
+import type { Readable } from 'node:stream'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3'
+import { Upload } from '@aws-sdk/lib-storage'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import { InsightaError } from './errors.ts'
+
+/** Thrown when an object is not there any more. */
+export class ObjectMissingError extends InsightaError {
+  constructor(cause?: unknown) {
+    super('The object is not there', { code: 'object_missing', status: 404, cause })
+  }
+}
+
+/** Thrown when an object is another than the one asked for by its ETag. */
+export class ObjectChangedError extends InsightaError {
+  constructor(cause?: unknown) {
+    super('The object has been replaced', { code: 'object_changed', status: 409, cause })
+  }
+}
+
+export type ByteRange = {
+  start: number
+  /** Exclusive; the end of the object where it is absent. */
+  end?: number
+}
+
+export type Storage = {
+  head(key: string): Promise<{ size: number; etag: string }>
+  /** The bytes as they come. The caller reads them to the end or destroys the stream. */
+  read(key: string, options?: { range?: ByteRange; ifMatch?: string }): Promise<Readable>
+  put(key: string, body: string | Uint8Array, contentType: string): Promise<void>
+  /** Writes a stream of unknown length in parts of 5 MiB, two at a time: 10 MiB are held at the most. */
+  write(key: string, body: Readable, contentType: string): Promise<void>
+  remove(key: string): Promise<void>
+  presignPut(key: string, size: number, contentType: string, expiresInSeconds: number): Promise<PresignedPut>
+  /** A URL that downloads the object under `filename` until it expires. */
+  presignGet(key: string, filename: string, expiresInSeconds: number): Promise<string>
+}
+
+export type PresignedPut = {
+  url: string
+  method: 'PUT'
+  /** To be sent as they are; the client adds its own Content-Length, which is signed too. */
+  headers: Record<string, string>
+  expires_at: string
+}
+
+/** The objects of one bucket. Rejects with ObjectMissingError and ObjectChangedError, else as the SDK does. */
+export function createStorage(bucket: string, client = new S3Client(s3Settings)): Storage {
+  return {
+    async head(key) {
+      const answer = await known(client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })))
+      return { size: answer.ContentLength ?? 0, etag: answer.ETag ?? '' }
+    },
+    async read(key, { range, ifMatch } = {}) {
+      const answer = await known(
+        client.send(
+          new GetObjectCommand({
+            Bucket: bucket,
+            Key: key,
+            ...(range && { Range: `bytes=${range.start}-${range.end === undefined ? '' : range.end - 1}` }),
+            ...(ifMatch && { IfMatch: ifMatch }),
+          }),
+        ),
+      )
+      return answer.Body as Readable
+    },
+    async put(key, body, contentType) {
+      await client.send(
+        new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: contentType }),
+      )
+    },
+    async write(key, body, contentType) {
+      const params = { Bucket: bucket, Key: key, Body: body, ContentType: contentType }
+      await new Upload({ client, params, queueSize: 2, partSize: 5 * 1024 * 1024 }).done()
+    },
+    async remove(key) {
+      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }))
+    },
+    async presignPut(key, size, contentType, expiresInSeconds) {
+      const command = new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ContentLength: size,
+        ContentType: contentType,
+        // The first PUT is the only one: a second cannot change the file under its slices.
+        IfNoneMatch: '*',
+      })
+      const url = await getSignedUrl(client, command, {
+        expiresIn: expiresInSeconds,
+        signableHeaders: new Set(['host', 'content-type', 'content-length', 'if-none-match']),
+        unhoistableHeaders: new Set(['if-none-match']),
+      })
+      return {
+        url,
+        method: 'PUT',
+        headers: { 'content-type': contentType, 'if-none-match': '*' },
+        expires_at: new Date(Date.now() + expiresInSeconds * 1000).toISOString(),
+      }
+    },
+    presignGet(key, filename, expiresInSeconds) {
+      const command = new GetObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ResponseContentDisposition: `attachment; filename="${filename}"`,
+        ResponseContentType: 'text/csv; charset=utf-8',
+      })
+      return getSignedUrl(client, command, { expiresIn: expiresInSeconds })
+    },
+  }
+}
+
+/** Without WHEN_REQUIRED a presigned PUT is signed with the checksum of an empty body and refuses every other. */
+const s3Settings = { requestChecksumCalculation: 'WHEN_REQUIRED', maxAttempts: 4 } as const
+
+async function known<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof S3ServiceException) {
+      const status = error.$metadata.httpStatusCode
+      if (status === 404) throw new ObjectMissingError(error)
+      if (status === 412) throw new ObjectChangedError(error)
+    }
+    throw error
+  }
+}
