@@ -1,0 +1,10 @@
+export { type LocalS3, type S3Options, startS3 } from './server.ts'
+export type {
+  BucketSettings,
+  CorsRule,
+  NotificationRule,
+  S3Credentials,
+  S3EventName,
+  S3EventRecord,
+  S3ObjectEvent,
+} from './types.ts'
