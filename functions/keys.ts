@@ -1,0 +1,70 @@
+import middy from '@middy/core'
+import * as z from 'zod'
+import { connect } from '../lib/platform/db.ts'
+import { isInsightaError, UnprocessableError } from '../lib/platform/errors.ts'
+import { createKey, listKeys, revokeKey } from '../lib/platform/keys.ts'
+import { logger } from '../lib/platform/log.ts'
+
+const team = z.string().trim().min(1).max(100)
+
+const payloadSchema = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('create'),
+    role: z.enum(['admin', 'analyst', 'recruiter']),
+    team,
+    label: z.string().trim().min(1).max(200),
+    expires_in_days: z.number().positive().max(36_500).optional(),
+    rate_limit: z.int().positive().max(1_000_000).nullable().optional(),
+  }),
+  z.strictObject({ action: z.literal('list'), team: team.optional() }),
+  z.strictObject({ action: z.literal('revoke'), id: z.uuid() }),
+])
+
+type Payload = z.output<typeof payloadSchema>
+
+const day = 24 * 60 * 60 * 1000
+
+async function perform(payload: Payload): Promise<object> {
+  const sql = connect()
+  switch (payload.action) {
+    case 'create': {
+      const { expires_in_days: days, rate_limit, role, team, label } = payload
+      const expiresAt = days === undefined ? null : new Date(Date.now() + days * day)
+      const key = await createKey(sql, { role, team, label, expiresAt, rateLimit: rate_limit ?? null })
+      logger.info('Key created', { key_id: key.id, role })
+      return key
+    }
+    case 'list':
+      return { keys: await listKeys(sql, payload.team) }
+    case 'revoke': {
+      const revokedAt = await revokeKey(sql, payload.id)
+      logger.info('Key revoked', { key_id: payload.id })
+      return { id: payload.id, revoked_at: revokedAt }
+    }
+  }
+}
+
+function parsePayload(event: unknown): Payload {
+  const result = payloadSchema.safeParse(event)
+  if (result.success) return result.data
+  const details = result.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }))
+  const summary = details.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ')
+  throw new UnprocessableError(`Invalid payload: ${summary}`, details)
+}
+
+/**
+ * Creates, lists and revokes access keys. Invoked directly and by no route: who may invoke it is a matter
+ * of IAM. What a caller got wrong is answered, anything else fails the invocation.
+ */
+export const handler = middy<unknown, object>()
+  .before(({ context }) => {
+    logger.resetKeys()
+    logger.addContext(context)
+  })
+  .onError((request) => {
+    const { error } = request
+    if (!isInsightaError(error) || error.status >= 500) return
+    const { code, message, details } = error
+    request.response = { status: 'error', code, message, ...(details && { details }) }
+  })
+  .handler(async (event) => ({ status: 'success', ...(await perform(parsePayload(event))) }))

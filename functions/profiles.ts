@@ -1,0 +1,104 @@
+import { hash } from 'node:crypto'
+import * as z from 'zod'
+import { connect } from '../lib/platform/db.ts'
+import { NotFoundError } from '../lib/platform/errors.ts'
+import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { canonicalFilter, filterParameters } from '../lib/profiles/filter.ts'
+import { listBody, listSchema } from '../lib/profiles/list.ts'
+import { pageParameters, pageRequest } from '../lib/profiles/page.ts'
+import { newProfileSchema, profileSchema, toProfile } from '../lib/profiles/profile.ts'
+import { createProfileQueries, type ListResult, type ProfileQueries } from '../lib/profiles/query.ts'
+import { deleteProfile, getProfile, insertProfile } from '../lib/profiles/store.ts'
+
+let environmentQueries: ProfileQueries | undefined
+
+/** The queries of this execution environment with their cache. */
+function queries(): ProfileQueries {
+  environmentQueries ??= createProfileQueries(connect())
+  return environmentQueries
+}
+
+const idPath = z.strictObject({ id: z.uuid() })
+const oneSchema = z.strictObject({ status: z.literal('success'), data: profileSchema })
+
+function notFound(): NotFoundError {
+  return new NotFoundError('Profile not found')
+}
+
+/** Whether the caller already has this body. CloudFront weakens a tag when it compresses: W/ means the same here. */
+function matches(etag: string, ifNoneMatch: string | undefined): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
+}
+
+function record({ cache }: ListResult, duration: number): void {
+  metrics.addMetric(cache === 'hit' ? 'CacheHit' : 'CacheMiss', MetricUnit.Count, 1)
+  metrics.addMetric('QueryDuration', MetricUnit.Milliseconds, duration)
+}
+
+function serverTiming(timings: Record<string, number>): string {
+  return Object.entries(timings)
+    .map(([name, duration]) => `${name};dur=${duration.toFixed(2)}`)
+    .join(', ')
+}
+
+export const handler = httpFunction({
+  'GET /api/profiles': route({
+    query: z.strictObject({ ...filterParameters, ...pageParameters }),
+    answers: { 200: listSchema, 304: null },
+    async handler({ query, event }): Promise<Answer> {
+      const started = performance.now()
+      const filter = canonicalFilter(query)
+      const request = pageRequest(query, filter)
+      const result = await queries().list(filter, request)
+      const body = JSON.stringify(listBody('/api/profiles', event.rawQueryString, request, result))
+      const duration = performance.now() - started
+      record(result, duration)
+      const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+      const headers = {
+        etag,
+        'x-cache': result.cache,
+        'server-timing': serverTiming({ ...result.timings, query: duration }),
+        'cache-control': 'private, no-cache',
+      }
+      return matches(etag, event.headers['if-none-match'])
+        ? { status: 304, headers }
+        : { status: 200, headers, body }
+    },
+  }),
+
+  'POST /api/profiles': route({
+    body: newProfileSchema,
+    answers: { 200: oneSchema.extend({ message: z.string() }), 201: oneSchema },
+    async handler({ body }) {
+      const { row, version } = await insertProfile(connect(), body)
+      const data = toProfile(row)
+      if (version === undefined)
+        return json(200, { status: 'success', message: 'Profile already exists', data })
+      queries().wrote(version)
+      return json(201, { status: 'success', data }, { location: `/api/profiles/${row.id}` })
+    },
+  }),
+
+  'GET /api/profiles/{id}': route({
+    path: idPath,
+    answers: { 200: oneSchema },
+    async handler({ path }) {
+      const row = await getProfile(connect(), path.id)
+      if (!row) throw notFound()
+      return json(200, { status: 'success', data: toProfile(row) })
+    },
+  }),
+
+  'DELETE /api/profiles/{id}': route({
+    path: idPath,
+    answers: { 204: null },
+    async handler({ path }): Promise<Answer> {
+      const version = await deleteProfile(connect(), path.id)
+      if (version === undefined) throw notFound()
+      queries().wrote(version)
+      return { status: 204 }
+    },
+  }),
+})

@@ -1,0 +1,78 @@
+import * as z from 'zod'
+import { connect, retryRead } from '../lib/platform/db.ts'
+import { httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
+import { logger } from '../lib/platform/log.ts'
+
+/** Milliseconds after which the database counts as down: a health check must answer sooner than it is asked. */
+const patience = 3000
+
+const meSchema = z.strictObject({
+  status: z.literal('success'),
+  key: z.strictObject({
+    id: z.uuid(),
+    label: z.string(),
+    role: z.enum(['admin', 'analyst', 'recruiter']),
+    expires_at: z.iso.datetime().nullable(),
+  }),
+  team: z.strictObject({ id: z.uuid(), name: z.string() }),
+  server_time: z.iso.datetime(),
+})
+
+const dependencySchema = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number().nullable() })
+const dependenciesSchema = z.strictObject({ database: dependencySchema })
+type Dependency = z.output<typeof dependencySchema>
+
+async function databaseHealth(): Promise<Dependency> {
+  const started = performance.now()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer within ${patience} ms`)), patience)
+  })
+  try {
+    await Promise.race([retryRead(() => connect()`select 1`), late])
+    return { status: 'up', latency_ms: Math.round((performance.now() - started) * 10) / 10 }
+  } catch (error) {
+    logger.warn('The database is down', { error })
+    return { status: 'down', latency_ms: null }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export const handler = httpFunction({
+  'GET /api/me': route({
+    answers: { 200: meSchema },
+    handler: ({ caller }) =>
+      json(200, {
+        status: 'success',
+        key: {
+          id: caller.keyId,
+          label: caller.label,
+          role: caller.role,
+          expires_at: caller.expiresAt?.toISOString() ?? null,
+        },
+        team: { id: caller.teamId, name: caller.teamName },
+        server_time: new Date().toISOString(),
+      }),
+  }),
+
+  'GET /api/health': openRoute({
+    answers: {
+      200: z.strictObject({ status: z.literal('success'), dependencies: dependenciesSchema }),
+      503: z.strictObject({
+        status: z.literal('error'),
+        code: z.literal('unavailable'),
+        message: z.string(),
+        request_id: z.string(),
+        dependencies: dependenciesSchema,
+      }),
+    },
+    handler: async ({ requestId }) => {
+      const dependencies = { database: await databaseHealth() }
+      if (dependencies.database.status === 'up') return json(200, { status: 'success', dependencies })
+      const message = 'The database does not answer'
+      const body = { status: 'error', code: 'unavailable', message, request_id: requestId, dependencies }
+      return json(503, body, { 'retry-after': '5', 'cache-control': 'no-store' })
+    },
+  }),
+})

@@ -1,0 +1,47 @@
+import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import * as z from 'zod'
+import { databaseUnavailable } from '../db.ts'
+import { type InsightaError, isInsightaError, UnavailableError } from '../errors.ts'
+import type { Answer } from './route.ts'
+
+/** The body of every error answer. */
+export const errorSchema = z.strictObject({
+  status: z.literal('error'),
+  code: z.string(),
+  message: z.string(),
+  request_id: z.string(),
+  details: z.array(z.strictObject({ field: z.string().optional(), message: z.string() })).optional(),
+})
+
+const jsonType = 'application/json; charset=utf-8'
+
+/** An answer in the gateway's format. */
+export function toGatewayResult({ status, headers, body }: Answer): APIGatewayProxyStructuredResultV2 {
+  if (body === undefined) return { statusCode: status, headers: { ...headers }, body: '' }
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const type = { 'content-type': jsonType, 'cache-control': 'private, no-cache' }
+  return { statusCode: status, headers: { ...type, ...headers }, body: text }
+}
+
+/**
+ * The error to show for whatever was thrown: itself if it was meant for callers, 503 if the database is
+ * away, and undefined for a defect, of which nothing may be shown.
+ */
+export function shownError(error: unknown): InsightaError | undefined {
+  if (isInsightaError(error)) return error.status >= 500 && !error.retryable ? undefined : error
+  if (databaseUnavailable(error)) return new UnavailableError('The database does not answer', error)
+  return undefined
+}
+
+/** The envelope of an error; undefined stands for a defect. */
+export function errorAnswer(error: InsightaError | undefined, requestId: string): Answer {
+  const body = {
+    status: 'error',
+    code: error?.code ?? 'internal_error',
+    message: error?.message ?? 'An internal error occurred',
+    request_id: requestId,
+    ...(error?.details && { details: error.details }),
+  }
+  const headers = { ...error?.headers, 'cache-control': 'no-store' }
+  return { status: error?.status ?? 500, headers, body }
+}

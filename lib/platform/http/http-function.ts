@@ -1,0 +1,81 @@
+import middy, { type MiddyfiedHandler } from '@middy/core'
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import { type Authenticate, authenticate, authorize, type Caller } from '../auth.ts'
+import { BadRequestError, ConfigurationError, UnavailableError } from '../errors.ts'
+import { type RouteKey, routes } from '../routes.ts'
+import { toGatewayResult } from './envelope.ts'
+import { observed } from './observed.ts'
+import { parseBody, parsePath, parseQuery } from './parse.ts'
+import type { Route } from './route.ts'
+import { unknownRoute } from './unknown-route.ts'
+
+type OpenKey = { [K in RouteKey]: (typeof routes)[K]['access'] extends 'anyone' ? K : never }[RouteKey]
+
+/** Routes by their key in `lib/platform/routes.ts`; those that need a key there are made by `route` here. */
+export type RouteHandlers = {
+  [K in Exclude<RouteKey, '$default'>]?: Route<K extends OpenKey ? 'open' : 'keyed'>
+}
+
+export type HttpFunction = MiddyfiedHandler<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2> & {
+  /** What the function serves, for the API's description. */
+  routes: RouteHandlers
+}
+
+export const apiVersion = '1'
+
+/** Milliseconds before the function's deadline at which the caller is told, while there is time to. */
+const timeoutEarly = 200
+
+/**
+ * A Lambda handler for routes of the HTTP API (payload v2): request log and metrics, error envelope, version
+ * header, key and role, then query, path and body by the route's schemas, then its handler.
+ */
+export function httpFunction(handlers: RouteHandlers, auth: Authenticate = authenticate): HttpFunction {
+  for (const [key, handler] of Object.entries(handlers)) {
+    if ((routes[key as RouteKey].access === 'anyone') !== (handler.access === 'open')) {
+      throw new ConfigurationError(`${key} is made for other callers than lib/platform/routes.ts says`)
+    }
+  }
+  const served = new Map<string, Route>(Object.entries(handlers))
+
+  async function dispatch(
+    event: APIGatewayProxyEventV2,
+    _context: unknown,
+    { signal }: { signal: AbortSignal },
+  ): Promise<APIGatewayProxyStructuredResultV2> {
+    const { http, requestId } = event.requestContext
+    const route = served.get(event.routeKey)
+    if (!route) throw unknownRoute(http.method, event.rawPath)
+    const caller = await admit(event, auth)
+    const query = parseQuery(route.query, event.rawQueryString)
+    const path = parsePath(route.path, event.pathParameters ?? {})
+    const body = route.body && parseBody(route.body, event)
+    return toGatewayResult(await route.handle({ query, body, path, requestId, event, signal }, caller))
+  }
+
+  const stack = middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>({
+    timeoutEarlyInMillis: timeoutEarly,
+    timeoutEarlyResponse: () => {
+      throw new UnavailableError('The answer was not ready in time')
+    },
+  })
+    .use(observed())
+    .before(checkVersion)
+    .handler(dispatch)
+  return Object.assign(stack, { routes: handlers }) as HttpFunction
+}
+
+function checkVersion({ event }: { event: APIGatewayProxyEventV2 }): void {
+  const version = event.headers['x-api-version']
+  if (version === undefined || version === apiVersion) return
+  const message = `This API has the version ${apiVersion}`
+  throw new BadRequestError(message, [{ field: 'X-API-Version', message }], 'unsupported_version')
+}
+
+async function admit(event: APIGatewayProxyEventV2, auth: Authenticate): Promise<Caller | undefined> {
+  const { access } = routes[event.routeKey as RouteKey]
+  if (access === 'anyone') return undefined
+  const caller = await auth(event.headers)
+  authorize(caller, access)
+  return caller
+}

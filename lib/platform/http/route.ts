@@ -1,0 +1,81 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import type * as z from 'zod'
+import type { Caller } from '../auth.ts'
+
+/** A body is sent as JSON if it is an object, and as it is if it is text (with the content-type given). */
+export type Answer = {
+  status: number
+  headers?: Record<string, string>
+  body?: object | string
+}
+
+export type HttpRequest<Query, Body, Path> = {
+  query: Query
+  body: Body
+  path: Path
+  requestId: string
+  /** The event as the gateway sent it, header names in lower case. */
+  event: APIGatewayProxyEventV2
+  /** Aborted shortly before the function's deadline. */
+  signal: AbortSignal
+}
+
+export type Schemas = {
+  /** Strict: what it does not name is refused. Each value arrives as a text. Without it none is accepted. */
+  query?: z.ZodType
+  /** Strict too. Without it the body is not looked at. */
+  body?: z.ZodType
+  path?: z.ZodType
+  /** The body of each answer by status; null for one without a body. Errors have a shape of their own. */
+  answers: Record<number, z.ZodType | null>
+}
+
+type Parsed<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType> = HttpRequest<
+  z.output<Query>,
+  z.output<Body>,
+  z.output<Path>
+>
+
+/** Schemas with a handler that gets what they parse; a part without a schema is unknown to it. */
+type Definition<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType, Extra> = {
+  query?: Query
+  body?: Body
+  path?: Path
+  answers: Schemas['answers']
+  handler(request: Parsed<Query, Body, Path> & Extra): Promise<Answer> | Answer
+}
+
+/** A route as the stack runs it, its request's type forgotten. */
+export type Route<Access extends 'open' | 'keyed' = 'open' | 'keyed'> = Schemas & {
+  access: Access
+  handle(
+    request: HttpRequest<unknown, unknown, unknown>,
+    caller: Caller | undefined,
+  ): Promise<Answer> | Answer
+}
+
+/** A route for callers with a key: its handler is told who calls. */
+export function route<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType>(
+  definition: Definition<Query, Body, Path, { caller: Caller }>,
+): Route<'keyed'> {
+  const { handler, ...schemas } = definition
+  return {
+    ...schemas,
+    access: 'keyed',
+    // The stack parses each part by the schema whose output its type is, and lets nobody in without a key.
+    handle: (request, caller) => handler({ ...(request as Parsed<Query, Body, Path>), caller: caller! }),
+  }
+}
+
+/** A route that anyone may call. */
+export function openRoute<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType>(
+  definition: Definition<Query, Body, Path, unknown>,
+): Route<'open'> {
+  const { handler, ...schemas } = definition
+  return { ...schemas, access: 'open', handle: (request) => handler(request as Parsed<Query, Body, Path>) }
+}
+
+/** An answer with a JSON body. */
+export function json(status: number, body: object, headers?: Record<string, string>): Answer {
+  return { status, body, ...(headers && { headers }) }
+}

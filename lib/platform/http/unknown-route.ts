@@ -1,0 +1,35 @@
+import { InsightaError, NotFoundError } from '../errors.ts'
+import { routes } from '../routes.ts'
+
+/** The known paths as patterns, each with the methods it takes. */
+const paths = new Map<string, { pattern: RegExp; methods: string[] }>()
+for (const key of Object.keys(routes)) {
+  const [method, path] = key.split(' ')
+  if (!method || !path) continue
+  const known = paths.get(path)
+  if (known) known.methods.push(method)
+  else {
+    const pattern = path
+      .replaceAll('.', '\\.')
+      .replaceAll(/\{\w+\+\}/g, '.+')
+      .replaceAll(/\{\w+\}/g, '[^/]+')
+    paths.set(path, { pattern: new RegExp(`^${pattern}$`), methods: [method] })
+  }
+}
+
+/**
+ * The error for a call that no route takes: 405 with Allow where the path exists under other methods (the
+ * gateway itself knows no 405 and sends such calls to $default), else 404.
+ */
+export function unknownRoute(method: string, path: string): InsightaError {
+  const methods = [...paths.values()]
+    .filter(({ pattern }) => pattern.test(path))
+    .flatMap(({ methods }) => methods)
+  if (methods.length === 0 || methods.includes(method)) return new NotFoundError('There is no such route')
+  const allow = [...new Set(methods)].sort().join(', ')
+  return new InsightaError(`This path takes ${allow}`, {
+    code: 'method_not_allowed',
+    status: 405,
+    headers: { Allow: allow },
+  })
+}

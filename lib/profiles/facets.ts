@@ -1,0 +1,101 @@
+import type { Sql, Transaction } from '../platform/db.ts'
+import { conditions } from './conditions.ts'
+import type { Filter } from './filter.ts'
+import type { Gender } from './profile.ts'
+
+export type FacetDelta = { country_id: string; gender: Gender; age: number; delta: number }
+
+/** A cell whose stored count differs from the number of profiles. */
+export type FacetDifference = {
+  country_id: string
+  gender: Gender
+  age: number
+  stored: number
+  actual: number
+}
+
+/** One entry a cell, in key order, without those that cancelled out. */
+export function mergeDeltas(deltas: readonly FacetDelta[]): FacetDelta[] {
+  const cells = new Map<string, FacetDelta>()
+  for (const delta of deltas) {
+    const key = `${delta.country_id}${delta.gender}${delta.age}`
+    const cell = cells.get(key)
+    if (cell) cell.delta += delta.delta
+    else cells.set(key, { ...delta })
+  }
+  return [...cells.values()]
+    .filter((cell) => cell.delta !== 0)
+    .sort(
+      (a, b) => compare(a.country_id, b.country_id) || compare(a.gender, b.gender) || compare(a.age, b.age),
+    )
+}
+
+function compare<T extends string | number>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/**
+ * Counts a transaction's writes into the facets and answers the new dataset version. These must be the last
+ * statements of the transaction: they take the one lock that all writers share, which makes version order
+ * commit order. Rejects where a count would fall below zero: the facets are wrong then (`rebuildFacets`).
+ */
+export async function applyFacetDeltas(tx: Transaction, deltas: readonly FacetDelta[]): Promise<number> {
+  const [dataset] = await tx<{ version: number }[]>`
+    update dataset set version = version + 1 where id = 1 returning version`
+  const cells = mergeDeltas(deltas)
+  if (cells.length > 0) {
+    // MERGE, since the check (count >= 0) refuses a negative row even where ON CONFLICT would only add it.
+    await tx`
+      merge into facets f
+      using (
+        select country_id::bpchar, gender, age, delta
+        from json_to_recordset(${JSON.stringify(cells)}::text::json)
+          as cell(country_id text, gender text, age smallint, delta bigint)
+        order by 1, 2, 3
+      ) d
+      on f.country_id = d.country_id and f.gender = d.gender and f.age = d.age
+      when matched then update set count = f.count + d.delta
+      when not matched then insert (country_id, gender, age, count)
+        values (d.country_id, d.gender, d.age, d.delta)`
+  }
+  return dataset!.version
+}
+
+/** The dataset version as committed now. */
+export async function datasetVersion(sql: Sql): Promise<number> {
+  const [dataset] = await sql<{ version: number }[]>`select version from dataset where id = 1`
+  return dataset!.version
+}
+
+/**
+ * How many profiles satisfy the filter's country, gender and age (its probabilities are not looked at), and
+ * in how many cells they lie.
+ */
+export async function countByFacets(sql: Sql, filter: Filter): Promise<{ matches: number; cells: number }> {
+  const [row] = await sql<{ matches: number; cells: number }[]>`
+    select coalesce(sum(count), 0)::bigint as matches, count(*) as cells
+    from facets where count > 0 and ${conditions(sql, filter, 'facets')}`
+  return row!
+}
+
+/** The cells that differ from a full count, in one snapshot; none when the facets are right. Reads every row. */
+export async function verifyFacets(sql: Sql): Promise<FacetDifference[]> {
+  const rows = await sql<FacetDifference[]>`
+    with actual as (select country_id, gender, age, count(*) as count from profiles group by 1, 2, 3)
+    select country_id, gender, age, coalesce(f.count, 0)::bigint as stored, coalesce(a.count, 0)::bigint as actual
+    from facets f full join actual a using (country_id, gender, age)
+    where coalesce(f.count, 0) <> coalesce(a.count, 0)
+    order by 1, 2, 3`
+  return [...rows]
+}
+
+/** Counts every profile anew. Writers wait meanwhile; what they wrote is added when they go on. */
+export async function rebuildFacets(sql: Sql): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`update dataset set version = version + 1 where id = 1`
+    await tx`delete from facets`
+    await tx`
+      insert into facets (country_id, gender, age, count)
+      select country_id, gender, age, count(*) from profiles group by 1, 2, 3`
+  })
+}

@@ -1,0 +1,50 @@
+import * as z from 'zod'
+import { maxDepth, type PageRequest } from './page.ts'
+import { profileSchema } from './profile.ts'
+import type { ProfilePage } from './query.ts'
+
+/** A list answer. `page` is null under a cursor; links are relative and keep what was asked for. */
+export const listSchema = z.strictObject({
+  status: z.literal('success'),
+  page: z.int().nullable(),
+  limit: z.int(),
+  total: z.int(),
+  total_pages: z.int(),
+  links: z.strictObject({ self: z.string(), next: z.string().nullable(), prev: z.string().nullable() }),
+  next_cursor: z.string().nullable(),
+  data: z.array(profileSchema),
+})
+export type ListBody = z.output<typeof listSchema>
+
+/**
+ * The answer for one page. `query` is the query string as it was sent: its own parameters stay in the
+ * links, whatever their spelling.
+ */
+export function listBody(path: string, query: string, request: PageRequest, result: ProfilePage): ListBody {
+  const { limit } = request
+  const { total, data, next_cursor } = result
+  const kept = new URLSearchParams(query)
+  for (const name of ['page', 'limit', 'cursor']) kept.delete(name)
+  const link = (place: 'page' | 'cursor', value: string | number) => {
+    const parameters = new URLSearchParams(kept)
+    parameters.set(place, String(value))
+    parameters.set('limit', String(limit))
+    return `${path}?${parameters}`
+  }
+  const byCursor = next_cursor === null ? null : link('cursor', next_cursor)
+  const common = { total, total_pages: Math.ceil(total / limit) }
+  if ('after' in request) {
+    const own = new URLSearchParams(query).get('cursor')!
+    const links = { self: link('cursor', own), next: byCursor, prev: null }
+    return { status: 'success', page: null, limit, ...common, links, next_cursor, data }
+  }
+  const { page } = request
+  // Past the deepest page only a cursor leads on.
+  const next = (page + 1) * limit > maxDepth ? byCursor : link('page', page + 1)
+  const links = {
+    self: link('page', page),
+    next: next_cursor === null ? null : next,
+    prev: page > 1 ? link('page', page - 1) : null,
+  }
+  return { status: 'success', page, limit, ...common, links, next_cursor, data }
+}

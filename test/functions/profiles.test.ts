@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { z } from 'zod'
+import { disconnect } from '../../lib/platform/db.ts'
+import { errorSchema } from '../../lib/platform/http/index.ts'
+import { createKey, revokeKey } from '../../lib/platform/keys.ts'
+import { verifyFacets } from '../../lib/profiles/facets.ts'
+import { type CallOptions, type CallResult, call } from '../support/http-event.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+import { population, storeProfiles } from '../support/profiles.ts'
+
+const people = population(120)
+let database: TestDatabase
+let handler: typeof import('../../functions/profiles.ts').handler
+let admin: string
+let analyst: string
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  for (const [name, value] of Object.entries(database.env)) vi.stubEnv(name, value)
+  await storeProfiles(database.sql, people)
+  admin = (await createKey(database.sql, { role: 'admin', team: 'acme', label: 'admin' })).key
+  analyst = (await createKey(database.sql, { role: 'analyst', team: 'acme', label: 'analyst' })).key
+  handler = (await import('../../functions/profiles.ts')).handler
+})
+afterAll(async () => {
+  await disconnect()
+  await database.close()
+  vi.unstubAllEnvs()
+})
+
+/** Calls and holds the answer to the schema that its route declares. */
+async function ask(target: string, options: CallOptions = {}): Promise<CallResult> {
+  const result = await call(handler, target, { key: admin, ...options })
+  if (result.status >= 400) {
+    errorSchema.parse(result.body)
+    return result
+  }
+  const [method, path] = target.split(/[ ?]/) as [string, string]
+  const key = path === '/api/profiles' ? `${method} ${path}` : `${method} /api/profiles/{id}`
+  const route = handler.routes[key as keyof typeof handler.routes]!
+  const schema = (route.answers as Record<number, z.ZodType | null>)[result.status]
+  if (schema === undefined) throw new Error(`${key} does not declare ${result.status}`)
+  if (schema) schema.parse(result.body)
+  else expect(result.text).toBe('')
+  return result
+}
+
+describe('GET /api/profiles', () => {
+  it('answers ten profiles, oldest first, with exact totals and links', async () => {
+    const { status, body, headers } = await ask('GET /api/profiles', { key: analyst })
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      status: 'success',
+      page: 1,
+      limit: 10,
+      total: 120,
+      total_pages: 12,
+      links: { self: '/api/profiles?page=1&limit=10', next: '/api/profiles?page=2&limit=10', prev: null },
+    })
+    expect(body.data.map((profile: { name: string }) => profile.name)).toEqual(
+      people.slice(0, 10).map((p) => p.name),
+    )
+    expect(headers['server-timing']).toMatch(/total;dur=.*page;dur=.*query;dur=/)
+    expect(headers['cache-control']).toBe('private, no-cache')
+  })
+
+  it('keeps the filters in its links and leads to every match exactly once', async () => {
+    const expected = people
+      .filter((p) => p.gender === 'female' && p.age >= 20 && p.age <= 59)
+      .map((p) => p.name)
+    const names: string[] = []
+    let target: string | null = '/api/profiles?gender=Female&age_group=adult&limit=7'
+    while (target) {
+      const { body } = await ask(`GET ${target}`)
+      expect(body.total).toBe(expected.length)
+      names.push(...body.data.map((profile: { name: string }) => profile.name))
+      target = body.links.next
+      if (target) expect(target).toContain('gender=Female&age_group=adult')
+    }
+    expect(names).toEqual(expected)
+  })
+
+  it('walks by cursor, its page then null, to the same end', async () => {
+    const names: string[] = []
+    let cursor: string | null = null
+    do {
+      const at: string = cursor ? `&cursor=${cursor}` : ''
+      const { body } = await ask(`GET /api/profiles?sort_by=gender_probability&order=desc&limit=50${at}`)
+      expect(body.page).toBe(cursor ? null : 1)
+      if (cursor && body.next_cursor) expect(body.links.next).toContain(`cursor=${body.next_cursor}`)
+      names.push(...body.data.map((profile: { name: string }) => profile.name))
+      cursor = body.next_cursor
+    } while (cursor)
+    expect(new Set(names).size).toBe(120)
+    expect(names).toHaveLength(120)
+  })
+
+  it('clamps the limit and answers an empty page past the end', async () => {
+    expect((await ask('GET /api/profiles?limit=200')).body).toMatchObject({ limit: 50, total_pages: 3 })
+    const { body } = await ask('GET /api/profiles?page=13')
+    expect(body).toMatchObject({ page: 13, total: 120, next_cursor: null, data: [], links: { next: null } })
+    expect((await ask('GET /api/profiles?country_id=TV')).body).toMatchObject({
+      total: 0,
+      total_pages: 0,
+      data: [],
+    })
+  })
+
+  it('says hit or miss, and 304 to who has the answer already', async () => {
+    const target = 'GET /api/profiles?gender=male&min_age=33'
+    const first = await ask(target)
+    const etag = first.headers.etag!
+    expect(first.headers['x-cache']).toBe('miss')
+    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const again = await ask(target, { headers: { 'if-none-match': tag } })
+      expect(again).toMatchObject({ status: 304, text: '', headers: { etag, 'x-cache': 'hit' } })
+    }
+    expect((await ask(target, { headers: { 'if-none-match': '"other"' } })).status).toBe(200)
+  })
+
+  it.each([
+    ['colour=red', 400, 'invalid_query'],
+    ['gender=', 400, 'invalid_query'],
+    ['gender=male&gender=female', 400, 'invalid_query'],
+    ['gender=robot', 422, 'invalid_value'],
+    ['age_group=baby', 422, 'invalid_value'],
+    ['country_id=XX', 422, 'invalid_value'],
+    ['min_age=abc', 422, 'invalid_value'],
+    ['min_age=30&max_age=20', 422, 'invalid_value'],
+    ['age_group=child&min_age=30', 422, 'invalid_value'],
+    ['min_gender_probability=1.5', 422, 'invalid_value'],
+    ['limit=0', 422, 'invalid_value'],
+    ['page=-1', 422, 'invalid_value'],
+    ['page=0', 422, 'invalid_value'],
+    ['sort_by=name', 422, 'invalid_value'],
+    ['order=sideways', 422, 'invalid_value'],
+    ['page=5001&limit=10', 422, 'use_cursor'],
+    ['cursor=abc', 422, 'invalid_cursor'],
+    ['cursor=abc&page=1', 422, 'invalid_value'],
+  ])('refuses %j with %i %s', async (query, status, code) => {
+    const result = await ask(`GET /api/profiles?${query}`)
+    expect(result).toMatchObject({ status, body: { status: 'error', code } })
+    expect(result.body.details[0].field).toBe(query.split('=')[0])
+  })
+
+  it('refuses a cursor of another list', async () => {
+    const { body } = await ask('GET /api/profiles?gender=male')
+    const result = await ask(`GET /api/profiles?gender=female&cursor=${body.next_cursor}`)
+    expect(result).toMatchObject({ status: 422, body: { code: 'invalid_cursor' } })
+  })
+})
+
+describe('one profile', () => {
+  const ada = { name: 'Ada Lovelace', gender: 'female', age: 36, country_id: 'gb', gender_probability: 0.98 }
+
+  it('is created, found again, read, listed and deleted, and the facets follow', async () => {
+    const created = await ask('POST /api/profiles', { body: ada })
+    expect(created.status).toBe(201)
+    const { data } = created.body
+    expect(data).toMatchObject({
+      ...ada,
+      country_id: 'GB',
+      country_name: 'United Kingdom',
+      age_group: 'adult',
+    })
+    expect(data.country_probability).toBeNull()
+    expect(created.headers.location).toBe(`/api/profiles/${data.id}`)
+
+    const again = await ask('POST /api/profiles', { body: { ...ada, name: ' ADA LOVELACE', age: 12 } })
+    expect(again).toMatchObject({ status: 200, body: { message: 'Profile already exists', data } })
+    expect((await ask(`GET /api/profiles/${data.id}`, { key: analyst })).body.data).toEqual(data)
+    expect((await ask('GET /api/profiles?country_id=GB')).body).toMatchObject({ total: 1, data: [data] })
+
+    expect(await ask(`DELETE /api/profiles/${data.id}`)).toMatchObject({ status: 204, text: '' })
+    expect((await ask(`GET /api/profiles/${data.id}`)).status).toBe(404)
+    expect((await ask(`DELETE /api/profiles/${data.id}`)).status).toBe(404)
+    expect((await ask('GET /api/profiles?country_id=GB')).body.total).toBe(0)
+    expect(await verifyFacets(database.sql)).toEqual([])
+  })
+
+  it.each(['42', '00000000-0000-4000-8000-000000000000', "'%20or%201=1"])('named %s is 404', async (id) => {
+    expect(await ask(`GET /api/profiles/${id}`)).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  })
+
+  it.each([
+    [{ ...ada, name: '' }, 400, 'name'],
+    [{ ...ada, name: undefined }, 400, 'name'],
+    [{ ...ada, age_group: 'adult' }, 400, 'age_group'],
+    [{ ...ada, name: 5 }, 422, 'name'],
+    [{ ...ada, name: 'a\u0000b' }, 422, 'name'],
+    [{ ...ada, name: 'x'.repeat(201) }, 422, 'name'],
+    [{ ...ada, gender: 'robot' }, 422, 'gender'],
+    [{ ...ada, age: '36' }, 422, 'age'],
+    [{ ...ada, age: 151 }, 422, 'age'],
+    [{ ...ada, age: 3.5 }, 422, 'age'],
+    [{ ...ada, country_id: 'XX' }, 422, 'country_id'],
+    [{ ...ada, gender_probability: 2 }, 422, 'gender_probability'],
+  ])('like %j is refused with %i, %s named', async (body, status, field) => {
+    const result = await ask('POST /api/profiles', { body })
+    expect(result.status).toBe(status)
+    expect(result.body.details).toContainEqual(expect.objectContaining({ field }))
+  })
+})
+
+describe('keys', () => {
+  const list = (key?: string) => call(handler, 'GET /api/profiles', key === undefined ? {} : { key })
+
+  it('are needed', async () => {
+    for (const result of [await list(), await list('x'), await list(`ins_${'x'.repeat(43)}`)]) {
+      expect(result).toMatchObject({ status: 401, body: { status: 'error', code: 'unauthorized' } })
+    }
+  })
+
+  it('that were revoked or have expired are refused', async () => {
+    const { sql } = database
+    const revoked = await createKey(sql, { role: 'admin', team: 'acme', label: 'old' })
+    await revokeKey(sql, revoked.id)
+    expect((await list(revoked.key)).status).toBe(401)
+    const expired = await createKey(sql, {
+      role: 'admin',
+      team: 'acme',
+      label: 'old',
+      expiresAt: new Date(1000),
+    })
+    expect((await list(expired.key)).status).toBe(401)
+  })
+
+  it('open what their role is for', async () => {
+    const recruiter = await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'r' })
+    expect((await list(recruiter.key)).status).toBe(403)
+    const post = await call(handler, 'POST /api/profiles', { key: analyst, body: {} })
+    expect(post).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+  })
+})

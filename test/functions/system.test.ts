@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { handler } from '../../functions/system.ts'
+import { disconnect } from '../../lib/platform/db.ts'
+import { createKey } from '../../lib/platform/keys.ts'
+import { call } from '../support/http-event.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  for (const [name, value] of Object.entries(database.env)) vi.stubEnv(name, value)
+})
+afterAll(async () => {
+  await disconnect()
+  await database.close()
+  vi.unstubAllEnvs()
+})
+
+describe('GET /api/me', () => {
+  it('says whose key it is', async () => {
+    const expiresAt = new Date(Date.now() + 3_600_000)
+    const key = await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'Laptop', expiresAt })
+    const { status, body } = await call(handler, 'GET /api/me', { headers: { 'x-api-key': key.key } })
+    expect(status).toBe(200)
+    expect(handler.routes['GET /api/me']?.answers[200]?.parse(body)).toEqual({
+      status: 'success',
+      key: { id: key.id, label: 'Laptop', role: 'recruiter', expires_at: expiresAt.toISOString() },
+      team: { id: expect.any(String), name: 'acme' },
+      server_time: expect.any(String),
+    })
+  })
+
+  it('needs a key', async () => {
+    expect((await call(handler, 'GET /api/me')).status).toBe(401)
+  })
+})
+
+describe('GET /api/health', () => {
+  it('names each dependency with its latency, to anyone', async () => {
+    const { status, body } = await call(handler, 'GET /api/health')
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      status: 'success',
+      dependencies: { database: { status: 'up', latency_ms: expect.any(Number) } },
+    })
+  })
+
+  it('is 503 while the database is down', async () => {
+    await disconnect()
+    vi.stubEnv('PGPORT', '1')
+    const result = await call(handler, 'GET /api/health')
+    await disconnect()
+    vi.stubEnv('PGPORT', database.env.PGPORT!)
+    expect(result).toMatchObject({ status: 503, headers: { 'retry-after': '5' } })
+    expect(handler.routes['GET /api/health']?.answers[503]?.parse(result.body)).toMatchObject({
+      code: 'unavailable',
+      dependencies: { database: { status: 'down', latency_ms: null } },
+    })
+    expect((await call(handler, 'GET /api/health')).status).toBe(200)
+  })
+})
+
+describe('everything else', () => {
+  it.each([
+    ['GET /', 404],
+    ['GET /api/nothing?x=1', 404],
+    ['GET /api/profiles/', 404],
+    ['PUT /api/profiles', 405],
+    ['HEAD /api/me', 405],
+  ])('%s is %i in the envelope', async (target, status) => {
+    const result = await call(handler, target)
+    expect(result).toMatchObject({ status, body: { status: 'error', request_id: expect.any(String) } })
+  })
+})

@@ -1,0 +1,110 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda'
+import { type RouteKey, routes } from '../../lib/platform/routes.ts'
+
+export type CallOptions = {
+  /** Sent as `Authorization: Bearer`. */
+  key?: string
+  headers?: Record<string, string>
+  /** Sent as JSON; a text is sent as it is. */
+  body?: unknown
+  base64?: boolean
+}
+
+let requests = 0
+
+/** The event that API Gateway sends (payload v2) for a call such as `GET /api/profiles?page=2`. */
+export function httpEvent(call: string, options: CallOptions = {}): APIGatewayProxyEventV2 {
+  const [method, target] = call.split(' ') as [string, string]
+  const [rawPath, rawQueryString = ''] = target.split('?') as [string, string?]
+  const { routeKey, pathParameters } = matchRoute(method, rawPath)
+  const body = typeof options.body === 'string' ? options.body : options.body && JSON.stringify(options.body)
+  const headers = {
+    host: 'api.test',
+    ...(options.key !== undefined && { authorization: `Bearer ${options.key}` }),
+    ...(options.body !== undefined && { 'content-type': 'application/json' }),
+    ...options.headers,
+  }
+  const queryStringParameters: Record<string, string> = {}
+  for (const [name, value] of new URLSearchParams(rawQueryString)) {
+    queryStringParameters[name] =
+      name in queryStringParameters ? `${queryStringParameters[name]},${value}` : value
+  }
+  return {
+    version: '2.0',
+    routeKey,
+    rawPath,
+    rawQueryString,
+    headers,
+    ...(rawQueryString && { queryStringParameters }),
+    ...(pathParameters && { pathParameters }),
+    requestContext: {
+      accountId: '123456789012',
+      apiId: 'test',
+      domainName: 'api.test',
+      domainPrefix: 'api',
+      http: { method, path: rawPath, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'test' },
+      requestId: `request-${++requests}`,
+      routeKey,
+      stage: '$default',
+      time: '01/Nov/2026:12:00:00 +0000',
+      timeEpoch: 1793534400000,
+    },
+    ...(typeof body === 'string' && { body: options.base64 ? Buffer.from(body).toString('base64') : body }),
+    isBase64Encoded: options.base64 ?? false,
+  }
+}
+
+function matchRoute(method: string, path: string) {
+  const names = Object.keys(routes) as RouteKey[]
+  // Exact paths before those with parameters, as the gateway has it.
+  names.sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')))
+  for (const routeKey of names) {
+    const [routeMethod, pattern] = routeKey.split(' ')
+    if (routeMethod !== method || !pattern) continue
+    const groups = new RegExp(`^${pattern.replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`).exec(path)
+    if (groups) return { routeKey, pathParameters: groups.groups && { ...groups.groups } }
+  }
+  return { routeKey: '$default' as const, pathParameters: undefined }
+}
+
+/** The context of one invocation with `remaining` milliseconds left. */
+export function lambdaContext(remaining = 30_000): Context {
+  return {
+    awsRequestId: '00000000-0000-4000-8000-000000000000',
+    callbackWaitsForEmptyEventLoop: false,
+    functionName: 'test',
+    functionVersion: '$LATEST',
+    invokedFunctionArn: 'arn:aws:lambda:eu-west-1:123456789012:function:test',
+    memoryLimitInMB: '512',
+    logGroupName: '/aws/lambda/test',
+    logStreamName: 'test',
+    getRemainingTimeInMillis: () => remaining,
+    done() {},
+    fail() {},
+    succeed() {},
+  }
+}
+
+type Handler = (event: APIGatewayProxyEventV2, context: Context) => unknown
+
+export type CallResult = {
+  status: number
+  headers: Record<string, string>
+  text: string
+  /** Whatever JSON says; each test names the fields it expects. */
+  body: ReturnType<typeof JSON.parse>
+}
+
+/** Invokes a handler as the gateway would; `body` is the parsed JSON, or undefined where there is none. */
+export async function call(handler: Handler, target: string, options?: CallOptions): Promise<CallResult> {
+  const result = (await handler(
+    httpEvent(target, options),
+    lambdaContext(),
+  )) as APIGatewayProxyStructuredResultV2
+  const headers = Object.fromEntries(
+    Object.entries(result.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]),
+  )
+  const text = result.body ?? ''
+  const isJson = headers['content-type']?.startsWith('application/json')
+  return { status: result.statusCode ?? 200, headers, text, body: isJson ? JSON.parse(text) : undefined }
+}
