@@ -46,6 +46,11 @@ const closed = 4
 
 export type ScannerOptions = {
   delimiter: number
+  /**
+   * Fields of a row. With it, a record of several lines that has another number of fields, while one of its
+   * lines alone has the right one, is taken for a stray quote that met another: its first line is malformed.
+   */
+  width?: number
   /** Records longer than this many bytes are malformed. */
   maxRecord?: number
   /** Where in the whole input the first byte stands, and its line. */
@@ -65,6 +70,7 @@ export class RecordScanner {
 
   readonly #sink: RecordSink
   readonly #delimiter: number
+  readonly #width: number | undefined
   readonly #maxRecord: number
   /** The bytes of the record that the chunks so far have not ended. */
   #held: Uint8Array = new Uint8Array(0)
@@ -77,6 +83,7 @@ export class RecordScanner {
   constructor(sink: RecordSink, options: ScannerOptions) {
     this.#sink = sink
     this.#delimiter = options.delimiter
+    this.#width = options.width
     this.#maxRecord = options.maxRecord ?? maxRecordBytes
     this.position = options.start ?? 0
     this.line = options.line ?? 1
@@ -125,6 +132,7 @@ export class RecordScanner {
     let sawQuote = false
     let sawNul = false
     let blank = true
+    let fields = 1
     let lineEnds = 0
     let firstLineEnd = -1
     for (let at = from; at < limit; at++) {
@@ -132,6 +140,9 @@ export class RecordScanner {
       if (byte === lf || byte === cr) {
         if (byte === cr && at + 1 === bytes.length && !final) return this.#needMore(bytes, from)
         if (state !== quotedField) {
+          if (lineEnds > 0 && fields !== this.#width && this.#hidesRow(bytes, firstLineEnd, at)) {
+            return this.#malformed(bytes, from, firstLineEnd, final)
+          }
           const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
           return this.#emit(kind, bytes, from, at, sawQuote, lineEnds + 1)
         }
@@ -152,6 +163,7 @@ export class RecordScanner {
       if (state === quotedField) continue
       if (byte === delimiter) {
         state = fieldStart
+        fields++
         blank = false
       } else if (byte === space || byte === tab || byte === formFeed) {
         // Blanks round a value do not count: before an opening quote, or after a closing one.
@@ -166,8 +178,23 @@ export class RecordScanner {
     if (bytes.length - from > this.#maxRecord) return this.#malformed(bytes, from, firstLineEnd, final)
     if (!final) return this.#needMore(bytes, from)
     if (state === quotedField) return this.#malformed(bytes, from, firstLineEnd, final)
+    if (lineEnds > 0 && fields !== this.#width && this.#hidesRow(bytes, firstLineEnd, bytes.length)) {
+      return this.#malformed(bytes, from, firstLineEnd, final)
+    }
     const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
     return this.#emit(kind, bytes, from, bytes.length, sawQuote, lineEnds)
+  }
+
+  /** Whether a line of what looks like one record, read by itself, is a row with the right number of fields. */
+  #hidesRow(bytes: Uint8Array, firstLineEnd: number, to: number): boolean {
+    if (this.#width === undefined) return false
+    let from = firstLineEnd + 1
+    for (let at = from; at <= to; at++) {
+      if (at < to && bytes[at] !== lf && bytes[at] !== cr) continue
+      if (fieldsOfLine(bytes, from, at, this.#delimiter) === this.#width) return true
+      from = at + 1
+    }
+    return false
   }
 
   #needMore(bytes: Uint8Array, from: number): number {
@@ -251,4 +278,30 @@ export class RecordScanner {
     this.#sink({ kind, bytes, from, to, start, end: this.position, line, quoted })
     return next
   }
+}
+
+/** How many fields a line holds, or 0 where its quotes are not closed within it. */
+function fieldsOfLine(bytes: Uint8Array, from: number, to: number, delimiter: number): number {
+  let fields = 1
+  let state = fieldStart
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at]
+    if (byte === quote) {
+      if (state === closed) return 0
+      if (state === quotedField) state = afterQuote
+      else if (state !== unquoted) state = quotedField
+    } else if (state === quotedField) {
+      // Anything goes.
+    } else if (byte === delimiter) {
+      fields++
+      state = fieldStart
+    } else if (byte === space || byte === tab || byte === formFeed) {
+      if (state === afterQuote) state = closed
+    } else if (state === afterQuote || state === closed) {
+      return 0
+    } else {
+      state = unquoted
+    }
+  }
+  return state === quotedField ? 0 : fields
 }

@@ -47,7 +47,7 @@ export async function readSlice(
         : bytes.slice(from, kind === 'row' ? to : Math.min(to, from + maxRawBytes))
       found.push({ kind, bytes: part, line, quoted })
     },
-    { delimiter, line: slice.first_line },
+    { delimiter, width: layout.width, line: slice.first_line },
   )
   let half: Uint8Array = new Uint8Array(0)
   for await (const chunk of body) {

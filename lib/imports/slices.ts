@@ -1,5 +1,6 @@
 import { RecordScanner } from './boundaries.ts'
 import { type Encoding, narrow, Utf8Counter } from './encoding.ts'
+import type { Layout } from './header.ts'
 
 /** A run of whole records, small enough for one worker and one transaction. */
 export type Slice = {
@@ -46,7 +47,7 @@ export class Slicer {
   constructor(
     from: ScanState,
     encoding: Encoding | 'undecided',
-    delimiter: string,
+    { delimiter, width }: Pick<Layout, 'delimiter' | 'width'>,
     limits: typeof sliceLimits = sliceLimits,
   ) {
     this.#encoding = encoding
@@ -69,7 +70,7 @@ export class Slicer {
         const bytes = this.#open.byte_end - this.#open.byte_start
         if (this.#open.record_count >= this.#limits.records || bytes >= this.#limits.bytes) this.#cut()
       },
-      { delimiter: delimiter.charCodeAt(0), line: from.line },
+      { delimiter: delimiter.charCodeAt(0), width, line: from.line },
     )
   }
 

@@ -133,7 +133,7 @@ async function scanChunks(
 }
 
 function resume({ state, encoding, layout }: SplitProgress, { limits }: SplitContext): Slicer {
-  return new Slicer(state, encoding, layout.delimiter, limits)
+  return new Slicer(state, encoding, layout, limits)
 }
 
 async function settle(

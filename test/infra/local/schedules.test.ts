@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { parseSchedule } from '../../../infra/local/schedules.ts'
+
+const start = new Date('2026-03-04T10:00:30Z')
+
+/** The first `count` times after `after`, to the minute. */
+function runs(expression: string, after: string, count = 1): string[] {
+  const next = parseSchedule(expression, start)
+  const found: string[] = []
+  let at: Date | undefined = new Date(after)
+  while (found.length < count) {
+    at = next(at)
+    if (!at) break
+    found.push(at.toISOString().replace(/:\d\d\.000Z$/, ''))
+  }
+  return found
+}
+
+test.each([
+  ['rate(5 minutes)', '2026-03-04T10:00:30Z', '2026-03-04T10:05'],
+  ['rate(1 minute)', '2026-03-04T10:07:31Z', '2026-03-04T10:08'],
+  ['rate(2 days)', '2026-03-04T10:00:29Z', '2026-03-06T10:00'],
+  ['cron(0 3 * * ? *)', '2026-03-04T02:59:59Z', '2026-03-04T03:00'],
+  ['cron(0 3 * * ? *)', '2026-03-04T03:00:00Z', '2026-03-05T03:00'],
+  ['cron(0/15 8-17 ? * MON-FRI *)', '2026-03-06T17:45:00Z', '2026-03-09T08:00'],
+  ['cron(30 12 1 * ? *)', '2026-12-01T12:30:00Z', '2027-01-01T12:30'],
+  ['cron(0 0 L * ? *)', '2028-02-01T00:00:00Z', '2028-02-29T00:00'],
+  ['cron(0 9 ? * 2#1 *)', '2026-03-03T00:00:00Z', '2026-04-06T09:00'],
+  ['cron(0 18 ? * FRIL *)', '2026-03-04T00:00:00Z', '2026-03-27T18:00'],
+  ['cron(0 0 29 FEB ? *)', '2026-03-04T00:00:00Z', '2028-02-29T00:00'],
+  ['cron(5,35 14 * * ? *)', '2026-03-04T14:05:00Z', '2026-03-04T14:35'],
+])('%s after %s is %s', (expression, after, expected) => {
+  expect(runs(expression, after)).toEqual([expected])
+})
+
+test('a rate keeps to its start whatever the delay of the run before', () => {
+  expect(runs('rate(10 minutes)', '2026-03-04T10:13:59Z', 3)).toEqual([
+    '2026-03-04T10:20',
+    '2026-03-04T10:30',
+    '2026-03-04T10:40',
+  ])
+})
+
+test('a year that has passed never comes again', () => {
+  expect(runs('cron(0 0 1 1 ? 2020)', '2026-03-04T00:00:00Z')).toEqual([])
+})
+
+test.each([
+  'rate(0 minutes)',
+  'rate(5 fortnights)',
+  'cron(0 3 * * *)',
+  'cron(0 3 * * * *)',
+  'cron(60 3 * * ? *)',
+  'cron(0 0 15W * ? *)',
+  'at(2026-01-01T00:00:00)',
+])('%s is refused', (expression) => {
+  expect(() => parseSchedule(expression, start)).toThrow(expression)
+})

@@ -1,0 +1,165 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { S3Client } from '@aws-sdk/client-s3'
+import { parse } from 'csv-parse/sync'
+import { startS3 } from '../../infra/local/s3/index.ts'
+import { finish } from '../../lib/imports/finish.ts'
+import { insertSlice } from '../../lib/imports/insert.ts'
+import { uploadKey } from '../../lib/imports/messages.ts'
+import { type Report, reportOf } from '../../lib/imports/report.ts'
+import type { sliceLimits } from '../../lib/imports/slices.ts'
+import { splitImport } from '../../lib/imports/split.ts'
+import { createImport, summarise } from '../../lib/imports/store.ts'
+import type { Queue } from '../../lib/platform/queue.ts'
+import { createStorage, type Storage } from '../../lib/platform/storage.ts'
+import { freshDatabase, type TestDatabase } from './postgres.ts'
+
+type SliceMessage = { import_id: string; slice_no: number }
+
+/** A queue that keeps what was sent, so that a test decides what is delivered when, and how often. */
+export function heldQueue<T>(): Queue & { messages: T[] } {
+  const messages: T[] = []
+  return {
+    messages,
+    async send(more) {
+      messages.push(...(more as T[]))
+    },
+  }
+}
+
+export type ImportBench = Awaited<ReturnType<typeof startImportBench>>
+
+/** The import path on a real database and a real S3, its messages in the test's hands. */
+export async function startImportBench() {
+  const folder = await mkdtemp(join(tmpdir(), 'insighta-test-imports-'))
+  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
+  const region = 'eu-west-1'
+  const [database, s3] = await Promise.all([
+    freshDatabase(),
+    startS3({ dataDir: folder, region, credentials, publish: async () => {}, log: () => {} }),
+  ])
+  await s3.putBucket('uploads', {})
+  const client = new S3Client({
+    endpoint: s3.url,
+    region,
+    credentials,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+  })
+  const storage = createStorage('uploads', client)
+  const caller = await aCaller(database)
+  const { sql } = database
+
+  async function put(content: string | Uint8Array): Promise<string> {
+    const body = typeof content === 'string' ? Buffer.from(content) : content
+    const values = {
+      ...caller,
+      idempotency_key: null,
+      filename: 'people.csv',
+      size: body.length,
+      expires_in_seconds: 60,
+    }
+    const { id } = await createImport(sql, values, uploadKey)
+    await storage.put(uploadKey(id), body, 'text/csv')
+    return id
+  }
+
+  const report = async (id: string): Promise<Report> =>
+    reportOf((await summarise(sql, caller.team_id, id))!, new Date())
+
+  const context = { sql, storage, finish: heldQueue(), self: heldQueue(), remainingMs: () => 60_000 }
+
+  async function splitWith(
+    id: string,
+    etag: string | undefined,
+    limits?: typeof sliceLimits,
+  ): Promise<SliceMessage[]> {
+    const slices = heldQueue<SliceMessage>()
+    await splitImport({ ...context, slices, ...(limits && { limits }) }, id, etag)
+    return slices.messages
+  }
+
+  /** Splits an uploaded file and answers its slices' messages, undelivered. */
+  async function split(id: string, limits?: typeof sliceLimits): Promise<SliceMessage[]> {
+    return splitWith(id, (await storage.head(uploadKey(id))).etag, limits)
+  }
+
+  /** The same by invocations that each find their time over after the first chunk. Answers how many it took. */
+  async function splitInShortInvocations(id: string, limits: typeof sliceLimits): Promise<number> {
+    let { etag }: { etag?: string } = await storage.head(uploadKey(id))
+    for (let invocations = 1; ; invocations++) {
+      let asked = 0
+      const remainingMs = () => (asked++ === 0 ? 1000 : 0)
+      const outcome = await splitImport({ ...context, limits, slices: heldQueue(), remainingMs }, id, etag)
+      if (outcome !== 'continues') return invocations
+      etag = undefined
+    }
+  }
+
+  async function insert(messages: readonly SliceMessage[]): Promise<void> {
+    for (const { import_id, slice_no } of messages) {
+      await insertSlice({ sql, storage, finish: heldQueue() }, import_id, slice_no)
+    }
+  }
+
+  /** The whole way of one file, slices in the order that `order` gives them. */
+  async function run(
+    content: string | Uint8Array,
+    limits?: typeof sliceLimits,
+    order: (messages: SliceMessage[]) => SliceMessage[] = (messages) => messages,
+  ): Promise<Report> {
+    const id = await put(content)
+    await insert(order(await split(id, limits)))
+    await finish({ sql, storage }, id)
+    return report(id)
+  }
+
+  return {
+    sql,
+    storage,
+    teamId: caller.team_id,
+    put,
+    split,
+    splitWith,
+    splitInShortInvocations,
+    insert,
+    finish: (id: string) => finish({ sql, storage }, id),
+    report,
+    run,
+    rejects: (id: string) => rejectsOf(storage, id),
+    async names(): Promise<string[]> {
+      return (await sql<{ name: string }[]>`select name from profiles order by name`).map(({ name }) => name)
+    },
+    async clear(): Promise<void> {
+      await sql`truncate profiles, facets, imports cascade`
+    },
+    async close(): Promise<void> {
+      client.destroy()
+      await Promise.all([s3.close(), database.close()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function aCaller({ sql }: TestDatabase): Promise<{ team_id: string; created_by: string }> {
+  const [team] = await sql`insert into teams (name) values ('test') returning id`
+  const [key] = await sql`
+    insert into api_keys (team_id, label, role, hash)
+    values (${team!.id}, 'test', 'admin', ${Buffer.alloc(32)}) returning id`
+  return { team_id: team!.id, created_by: key!.id }
+}
+
+export type RejectedRow = {
+  row: string
+  line: string
+  reason: string
+  column: string
+  value: string
+  raw: string
+}
+
+async function rejectsOf(storage: Storage, id: string): Promise<RejectedRow[]> {
+  const csv = await text(await storage.read(`rejects/${id}/rejects.csv`))
+  return parse(csv, { columns: true, record_delimiter: '\r\n' }) as unknown as RejectedRow[]
+}
