@@ -1,27 +1,15 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { InvokeCommand, LambdaClient, type LambdaClientConfig } from '@aws-sdk/client-lambda'
 import { Command, InvalidArgumentError } from 'commander'
+import { localCredentials } from './credentials.ts'
 
 type Answer = { status: string; message?: string; [field: string]: unknown }
 type Target = { functionName: string; config: LambdaClientConfig }
 
 /** The local cloud's keys function, as its credentials file names it. */
 async function localTarget(): Promise<Target> {
-  const file = join(process.env.INSIGHTA_DATA_DIR ?? '.insighta', 'credentials.json')
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch {
-    throw new Error(
-      `${file} cannot be read: start the local cloud (npm start), or name the function on AWS (--function)`,
-    )
-  }
-  const { aws, keys_function: named } = JSON.parse(text)
-  const functionName = named ?? aws?.keys_function
-  if (!functionName || !aws?.endpoint_lambda) throw new Error(`${file} does not name the keys function`)
+  const { aws, keys_function } = await localCredentials()
   return {
-    functionName,
+    functionName: keys_function,
     config: {
       endpoint: aws.endpoint_lambda,
       region: aws.region,

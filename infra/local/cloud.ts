@@ -1,0 +1,326 @@
+import { chmod, mkdir } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { readAssembly } from './assembly.ts'
+import { startAwsApi } from './aws-api.ts'
+import { type Credentials, writeCredentials } from './credentials.ts'
+import { createDatabase, type LocalDatabase } from './database.ts'
+import { deploy } from './deployment.ts'
+import { type EventSource, startEventSource } from './event-source.ts'
+import { startGateway } from './gateway.ts'
+import { recordRequests } from './gateway-records.ts'
+import { createLambda, type Lambda } from './lambda/functions.ts'
+import { serveInvokeApi } from './lambda/invoke-api.ts'
+import { openLogFile } from './logs.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { openPlatform, type Platform } from './platform.ts'
+import { choosePorts, lockDataDir, portIsFree, randomFreePort } from './ports.ts'
+import { registry } from './resources/registry.ts'
+import type { Alarm, Dashboard, Services } from './resources/services.ts'
+import { type LocalS3, startS3 } from './s3/index.ts'
+import { startSchedules } from './schedules.ts'
+import { openSecrets, secretField } from './secrets.ts'
+import { type Sqs, startSqs } from './sqs.ts'
+import { synthesise } from './synthesis.ts'
+
+export type CloudOptions = {
+  /** Everything that survives a restart. */
+  dataDir: string
+  /** Of the API; 0 = any free one. */
+  port: number
+  /** A cloud assembly that exists already; without it the CDK app is synthesised. */
+  outDir?: string
+  /** As of `cdk -c key=value`, for the synthesis. */
+  context?: Record<string, string>
+  /** Told what goes on, a line at a time. Everything is also in `<data dir>/logs/cloud.log`. */
+  say?(line: string): void
+  /** Says how long each step took, too. */
+  verbose?: boolean
+  /** Ends a start that has not finished: it then rejects with the signal's reason. */
+  signal?: AbortSignal
+  /** Called when a running cloud has lost something that it cannot bring back. */
+  onFatal?(error: Error): void
+}
+
+export type Cloud = {
+  url: string
+  credentials: Credentials
+  /** `<stack>.<output>` of the templates. */
+  outputs: ReadonlyMap<string, unknown>
+  /** What the templates ask for and does not exist here. */
+  warnings: readonly string[]
+  logDir: string
+  lambda: Lambda
+  sqs: Sqs
+  s3: LocalS3
+  metrics: Metrics
+  /** Can be stopped and started again, as an outage. */
+  database: LocalDatabase
+  alarms: readonly Alarm[]
+  dashboards: readonly Dashboard[]
+  /** Ends everything that was started; safe to call twice. */
+  close(): Promise<void>
+}
+
+/** The one account of the local S3 and SQS. */
+const accountId = '000000000000'
+
+/**
+ * Runs the synthesised app on this machine, all of it on 127.0.0.1. Rejects, with everything closed again,
+ * where a port or the data folder is taken, synthesis fails or a resource cannot be created.
+ */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const closers: { name: string; close(): unknown }[] = []
+  const dataDir = resolve(options.dataDir)
+  const logDir = join(dataDir, 'logs')
+  await makeDataDir(dataDir)
+  closers.push({ name: 'lock', close: await lockDataDir(dataDir) })
+  const logFile = openLogFile(join(logDir, 'cloud.log'))
+  const log = (line: string) => {
+    logFile.write(`${new Date().toISOString()} ${line}`)
+    options.say?.(line)
+  }
+
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= (async () => {
+      // In reverse, so that nothing is taken away from under what still uses it.
+      for (const { name, close } of closers.splice(0).reverse()) {
+        try {
+          await close()
+        } catch (error) {
+          log(`${name} did not close: ${String(error)}`)
+        }
+      }
+      await logFile.flush()
+    })()
+    return closing
+  }
+  /** One part of the start, timed; what it started is closed with the rest, also when another part fails. */
+  const step = async <T>(
+    name: string,
+    start: () => Promise<T> | T,
+    end?: (started: T) => unknown,
+  ): Promise<T> => {
+    options.signal?.throwIfAborted()
+    const startedAt = performance.now()
+    const started = await start()
+    if (end) closers.push({ name, close: () => end(started) })
+    if (options.verbose) log(`${name}: ${Math.round(performance.now() - startedAt)} ms`)
+    return started
+  }
+
+  try {
+    return await start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  async function start(): Promise<Cloud> {
+    const port = options.port || (await randomFreePort())
+    if (!(await portIsFree(port))) throw new PortTakenError(port)
+    const platform = await openPlatform(dataDir)
+    const ports = await choosePorts(dataDir)
+    const outDir = options.outDir ?? join(dataDir, 'cdk.out')
+    if (options.outDir === undefined) {
+      const { context = {}, signal } = options
+      await step('synthesis', () => synthesise({ outDir, context, ...(signal && { signal }) }))
+    }
+    const stacks = await readAssembly(outDir)
+    const region = stacks[0]?.region ?? 'us-east-1'
+
+    const metrics = createMetrics()
+    const secrets = await openSecrets(dataDir, region, accountId)
+    const database = await step(
+      'database',
+      () =>
+        createDatabase({
+          dataDir,
+          port: ports.postgres,
+          platform,
+          log,
+          onLost: options.onFatal ?? (() => {}),
+        }),
+      (created) => created.stop(),
+    )
+    const sqs = await step(
+      'SQS',
+      () => startSqs({ dataDir: join(dataDir, 'sqs'), port: ports.sqs, region }),
+      (started) => started.close(),
+    )
+    const publish = async (queueArn: string, body: string) => void sqs.sendMessage(queueArn, body)
+    const s3 = await step(
+      'S3',
+      () =>
+        startS3({
+          dataDir: join(dataDir, 's3'),
+          port: ports.s3,
+          region,
+          credentials: platform,
+          publish,
+          log,
+        }),
+      (started) => started.close(),
+    )
+    const endpoints = { s3: s3.url, sqs: sqs.url, aws: `http://127.0.0.1:${ports.aws}` }
+    const lambda = await step(
+      'Lambda',
+      () =>
+        createLambda({
+          region,
+          accountId,
+          logDir,
+          metrics,
+          platformEnvironment: () => platformEnvironment(platform, endpoints),
+        }),
+      (started) => started.close(),
+    )
+    const invokeApi = serveInvokeApi(lambda, {
+      onDropped: (name, _payload, reason) => log(`${name}: an event was dropped: ${reason}`),
+    })
+    closers.push({ name: 'Lambda API', close: () => invokeApi.close() })
+    await step(
+      'AWS API',
+      () =>
+        startAwsApi({ port: ports.aws, accessKeyId: platform.accessKeyId, secrets, lambda: invokeApi, log }),
+      (started) => started.close(),
+    )
+
+    const url = `http://127.0.0.1:${port}`
+    const services: Services = {
+      region,
+      accountId,
+      apiUrl: url,
+      secrets,
+      createQueue: (name, attributes) => sqs.createQueue(name, attributes),
+      queueUrl: (arn) => `${sqs.url}/${accountId}/${arn.split(':').at(-1)}`,
+      sendMessage: (arn, body) => void sqs.sendMessage(arn, body),
+      defineFunction(definition) {
+        lambda.define(definition)
+        return { arn: lambda.arnOf(definition.name) }
+      },
+      invoke: (name, payload) => lambda.invoke(name, payload),
+      startCluster: (request) => step('PostgreSQL', () => database.startCluster(request)),
+      refreshLogins: () => database.refreshLogins(),
+      clusters: new Map(),
+      buckets: new Map(),
+      eventSources: [],
+      apis: new Map(),
+      schedules: [],
+      alarms: [],
+      dashboards: [],
+    }
+    const { outputs, warnings } = await step('resources', () =>
+      deploy({
+        stacks,
+        registry,
+        services,
+        secretField: async (id, key) => secretField(secrets, id, key),
+      }),
+    )
+    for (const warning of warnings) log(`Not as on AWS: ${warning}`)
+
+    // Only now, so that no object arrives before the queue that is told of it.
+    await step('buckets', () =>
+      Promise.all([...services.buckets].map(([name, set]) => s3.putBucket(name, set))),
+    )
+    const facts = {
+      url,
+      database_url: database.url(),
+      aws: {
+        endpoint_s3: endpoints.s3,
+        endpoint_sqs: endpoints.sqs,
+        endpoint_lambda: endpoints.aws,
+        endpoint_secretsmanager: endpoints.aws,
+        region,
+        access_key_id: platform.accessKeyId,
+        secret_access_key: platform.secretAccessKey,
+      },
+      keys_function: keysFunctionOf(outputs),
+    }
+    const credentials = await step('access key', () =>
+      writeCredentials(dataDir, facts, database.isNew(), services.invoke),
+    )
+    await step(
+      'event sources',
+      () => services.eventSources.map((mapping) => startEventSource({ sqs, lambda, mapping, log })),
+      (sources: EventSource[]) => Promise.all(sources.map((source) => source.close())),
+    )
+    await step(
+      'schedules',
+      () => startSchedules(services.schedules, log),
+      (started) => started.close(),
+    )
+    const [api] = services.apis.values()
+    if (api) {
+      const invoke = lambda.invoke.bind(lambda)
+      const onAnswer = recordRequests(api, metrics, logDir)
+      await step(
+        'gateway',
+        () => startGateway({ api, accountId, port, invoke, log, onAnswer }),
+        (started) => started.close(),
+      )
+    }
+    options.signal?.throwIfAborted()
+    const { alarms, dashboards } = services
+    return {
+      url,
+      credentials,
+      outputs,
+      warnings,
+      logDir,
+      lambda,
+      sqs,
+      s3,
+      metrics,
+      database,
+      alarms,
+      dashboards,
+      close,
+    }
+  }
+}
+
+/** Thrown when something else listens on the port of the API. */
+export class PortTakenError extends Error {
+  override readonly name = 'PortTakenError'
+
+  constructor(port: number) {
+    super(`Port ${port} of 127.0.0.1 is taken: stop what uses it, or set INSIGHTA_PORT to another one`)
+  }
+}
+
+/**
+ * What is stored here is for its owner's eyes; only, under root the database runs as another user, who must be
+ * able to pass through to its own folder.
+ */
+async function makeDataDir(dataDir: string): Promise<void> {
+  const made = await mkdir(dataDir, { recursive: true })
+  for (const part of ['logs', 's3', 'sqs']) await mkdir(join(dataDir, part), { recursive: true, mode: 0o700 })
+  if (made === undefined || process.getuid?.() !== 0) return
+  for (let at = dataDir; at.startsWith(made); at = dirname(at)) await chmod(at, 0o711)
+}
+
+/** What every function gets on top of its own environment, which it overrides. */
+function platformEnvironment(
+  platform: Platform,
+  endpoints: { s3: string; sqs: string; aws: string },
+): Record<string, string> {
+  return {
+    AWS_ACCESS_KEY_ID: platform.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
+    AWS_ENDPOINT_URL: endpoints.aws,
+    AWS_ENDPOINT_URL_S3: endpoints.s3,
+    AWS_ENDPOINT_URL_SQS: endpoints.sqs,
+    // No IAM and no TLS on this machine's own database.
+    PGPASSWORD: platform.applicationPassword,
+    PGSSLMODE: 'disable',
+    // The certificates of AWS's databases are a file of Lambda's own image.
+    NODE_EXTRA_CA_CERTS: '',
+  }
+}
+
+function keysFunctionOf(outputs: ReadonlyMap<string, unknown>): string {
+  for (const [key, value] of outputs) if (key.endsWith('.KeysFunctionName')) return String(value)
+  throw new Error('No stack has the output KeysFunctionName')
+}

@@ -1,0 +1,101 @@
+import { randomInt } from 'node:crypto'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { readJsonFile, writePrivateJson } from './private-file.ts'
+
+export const portNames = ['s3', 'sqs', 'aws', 'postgres'] as const
+export type PortName = (typeof portNames)[number]
+export type Ports = Record<PortName, number>
+
+/**
+ * Below the ports that Linux (from 32,768) and macOS (from 49,152) give to outgoing connections, one of which
+ * could otherwise hold a remembered port at the next start.
+ */
+const [lowest, highest] = [20_000, 32_000]
+
+/** Whether 127.0.0.1:port can be listened on now. */
+export function portIsFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+/** A free port below those that the system hands out by itself. */
+export async function randomFreePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(lowest, highest)
+    if (await portIsFree(port)) return port
+  }
+}
+
+/**
+ * The ports of this data folder: those of the last start where they are still free, others where not. They
+ * are remembered in `ports.json`, since URLs of queues and of uploads in progress contain them.
+ */
+export async function choosePorts(dataDir: string): Promise<Ports> {
+  const file = join(dataDir, 'ports.json')
+  const remembered =
+    z.partialRecord(z.enum(portNames), z.int()).safeParse(await readJsonFile(file)).data ?? {}
+  const chosen: Partial<Ports> = {}
+  for (const name of portNames) {
+    let port = remembered[name]
+    while (port === undefined || Object.values(chosen).includes(port) || !(await portIsFree(port))) {
+      port = await randomFreePort()
+    }
+    chosen[name] = port
+  }
+  await writePrivateJson(file, chosen)
+  return chosen as Ports
+}
+
+/** Thrown when a copy of the local cloud already runs on the data folder. */
+export class DataDirInUseError extends Error {
+  override readonly name = 'DataDirInUseError'
+}
+
+/**
+ * Takes the data folder for this process; answers what gives it back. A lock whose process is gone, or whose
+ * number now belongs to another process, counts for nothing. Throws DataDirInUseError; of two that start in the
+ * same moment neither may get it, but never both.
+ */
+export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
+  const name = `lock.${process.pid}.${randomInt(2 ** 40)}`
+  const file = join(dataDir, name)
+  await writeFile(`${file}.tmp`, await startOf(process.pid))
+  // Written in one step, and before looking around: whoever comes later sees it.
+  await rename(`${file}.tmp`, file)
+  for (const other of await readdir(dataDir)) {
+    const pid = Number(/^lock\.(\d+)\.\d+$/.exec(other)?.[1])
+    if (!pid || other === name) continue
+    const start = await readFile(join(dataDir, other), 'utf8').catch(() => undefined)
+    if (start === undefined) continue
+    if (await isRunning(pid, start)) {
+      await rm(file)
+      throw new DataDirInUseError(
+        `Process ${pid} already runs the local cloud on ${dataDir}: stop it, or set INSIGHTA_DATA_DIR to another folder`,
+      )
+    }
+    await rm(join(dataDir, other), { force: true })
+  }
+  return () => rm(file, { force: true })
+}
+
+async function isRunning(pid: number, start: string): Promise<boolean> {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false
+  }
+  return start === (await startOf(pid))
+}
+
+/** When a process began, in ticks since boot: with its number it names one process. `-` without /proc. */
+async function startOf(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The name of the program, in parentheses, may itself hold blanks and parentheses.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-'
+}
