@@ -82,6 +82,9 @@ export function makeFunction(
       // Lambda's bundle of Amazon's authorities, those of RDS among them. Since Node 20 it is opt-in:
       // https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
       NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+      // V8 lets its young generation grow with the memory that is there: an insert worker came to 353 MB, with
+      // this bound to 184 MB, in the same time.
+      NODE_OPTIONS: '--max-semi-space-size=8',
       POWERTOOLS_SERVICE_NAME: name,
       POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
     },
