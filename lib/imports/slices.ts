@@ -30,7 +30,7 @@ export type ScanState = {
 
 /**
  * Scans the bytes of a file after its header into slices, holding one chunk and one record at the most.
- * Tiles the input: each slice starts where the one before ended.
+ * Between two slices lies nothing but blank lines.
  */
 export class Slicer {
   readonly #encoding: Encoding | 'undecided'
@@ -144,7 +144,7 @@ export class Slicer {
 
   #cut(): void {
     const { slice_no, byte_end, first_row, record_count } = this.#open
-    // Blank lines alone make no slice: they are left to the next one, or to nobody at the end of the file.
+    // Blank lines alone make no slice: nobody needs to read them.
     if (record_count > 0) this.#slices.push(this.#open)
     const cut = record_count > 0
     this.#open = {
