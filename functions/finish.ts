@@ -1,5 +1,5 @@
 import { finish } from '../lib/imports/finish.ts'
-import { finishMessage } from '../lib/imports/messages.ts'
+import { importMessage } from '../lib/imports/messages.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { logger } from '../lib/platform/log.ts'
@@ -12,7 +12,7 @@ const storage = createStorage(requiredEnv(env.uploadBucket))
 
 /** Ends an import whose slices have all ended. */
 export const handler = queueFunction(async (body) => {
-  const { import_id } = finishMessage.parse(body)
+  const { import_id } = importMessage.parse(body)
   logger.appendKeys({ correlation_id: import_id })
   const state = await finish({ sql: connect(), storage }, import_id)
   if (!state) return

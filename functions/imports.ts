@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { uploadKey } from '../lib/imports/messages.ts'
+import { startRemoval } from '../lib/imports/remove.ts'
 import { reportOf, reportSchema, states } from '../lib/imports/report.ts'
 import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -8,9 +9,11 @@ import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '..
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
+import { createQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
+const removals = createQueue(requiredEnv(env.importRemovalsQueueUrl))
 
 /** The most that S3 takes in one PUT. */
 const maxSize = 5 * 1024 ** 3
@@ -23,6 +26,7 @@ const idPath = z.strictObject({ id: z.uuid() })
 const newImportSchema = z.strictObject({
   filename: z.string().trim().min(1).max(255),
   size: z.int().min(0),
+  dry_run: z.boolean().default(false),
 })
 
 const createdSchema = z.strictObject({
@@ -88,7 +92,7 @@ export const handler = httpFunction({
         },
         uploadKey,
       )
-      if (found.filename !== body.filename || found.size !== body.size) {
+      if (found.filename !== body.filename || found.size !== body.size || found.dry_run !== body.dry_run) {
         throw new ConflictError('This Idempotency-Key was used for another file', 'idempotency_conflict')
       }
       logger.info('Import created', { correlation_id: found.id, size: body.size, created: found.created })
@@ -132,6 +136,15 @@ export const handler = httpFunction({
     answers: { 200: reportSchema },
     async handler({ path, caller }) {
       return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+    },
+  }),
+
+  'DELETE /api/imports/{id}/profiles': route({
+    path: idPath,
+    answers: { 202: reportSchema },
+    async handler({ path, caller }) {
+      await startRemoval(connect(), removals, caller.teamId, path.id)
+      return json(202, reportOf(await find(caller.teamId, path.id), new Date()))
     },
   }),
 

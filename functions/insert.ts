@@ -23,13 +23,14 @@ export const handler = queueFunction(async (body) => {
     logger.info('Slice needed nothing', { outcome: result.outcome })
     return
   }
-  const { inserted, skipped, reasons } = result
+  const { inserted, skipped, reasons, dry_run } = result
   metrics.addMetric('SliceDuration', MetricUnit.Milliseconds, duration_ms)
+  logger.info('Slice inserted', { inserted, skipped, duration_ms, dry_run })
+  if (dry_run) return
   metrics.addMetric('RowsInserted', MetricUnit.Count, inserted)
   for (const [reason, count] of Object.entries(reasons)) {
     const single = metrics.singleMetric()
     single.addDimension('Reason', reason)
     single.addMetric('RowsSkipped', MetricUnit.Count, count)
   }
-  logger.info('Slice inserted', { inserted, skipped, duration_ms })
 })

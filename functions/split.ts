@@ -1,6 +1,7 @@
 import { importOfKey, objectMessage } from '../lib/imports/messages.ts'
+import { sliceLimits } from '../lib/imports/slices.ts'
 import { splitImport } from '../lib/imports/split.ts'
-import { requiredEnv } from '../lib/platform/config.ts'
+import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
@@ -13,11 +14,13 @@ const storage = createStorage(requiredEnv(env.uploadBucket))
 const self = createQueue(requiredEnv(env.importObjectsQueueUrl))
 const slices = createQueue(requiredEnv(env.importSlicesQueueUrl))
 const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
+const limits = { ...sliceLimits, records: numberEnv(env.importSliceRecords, sliceLimits.records) }
 
 async function split(id: string, etag: string | undefined, { remainingMs }: MessageContext): Promise<void> {
   // One id from the upload's request to the report: the import's own.
   logger.appendKeys({ correlation_id: id })
-  const outcome = await splitImport({ sql: connect(), storage, self, slices, finish, remainingMs }, id, etag)
+  const context = { sql: connect(), storage, self, slices, finish, remainingMs, limits }
+  const outcome = await splitImport(context, id, etag)
   if (outcome === 'failed') metrics.addMetric('ImportsFailed', MetricUnit.Count, 1)
   logger.info('Upload scanned', { outcome })
 }

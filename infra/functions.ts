@@ -33,11 +33,12 @@ const memory: Record<FunctionName, number> = {
   split: 1024,
   insert: 1024,
   finish: 1024,
+  remove: 512,
 }
 
 /**
- * Connections of one execution environment. It serves one event at a time, but a page and its total are
- * read side by side, and a worker may look something up beside its transaction.
+ * Connections of one execution environment. It serves one event at a time; a page and its total are read
+ * side by side, a worker does one thing after the other.
  */
 const poolMax: Record<FunctionName, number> = {
   profiles: 2,
@@ -45,9 +46,10 @@ const poolMax: Record<FunctionName, number> = {
   system: 2,
   keys: 1,
   migrate: 1,
-  split: 2,
-  insert: 2,
-  finish: 2,
+  split: 1,
+  insert: 1,
+  finish: 1,
+  remove: 1,
 }
 
 /** The Lambda of `functions/<name>.ts`, inside the VPC, with its own role and log group. */

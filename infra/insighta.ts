@@ -58,7 +58,7 @@ export async function buildApp(options: AppOptions = {}): Promise<App> {
   }
   const data = new DataStack(app, name('data'), surroundings)
   const imports = new ImportsStack(app, name('imports'), surroundings, data)
-  const api = new ApiStack(app, name('api'), surroundings, data)
+  const api = new ApiStack(app, name('api'), surroundings, data, imports)
   // Named, though references imply it: the schema is migrated before code that needs it arrives.
   imports.addStackDependency(data)
   api.addStackDependency(data)

@@ -6,7 +6,7 @@ export const stageNames = ['local', 'dev', 'prod'] as const
 export type StageName = (typeof stageNames)[number]
 
 /** Functions fed by a queue; their concurrency is capped by the event source mapping. */
-export type WorkerName = 'split' | 'insert' | 'finish'
+export type WorkerName = 'split' | 'insert' | 'finish' | 'remove'
 /** Functions behind the HTTP API. */
 export type ApiFunctionName = 'profiles' | 'imports' | 'system'
 
@@ -26,6 +26,8 @@ export type Stage = {
   timeouts: Record<FunctionName, number>
   /** Deliveries before a message moves to the dead-letter queue. */
   maxReceiveCount: number
+  /** Records of a slice at the most; where it is absent the split function's own limit holds. */
+  sliceRecords?: number
   /** Days after which uploads and reports of skipped rows expire. */
   uploadRetentionDays: number
   /** Origins that may call the API and the bucket from a browser. */
@@ -34,12 +36,12 @@ export type Stage = {
   deletionProtection: boolean
 }
 
-type Sizes = Omit<Stage, 'name' | 'timeouts' | 'maxReceiveCount'>
+type Sizes = Omit<Stage, 'name' | 'timeouts' | 'maxReceiveCount' | 'sliceRecords'>
 
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
-    workerConcurrency: { split: 2, insert: 2, finish: 2 },
+    workerConcurrency: { split: 2, insert: 2, finish: 2, remove: 2 },
     apiConcurrency: { profiles: 15, imports: 5, system: 5 },
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
@@ -52,7 +54,7 @@ const sizes: Record<StageName, Sizes> = {
   },
   dev: {
     aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
-    workerConcurrency: { split: 2, insert: 4, finish: 2 },
+    workerConcurrency: { split: 2, insert: 4, finish: 2, remove: 2 },
     apiConcurrency: { profiles: 15, imports: 5, system: 5 },
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
@@ -63,7 +65,7 @@ const sizes: Record<StageName, Sizes> = {
   },
   prod: {
     aurora: { minCapacity: 2, maxCapacity: 16, readers: 1 },
-    workerConcurrency: { split: 4, insert: 10, finish: 4 },
+    workerConcurrency: { split: 4, insert: 10, finish: 4, remove: 2 },
     apiConcurrency: { profiles: 60, imports: 20, system: 20 },
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
@@ -83,22 +85,30 @@ const timeouts: Record<FunctionName, number> = {
   split: 300,
   insert: 60,
   finish: 300,
+  remove: 300,
 }
 
 /** With these a message comes back after 24 to 36 s and is a dead letter within two minutes. */
-const shortTimeouts: Record<FunctionName, number> = { ...timeouts, split: 6, insert: 4, finish: 6 }
+const shortTimeouts: Record<FunctionName, number> = { ...timeouts, split: 6, insert: 4, finish: 6, remove: 6 }
 
 /**
- * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short) and
- * `consoleOrigins` (comma-separated). Throws on any other value, with the ones that exist.
+ * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short),
+ * `consoleOrigins` (comma-separated), `sliceRecords` and `insertWorkers` (whole numbers). Throws on any other
+ * value, with the ones that exist.
  */
 export function stageOf(node: Node): Stage {
   const name = choice(node, 'stage', stageNames)
   const short = choice(node, 'timeouts', ['normal', 'short'] as const) === 'short'
   const origins: unknown = node.tryGetContext('consoleOrigins')
+  const { workerConcurrency, ...size } = sizes[name]
+  const sliceRecords = whole(node, 'sliceRecords', 1, 1_000_000)
+  // The bounds are those of AWS for the maximum concurrency of an event source.
+  const insert = whole(node, 'insertWorkers', 2, 1000) ?? workerConcurrency.insert
   return {
     name,
-    ...sizes[name],
+    ...size,
+    workerConcurrency: { ...workerConcurrency, insert },
+    ...(sliceRecords !== undefined && { sliceRecords }),
     ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
     timeouts: short ? shortTimeouts : timeouts,
     maxReceiveCount: short ? 3 : 5,
@@ -114,4 +124,14 @@ function choice<Value extends string>(node: Node, key: string, values: readonly 
     )
   }
   return found
+}
+
+function whole(node: Node, key: string, least: number, most: number): number | undefined {
+  const given: unknown = node.tryGetContext(key)
+  if (given === undefined) return undefined
+  const value = Number(given)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new Error(
+    `The context "${key}" is ${JSON.stringify(given)}; it must be a whole number from ${least} to ${most}`,
+  )
 }

@@ -17,15 +17,24 @@ import { env, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import { allowObjects, applicationUser, databaseEnvironment, makeFunction, pascal } from '../functions.ts'
+import { sendTo } from '../queues.ts'
 import type { ApiFunctionName, Stage } from '../stage.ts'
 import type { DataStack } from './data.ts'
+import type { ImportsStack } from './imports.ts'
 
 /** The HTTP API with the functions behind it, and the operator's function that makes keys. */
 export class ApiStack extends Stack {
   readonly api: HttpApi
   readonly functions: Record<ApiFunctionName | 'keys', LambdaFunction>
 
-  constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    surroundings: Surroundings,
+    data: DataStack,
+    imports: ImportsStack,
+    props?: StackProps,
+  ) {
     super(scope, id, props)
     const { bucket, cluster } = data
     const environment = databaseEnvironment(cluster)
@@ -40,6 +49,7 @@ export class ApiStack extends Stack {
     // A presigned address can do no more than the role that signed it.
     allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
     allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
+    sendTo(this.functions.imports, imports.removals, env.importRemovalsQueueUrl)
 
     this.api = makeGateway(this, surroundings.stage)
     addRoutes(this, this.api, this.functions)

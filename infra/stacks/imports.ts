@@ -18,9 +18,11 @@ import type { DataStack } from './data.ts'
 export class ImportsStack extends Stack {
   readonly slices: WorkQueue
   readonly finishes: WorkQueue
+  readonly removals: WorkQueue
   readonly split: LambdaFunction
   readonly insert: LambdaFunction
   readonly finish: LambdaFunction
+  readonly remove: LambdaFunction
 
   constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
     super(scope, id, props)
@@ -28,12 +30,17 @@ export class ImportsStack extends Stack {
     const { bucket, cluster, importObjects } = data
     this.slices = makeWorkQueue(this, stage, queues.importSlices, 'insert')
     this.finishes = makeWorkQueue(this, stage, queues.importFinish, 'finish')
+    this.removals = makeWorkQueue(this, stage, queues.importRemovals, 'remove')
 
     const environment = { ...databaseEnvironment(cluster), [env.uploadBucket]: bucket.bucketName }
     this.split = makeFunction(this, 'split', surroundings, environment)
     this.insert = makeFunction(this, 'insert', surroundings, environment)
     this.finish = makeFunction(this, 'finish', surroundings, environment)
-    applicationUser(cluster, this.split, this.insert, this.finish)
+    this.remove = makeFunction(this, 'remove', surroundings, databaseEnvironment(cluster))
+    applicationUser(cluster, this.split, this.insert, this.finish, this.remove)
+    if (stage.sliceRecords !== undefined) {
+      this.split.addEnvironment(env.importSliceRecords, String(stage.sliceRecords))
+    }
 
     for (const worker of [this.split, this.insert, this.finish]) {
       allowObjects(worker, bucket, uploadPrefix, ['s3:GetObject'])
@@ -54,8 +61,12 @@ export class ImportsStack extends Stack {
       sendTo(worker, this.finishes, env.importFinishQueueUrl)
     }
 
+    // So does a removal.
+    sendTo(this.remove, this.removals, env.importRemovalsQueueUrl)
+
     consume(this.split, importObjects, stage)
     consume(this.insert, this.slices, stage)
     consume(this.finish, this.finishes, stage)
+    consume(this.remove, this.removals, stage)
   }
 }

@@ -22,13 +22,14 @@ export class ObservabilityStack extends Stack {
   constructor(scope: Construct, id: string, observed: Observed, props?: StackProps) {
     super(scope, id, props)
     const { stage, data, imports, api } = observed
-    const workQueues: WorkQueue[] = [data.importObjects, imports.slices, imports.finishes]
+    const workQueues: WorkQueue[] = [data.importObjects, imports.slices, imports.finishes, imports.removals]
     const functions: Record<FunctionName, LambdaFunction> = {
       ...api.functions,
       migrate: data.migrate,
       split: imports.split,
       insert: imports.insert,
       finish: imports.finish,
+      remove: imports.remove,
     }
     this.topic = new Topic(this, 'Alarms', { enforceSSL: true })
     addAlarms(this, { stage, topic: this.topic, workQueues, functions, api: api.api, cluster: data.cluster })

@@ -7,6 +7,7 @@ import type { Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import type { Column } from './header.ts'
 import { duplicate, readRecords } from './insert.ts'
+import { finishCancelled, settleCancelled } from './recovery-store.ts'
 import { type Reject, rejectLine, rejectsHeader } from './rejects.ts'
 import { isRejection, type Reason, readRow } from './row.ts'
 import {
@@ -15,9 +16,11 @@ import {
   type ImportRow,
   listSlices,
   lockNames,
+  lockTrialNames,
   markSettled,
   moveCounts,
   replaceProfiles,
+  replaceTrialNames,
   type SliceRow,
   settledSwaps,
   startFinishing,
@@ -31,20 +34,22 @@ const settledAtOnce = 1000
 
 /**
  * Ends an import whose slices have all ended: settles which row of a name comes first, joins the files of
- * skipped rows, and sets the final state. Each step may be cut off anywhere and is taken up again by the next
+ * skipped rows, and sets the final state; of a cancelled import the state stays. Each step may be cut off anywhere and is taken up again by the next
  * delivery. Answers the final state, undefined where nothing was owed.
  */
 export async function finish(
   { sql, storage }: FinishContext,
   id: string,
-): Promise<'completed' | 'completed_with_failures' | undefined> {
-  if (!(await startFinishing(sql, id))) return undefined
-  while ((await sql.begin((tx) => settleNames(tx, id))) > 0);
+): Promise<'completed' | 'completed_with_failures' | 'cancelled' | undefined> {
+  const cancelled = await settleCancelled(sql, id)
+  if (!cancelled && !(await startFinishing(sql, id))) return undefined
   const file = await findImport(sql, id)
   if (!file) return undefined
+  while ((await sql.begin((tx) => settleNames(tx, file))) > 0);
   const key = `${rejectsPrefix}${id}/rejects.csv`
   await storage.write(key, Readable.from(joinRejects(sql, storage, file)), 'text/csv; charset=utf-8')
-  return endImport(sql, id, key)
+  if (!cancelled) return endImport(sql, id, key)
+  return (await finishCancelled(sql, id, key)) ? 'cancelled' : undefined
 }
 
 /**
@@ -52,36 +57,37 @@ export async function finish(
  * first. Numbers of inserted and skipped rows stay; only which row is which changes. Answers how many names
  * were settled.
  */
-async function settleNames(tx: Transaction, id: string): Promise<number> {
+async function settleNames(tx: Transaction, { id, dry_run }: ImportRow): Promise<number> {
   const conflicts = await unsettledConflicts(tx, id, settledAtOnce)
   if (conflicts.length === 0) return 0
   const keys = conflicts.map(({ name_key }) => name_key)
-  const held = new Map((await lockNames(tx, id, keys)).map((row) => [row.name_key, row]))
-  const winners = conflicts.filter(({ name_key, row_no }) => (held.get(name_key)?.import_row ?? 0) > row_no)
-  const displaced = (key: string) => held.get(key)!.import_row
-  const won = new Set(winners.map(({ name_key }) => name_key))
-  await replaceProfiles(tx, winners)
-  await markSettled(
-    tx,
-    id,
-    conflicts.map(({ name_key, row_no }) => ({
-      name_key,
-      row_no,
-      displaced: won.has(name_key) ? displaced(name_key) : 0,
-    })),
-  )
+  const profiles = dry_run ? [] : await lockNames(tx, id, keys)
+  const held = dry_run ? await lockTrialNames(tx, id, keys) : profiles
+  const holders = new Map(held.map(({ name_key, import_row }) => [name_key, import_row]))
+  const settled = conflicts.map((conflict) => {
+    const holder = holders.get(conflict.name_key) ?? 0
+    return { ...conflict, displaced: holder > conflict.row_no ? holder : 0 }
+  })
+  const winners = settled.filter(({ displaced }) => displaced > 0)
+  await markSettled(tx, id, settled)
   await moveCounts(
     tx,
     id,
-    winners.flatMap(({ row_no, name_key }) => [
+    winners.flatMap(({ row_no, displaced }) => [
       { row: row_no, change: 1 as const },
-      { row: displaced(name_key), change: -1 as const },
+      { row: displaced, change: -1 as const },
     ]),
   )
+  if (dry_run) {
+    await replaceTrialNames(tx, id, winners)
+    return conflicts.length
+  }
+  await replaceProfiles(tx, winners)
+  const before = new Map(profiles.map((profile) => [profile.name_key, profile]))
   await applyFacetDeltas(
     tx,
     winners.flatMap(({ name_key, profile }) => [
-      { ...held.get(name_key)!, delta: -1 },
+      { ...before.get(name_key)!, delta: -1 },
       { ...profile, delta: 1 },
     ]),
   )

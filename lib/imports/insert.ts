@@ -17,6 +17,7 @@ import {
   type ImportRow,
   type InsertRow,
   insertProfiles,
+  insertTrialNames,
   lockSlice,
   markSliceDone,
   noteConflicts,
@@ -26,7 +27,7 @@ import {
 export type InsertContext = { sql: Sql; storage: Storage; finish: Queue }
 
 export type InsertOutcome =
-  | { outcome: 'done'; inserted: number; skipped: number; reasons: ReasonCounts }
+  | { outcome: 'done'; dry_run: boolean; inserted: number; skipped: number; reasons: ReasonCounts }
   | { outcome: 'already_done' | 'ignored' }
 
 /** Thrown when another worker is at the same slice: the message goes back to the queue. */
@@ -69,19 +70,21 @@ async function insert(
     const state = await lockSlice(tx, file.id, slice.slice_no)
     if (state === 'busy') throw new SliceBusyError()
     if (state !== 'pending') return undefined
-    const taken = await insertProfiles(tx, file.id, rows)
+    const taken = await (file.dry_run ? insertTrialNames : insertProfiles)(tx, file.id, rows)
     const losers = rows.filter(({ row }) => taken.has(row))
-    await noteConflicts(tx, file.id, slice.slice_no, losers)
+    await noteConflicts(tx, file, slice.slice_no, losers)
     const all = [...rejects, ...losers.map(({ row, profile }) => duplicate(records.get(row)!, profile.name))]
     const rejects_key = await writeRejects(storage, file.id, slice.slice_no, all)
     const counts = { inserted: rows.length - losers.length, skipped: all.length, reasons: countReasons(all) }
     await markSliceDone(tx, file.id, slice.slice_no, { ...counts, rejects_key })
-    const inserted = rows.filter(({ row }) => !taken.has(row))
-    await applyFacetDeltas(
-      tx,
-      inserted.map(({ profile }) => ({ ...profile, delta: 1 })),
-    )
-    return { outcome: 'done' as const, ...counts }
+    if (!file.dry_run) {
+      const inserted = rows.filter(({ row }) => !taken.has(row))
+      await applyFacetDeltas(
+        tx,
+        inserted.map(({ profile }) => ({ ...profile, delta: 1 })),
+      )
+    }
+    return { outcome: 'done' as const, dry_run: file.dry_run, ...counts }
   })
 }
 

@@ -3,8 +3,8 @@ import { uploadPrefix } from '../platform/names.ts'
 
 /** What the queue of slices carries: the data itself stays in S3. */
 export const sliceMessage = z.object({ import_id: z.uuid(), slice_no: z.int() })
-/** What the queue of finished files carries. */
-export const finishMessage = z.object({ import_id: z.uuid() })
+/** What the queues of finished files and of removals carry. */
+export const importMessage = z.object({ import_id: z.uuid() })
 
 /** An S3 event, the test event that S3 sends when notifications are set up, or our own word to go on. */
 export const objectMessage = z.union([

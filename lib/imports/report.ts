@@ -26,6 +26,9 @@ export type ImportSummary = {
   filename: string
   size: number
   state: ImportState
+  dry_run: boolean
+  removal_state: 'running' | 'done' | null
+  removed: number
   failure: Failure | null
   encoding: string | null
   delimiter: string | null
@@ -66,6 +69,10 @@ export const reportSchema = z.strictObject({
   finished_at: time,
   rows_per_second: z.int().nullable(),
   rejects_url: z.string().nullable(),
+  /** True for a trial: inserted is what would have been. */
+  dry_run: z.boolean(),
+  /** Once the taking out of what was put in was asked for. */
+  removal: z.strictObject({ state: z.enum(['running', 'done']), removed: z.int() }).optional(),
   failure: z
     .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
     .optional(),
@@ -101,6 +108,8 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     finished_at: row.finished_at?.toISOString() ?? null,
     rows_per_second: seconds > 0 ? Math.round(row.total_rows / seconds) : null,
     rejects_url: row.rejects_key === null ? null : `/api/imports/${row.id}/rejects`,
+    dry_run: row.dry_run,
+    ...(row.removal_state && { removal: { state: row.removal_state, removed: row.removed } }),
     ...(row.failure && { failure: row.failure }),
     ...(row.failed_ranges.length > 0 && { failed_ranges: row.failed_ranges }),
   }

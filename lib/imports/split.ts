@@ -43,11 +43,11 @@ class UnusableFileError extends InsightaError {
 /**
  * Takes up an uploaded file: scans it once, stores its slices and sends them to the workers. Safe to be called
  * twice for the same file, at once or one after the other. `etag` is the uploaded object's, quotes optional;
- * without it only a scan that has begun goes on.
+ * without it a scan that has begun goes on, or the object is looked for.
  */
 export async function splitImport(context: SplitContext, id: string, etag?: string): Promise<SplitOutcome> {
   const { sql } = context
-  const tag = etag && `"${etag.replaceAll('"', '')}"`
+  const tag = etag ? `"${etag.replaceAll('"', '')}"` : await lostUpload(context, id)
   if (tag) await startSplitting(sql, id, tag)
   const row = await findImport(sql, id)
   if (!row) return 'ignored'
@@ -61,6 +61,12 @@ export async function splitImport(context: SplitContext, id: string, etag?: stri
     await failImport(sql, id, failure)
     return 'failed'
   }
+}
+
+/** The ETag of an object whose event never came: somebody saw it and sent a word without one. */
+async function lostUpload({ sql, storage }: SplitContext, id: string): Promise<string | undefined> {
+  const row = await findImport(sql, id)
+  return row?.state === 'awaiting_upload' ? (await storage.head(row.object_key)).etag : undefined
 }
 
 function failureOf(error: unknown): Failure | undefined {

@@ -19,6 +19,8 @@ export type ImportRow = {
   delimiter: Layout['delimiter'] | null
   columns: Omit<Layout, 'delimiter'> | null
   scan: SplitProgress | null
+  /** A trial: everything happens but the writing of profiles. */
+  dry_run: boolean
 }
 
 /** Where a split that ran out of time goes on. */
@@ -37,6 +39,7 @@ export type NewImport = {
   filename: string
   size: number
   expires_in_seconds: number
+  dry_run: boolean
 }
 
 /**
@@ -54,14 +57,16 @@ export async function createImport(
   filename: string
   size: number
   state: ImportState
+  dry_run: boolean
 }> {
   const id = crypto.randomUUID()
   const expires = new Date(Date.now() + values.expires_in_seconds * 1000)
-  const columns = (queries: Queries) => queries`id, object_key, filename, size, state`
+  const columns = (queries: Queries) => queries`id, object_key, filename, size, state, dry_run`
   const [created] = await sql`
-    insert into imports (id, team_id, created_by, idempotency_key, filename, size, object_key, upload_expires_at)
+    insert into imports (id, team_id, created_by, idempotency_key, filename, size, object_key, upload_expires_at,
+      dry_run)
     values (${id}, ${values.team_id}, ${values.created_by}, ${values.idempotency_key}, ${values.filename},
-      ${values.size}, ${objectKey(id)}, ${expires})
+      ${values.size}, ${objectKey(id)}, ${expires}, ${values.dry_run})
     on conflict (team_id, idempotency_key) do nothing
     returning ${columns(sql)}`
   const [row] = created
@@ -74,14 +79,14 @@ export async function createImport(
 
 export async function findImport(sql: Queries, id: string): Promise<ImportRow | undefined> {
   const [row] = await sql<ImportRow[]>`
-    select id, state, size, object_key, etag, encoding, delimiter, columns, scan from imports where id = ${id}`
+    select id, state, size, object_key, etag, encoding, delimiter, columns, scan, dry_run from imports where id = ${id}`
   return row
 }
 
 /** Takes an awaited upload into splitting, with the ETag of the object that came. False if it was not awaited. */
 export async function startSplitting(sql: Sql, id: string, etag: string): Promise<boolean> {
   const { count } = await sql`
-    update imports set state = 'splitting', etag = ${etag}, started_at = now()
+    update imports set state = 'splitting', etag = ${etag}, started_at = now(), touched_at = now()
     where id = ${id} and state = 'awaiting_upload'`
   return count === 1
 }
@@ -109,7 +114,7 @@ export async function storeSlices(
     const { count } = await tx`
       update imports
       set scan = ${tx.json(progress)}, bytes_scanned = ${progress.state.offset},
-        slices_total = slices_total + ${slices.length}
+        slices_total = slices_total + ${slices.length}, touched_at = now(), resumed = 0, attempts = 0
       where id = ${id} and state = 'splitting' and (scan->'state'->>'offset')::bigint is not distinct from ${from}`
     if (count === 0) return false
     await insertSlices(tx, id, slices)
@@ -132,7 +137,7 @@ export async function finishSplitting(
       set state = 'inserting', scan = null, bytes_scanned = size, slices_total = slices_total + ${slices.length},
         encoding = ${encoding}, delimiter = ${layout?.delimiter ?? null},
         columns = ${layout ? tx.json({ width: layout.width, columns: layout.columns }) : null},
-        ignored_columns = ${tx.json(ignored)}
+        ignored_columns = ${tx.json(ignored)}, touched_at = now(), resumed = 0, attempts = 0
       where id = ${id} and state = 'splitting' and (scan->'state'->>'offset')::bigint is not distinct from ${from}`
     if (count === 0) return false
     await insertSlices(tx, id, slices)
@@ -157,7 +162,7 @@ export async function pendingSlices(sql: Queries, id: string): Promise<number[]>
   return rows.map(({ slice_no }) => slice_no)
 }
 
-export type SliceRow = Slice & { state: 'pending' | 'done' | 'failed'; rejects_key: string | null }
+export type SliceRow = Slice & { state: 'pending' | 'done' | 'failed' | 'cancelled'; rejects_key: string | null }
 
 const sliceColumns = (sql: Queries): postgres.Fragment =>
   sql`slice_no, byte_start, byte_end, first_row, first_line, record_count, state, rejects_key`
@@ -234,12 +239,45 @@ export async function insertProfiles(
 }
 
 /**
+ * The same for a trial: notes the names that rows would take, and answers the numbers of the rows whose name
+ * a profile or another row of the file has.
+ */
+export async function insertTrialNames(
+  tx: Transaction,
+  importId: string,
+  rows: readonly InsertRow[],
+): Promise<Set<number>> {
+  if (rows.length === 0) return new Set()
+  const taken = await tx<{ row: number }[]>`
+    with input as materialized (
+      select * from unnest(
+        ${arrayLiteral(rows.map((r) => r.row))}::text::integer[],
+        ${arrayLiteral(rows.map((r) => r.key))}::text::uuid[]
+      ) as t(row, name_key)
+    ), stored as (
+      insert into import_trial_names (import_id, name_key, import_row)
+      select ${importId}, name_key, row from input
+      -- A scalar subquery stays a probe of the index for each row; a join may choose to scan all profiles.
+      where (select true from profiles p where p.name_key = input.name_key) is null
+      order by name_key
+      on conflict (import_id, name_key) do nothing
+      returning import_row
+    )
+    select row from input where not exists (select from stored where stored.import_row = input.row)`
+  return new Set(taken.map(({ row }) => row))
+}
+
+/** Where the rows of an import hold their names: the profiles, or a trial's notes. */
+const holders = (sql: Queries, { dry_run }: Pick<ImportRow, 'dry_run'>): postgres.Fragment =>
+  dry_run ? sql`import_trial_names` : sql`profiles`
+
+/**
  * Of rows that found their name taken, notes those that lost it to a later row of the same file, whose slice
  * was only quicker: finishing gives them their name back.
  */
 export async function noteConflicts(
   tx: Transaction,
-  importId: string,
+  file: ImportRow,
   sliceNo: number,
   rows: readonly InsertRow[],
 ): Promise<void> {
@@ -247,10 +285,10 @@ export async function noteConflicts(
   const values = rows.map(({ row, key, profile }) => ({ row_no: row, name_key: key, profile }))
   await tx`
     insert into import_conflicts (import_id, row_no, slice_no, name_key, profile)
-    select ${importId}, c.row_no, ${sliceNo}, c.name_key, c.profile
+    select ${file.id}, c.row_no, ${sliceNo}, c.name_key, c.profile
     from json_to_recordset(${JSON.stringify(values)}::text::json)
       as c(row_no integer, name_key uuid, profile jsonb)
-    join profiles p on p.name_key = c.name_key and p.import_id = ${importId} and p.import_row > c.row_no`
+    join ${holders(tx, file)} h on h.name_key = c.name_key and h.import_id = ${file.id} and h.import_row > c.row_no`
 }
 
 export type SliceResult = {
@@ -285,7 +323,7 @@ export async function finishOwed(sql: Queries, id: string): Promise<boolean> {
 /** Takes an import whose slices have all ended into finishing. False where nothing is owed. */
 export async function startFinishing(sql: Sql, id: string): Promise<boolean> {
   const { count } = await sql`
-    update imports set state = 'finishing'
+    update imports set state = 'finishing', touched_at = now()
     where id = ${id} and state in ('inserting', 'finishing') and not exists (
       select from import_slices where import_id = ${id} and state = 'pending')`
   return count === 1
@@ -305,8 +343,11 @@ export async function finishImport(
         then 'completed_with_failures' else 'completed' end
       where id = ${id} and state = 'finishing'
       returning state`
+    // With failures a retry may bring rows that come before the ones settled here.
+    if (row?.state !== 'completed') return row?.state
     await tx`delete from import_conflicts where import_id = ${id}`
-    return row?.state
+    await tx`delete from import_trial_names where import_id = ${id}`
+    return row.state
   })
 }
 
@@ -332,7 +373,7 @@ export async function listImports(
 
 // Sums are taken over the slices at each reading, so that no counter can come to differ from them.
 const summaries = (sql: Sql): postgres.Fragment => sql`
-  select i.id, i.filename, i.size, i.state, i.failure, i.encoding, i.delimiter, i.ignored_columns,
+  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.failure, i.encoding, i.delimiter, i.ignored_columns,
     i.bytes_scanned, i.slices_total, i.rejects_key, i.upload_expires_at, i.started_at, i.finished_at,
     s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons
   from imports i
@@ -394,6 +435,31 @@ export async function replaceProfiles(tx: Transaction, winners: readonly Conflic
     where p.name_key = w.name_key`
 }
 
+/** The same two for a trial: which rows hold the names, and giving them to others. */
+export async function lockTrialNames(
+  tx: Transaction,
+  id: string,
+  keys: readonly string[],
+): Promise<Pick<HeldName, 'name_key' | 'import_row'>[]> {
+  return tx<Pick<HeldName, 'name_key' | 'import_row'>[]>`
+    select name_key, import_row from import_trial_names
+    where import_id = ${id} and name_key = any(${arrayLiteral(keys)}::text::uuid[])
+    order by name_key for update`
+}
+
+export async function replaceTrialNames(
+  tx: Transaction,
+  id: string,
+  winners: readonly Conflict[],
+): Promise<void> {
+  if (winners.length === 0) return
+  const values = winners.map(({ row_no, name_key }) => ({ row_no, name_key }))
+  await tx`
+    update import_trial_names t set import_row = w.row_no
+    from json_to_recordset(${JSON.stringify(values)}::text::json) as w(row_no integer, name_key uuid)
+    where t.import_id = ${id} and t.name_key = w.name_key`
+}
+
 /** Settles every conflict over the names: `displaced` is the row that gave its name up, 0 where none did. */
 export async function markSettled(
   tx: Transaction,
@@ -405,7 +471,7 @@ export async function markSettled(
     set displaced_row = case when c.row_no = n.row_no then n.displaced else 0 end
     from json_to_recordset(${JSON.stringify(names)}::text::json)
       as n(name_key uuid, row_no integer, displaced integer)
-    where c.import_id = ${id} and c.name_key = n.name_key`
+    where c.import_id = ${id} and c.name_key = n.name_key and c.displaced_row is null`
 }
 
 /** Moves rows between inserted and duplicate in their slices' counts: a positive change inserts. */

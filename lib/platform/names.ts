@@ -20,6 +20,19 @@ export const env = {
   importObjectsQueueUrl: 'IMPORT_OBJECTS_QUEUE_URL',
   importSlicesQueueUrl: 'IMPORT_SLICES_QUEUE_URL',
   importFinishQueueUrl: 'IMPORT_FINISH_QUEUE_URL',
+  importRemovalsQueueUrl: 'IMPORT_REMOVALS_QUEUE_URL',
+  importObjectsDeadLettersUrl: 'IMPORT_OBJECTS_DEAD_LETTERS_URL',
+  importSlicesDeadLettersUrl: 'IMPORT_SLICES_DEAD_LETTERS_URL',
+  importFinishDeadLettersUrl: 'IMPORT_FINISH_DEAD_LETTERS_URL',
+  importRemovalsDeadLettersUrl: 'IMPORT_REMOVALS_DEAD_LETTERS_URL',
+  /** Deliveries of a message before it moves to the dead-letter queue. */
+  maxReceiveCount: 'MAX_RECEIVE_COUNT',
+  /** Seconds without progress after which the sweep takes an import up again. */
+  stalledAfterSeconds: 'STALLED_AFTER_SECONDS',
+  /** Seconds that an upload may still take when its address has expired. */
+  uploadGraceSeconds: 'UPLOAD_GRACE_SECONDS',
+  /** Records of a slice at the most; 10,000 where it is not set. */
+  importSliceRecords: 'IMPORT_SLICE_RECORDS',
 } as const
 
 /** Every Lambda: the name is that of its file in `functions/`. */
@@ -32,6 +45,7 @@ export const functionNames = [
   'split',
   'insert',
   'finish',
+  'remove',
 ] as const
 export type FunctionName = (typeof functionNames)[number]
 
@@ -39,7 +53,17 @@ export const queues = {
   importObjects: 'import-objects',
   importSlices: 'import-slices',
   importFinish: 'import-finish',
+  importRemovals: 'import-removals',
 } as const
+export type QueueName = (typeof queues)[keyof typeof queues]
+
+/** The variables that hold the address of each queue and of its dead-letter queue. */
+export const queueVariables: Record<QueueName, { source: string; deadLetters: string }> = {
+  'import-objects': { source: env.importObjectsQueueUrl, deadLetters: env.importObjectsDeadLettersUrl },
+  'import-slices': { source: env.importSlicesQueueUrl, deadLetters: env.importSlicesDeadLettersUrl },
+  'import-finish': { source: env.importFinishQueueUrl, deadLetters: env.importFinishDeadLettersUrl },
+  'import-removals': { source: env.importRemovalsQueueUrl, deadLetters: env.importRemovalsDeadLettersUrl },
+}
 
 /** The role the functions connect with, and the database they connect to. */
 export const database = { name: 'insighta', appUser: 'insighta_app' } as const

@@ -19,6 +19,7 @@ export const routes = {
   'POST /api/imports': { function: 'imports', access: 'admin' },
   'GET /api/imports/{id}': { function: 'imports', access: 'admin' },
   'GET /api/imports/{id}/rejects': { function: 'imports', access: 'admin' },
+  'DELETE /api/imports/{id}/profiles': { function: 'imports', access: 'admin' },
   'GET /api/me': { function: 'system', access: 'key' },
   'GET /api/health': { function: 'system', access: 'anyone' },
   $default: { function: 'system', access: 'anyone' },

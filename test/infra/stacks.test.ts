@@ -43,7 +43,7 @@ const everywhere = [
 ]
 const environments: Record<(typeof functionNames)[number], string[]> = {
   profiles: ['PGUSER'],
-  imports: ['PGUSER', 'UPLOAD_BUCKET'],
+  imports: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_REMOVALS_QUEUE_URL'],
   system: ['PGUSER'],
   keys: ['PGUSER'],
   migrate: ['DATABASE_SECRET_ARN'],
@@ -56,6 +56,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   ],
   insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
+  remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
 }
 
 describe.each([
@@ -94,7 +95,7 @@ describe.each([
 
     it('have a dead-letter queue that keeps messages for 14 days, or are one', () => {
       const queues = all('AWS::SQS::Queue').filter((queue) => !isDeadLetterQueue(queue))
-      expect(queues).toHaveLength(3)
+      expect(queues).toHaveLength(4)
       for (const queue of queues) {
         expect(of(queue, queue.Properties.RedrivePolicy?.deadLetterTargetArn)?.Properties).toMatchObject({
           QueueName: `${queue.Properties.QueueName}-dlq`,
@@ -113,7 +114,7 @@ describe.each([
 
     it('hide a message for six times as long as its function may take', () => {
       const mappings = all('AWS::Lambda::EventSourceMapping')
-      expect(mappings).toHaveLength(3)
+      expect(mappings).toHaveLength(4)
       for (const mapping of mappings) {
         const queue = of(mapping, mapping.Properties.EventSourceArn)
         const lambda = of(mapping, mapping.Properties.FunctionName)
@@ -231,7 +232,7 @@ describe.each([
       const policies = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
         all,
       )
-      expect(policies).toHaveLength(8)
+      expect(policies).toHaveLength(all('AWS::SQS::Queue').length + 2)
       for (const { id, Properties } of policies) {
         expect(Properties.PolicyDocument?.Statement, id).toContainEqual(
           expect.objectContaining({

@@ -28,6 +28,16 @@ describe('the stage', () => {
     ])
   })
 
+  it('takes the size of a slice and the number of insert workers from the context, within their bounds', () => {
+    expect(stage({}).sliceRecords).toBeUndefined()
+    expect(stage({ sliceRecords: '2500', insertWorkers: '6' })).toMatchObject({
+      sliceRecords: 2500,
+      workerConcurrency: { ...stage({}).workerConcurrency, insert: 6 },
+    })
+    expect(() => stage({ insertWorkers: '1' })).toThrow('whole number from 2 to 1000')
+    expect(() => stage({ sliceRecords: 'many' })).toThrow('"many"; it must be a whole number')
+  })
+
   it('keeps data and reserves concurrency in prod only', () => {
     for (const name of ['local', 'dev']) {
       expect(stage({ stage: name })).toMatchObject({ reserveConcurrency: false, deletionProtection: false })

@@ -51,7 +51,7 @@ export async function startImportBench() {
   const caller = await aCaller(database)
   const { sql } = database
 
-  async function put(content: string | Uint8Array): Promise<string> {
+  async function put(content: string | Uint8Array, dry_run = false): Promise<string> {
     const body = typeof content === 'string' ? Buffer.from(content) : content
     const values = {
       ...caller,
@@ -59,6 +59,7 @@ export async function startImportBench() {
       filename: 'people.csv',
       size: body.length,
       expires_in_seconds: 60,
+      dry_run,
     }
     const { id } = await createImport(sql, values, uploadKey)
     await storage.put(uploadKey(id), body, 'text/csv')
@@ -108,8 +109,9 @@ export async function startImportBench() {
     content: string | Uint8Array,
     limits?: typeof sliceLimits,
     order: (messages: SliceMessage[]) => SliceMessage[] = (messages) => messages,
+    dry_run = false,
   ): Promise<Report> {
-    const id = await put(content)
+    const id = await put(content, dry_run)
     await insert(order(await split(id, limits)))
     await finish({ sql, storage }, id)
     return report(id)

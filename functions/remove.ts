@@ -1,0 +1,18 @@
+import { importMessage } from '../lib/imports/messages.ts'
+import { removeProfiles } from '../lib/imports/remove.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect } from '../lib/platform/db.ts'
+import { logger } from '../lib/platform/log.ts'
+import { env } from '../lib/platform/names.ts'
+import { createQueue } from '../lib/platform/queue.ts'
+import { queueFunction } from '../lib/platform/queue-function.ts'
+
+const self = createQueue(requiredEnv(env.importRemovalsQueueUrl))
+
+/** Takes out what an import put in. */
+export const handler = queueFunction(async (body, { remainingMs }) => {
+  const { import_id } = importMessage.parse(body)
+  logger.appendKeys({ correlation_id: import_id })
+  const outcome = await removeProfiles({ sql: connect(), self, remainingMs }, import_id)
+  logger.info('Removal worked on', { outcome: outcome ?? 'nothing to do' })
+})

@@ -1,0 +1,62 @@
+import type { Sql, Transaction } from '../platform/db.ts'
+import type { NewProfile } from '../profiles/profile.ts'
+
+/** Whether a removal that was asked for is still to be done. */
+export async function findRemoval(sql: Sql, id: string): Promise<boolean> {
+  const [row] = await sql`select from imports where id = ${id} and removal_state = 'running'`
+  return row !== undefined
+}
+
+/** Notes that a removal was asked for. `at_work` where the import has not ended, `done` where it was done before. */
+export async function requestRemoval(
+  sql: Sql,
+  teamId: string,
+  id: string,
+): Promise<'unknown' | 'at_work' | 'running' | 'done'> {
+  await sql`
+    update imports set removal_state = 'running'
+    where team_id = ${teamId} and id = ${id} and finished_at is not null and removal_state is null`
+  const [row] = await sql<{ ended: boolean; removal_state: 'running' | 'done' | null }[]>`
+    select finished_at is not null as ended, removal_state from imports
+    where team_id = ${teamId} and id = ${id}`
+  if (!row) return 'unknown'
+  return row.removal_state ?? 'at_work'
+}
+
+export type RemovedBatch = { removed: Pick<NewProfile, 'country_id' | 'gender' | 'age'>[]; done: boolean }
+
+/**
+ * Deletes the next profiles of an import in the order of their ids, and notes how far it has come. They are
+ * looked for where their ids can lie: between the times at which the import began and ended.
+ */
+export async function removeBatch(tx: Transaction, id: string, limit: number): Promise<RemovedBatch> {
+  const [file] = await tx<{ from: string; to: string }[]>`
+    select coalesce(removed_up_to, ${uuidAt(tx, 'started_at', '-1 second')}) as from,
+      ${uuidAt(tx, 'finished_at', '1 second')} as to
+    from imports where id = ${id} and removal_state = 'running' for update`
+  if (!file) return { removed: [], done: true }
+  const removed = await tx<(Pick<NewProfile, 'country_id' | 'gender' | 'age'> & { id: string })[]>`
+    delete from profiles where id in (
+      select id from profiles
+      where id > ${file.from} and id < ${file.to} and import_id = ${id}
+      order by id limit ${limit} for update
+    )
+    returning id, country_id, gender, age`
+  const done = removed.length < limit
+  const last =
+    removed
+      .map(({ id }) => id)
+      .sort()
+      .at(-1) ?? file.from
+  await tx`
+    update imports
+    set removed = removed + ${removed.length}, removed_up_to = ${last},
+      removal_state = ${done ? 'done' : 'running'}
+    where id = ${id}`
+  return { removed: [...removed], done }
+}
+
+/** The least version 7 UUID of a time, for comparing ids with it; null where the time is. */
+const uuidAt = (tx: Transaction, column: 'started_at' | 'finished_at', shift: string) => tx`
+  (lpad(to_hex((extract(epoch from ${tx(column)} + ${shift}::interval) * 1000)::bigint), 12, '0')
+    || repeat('0', 20))::uuid`

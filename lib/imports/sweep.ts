@@ -1,0 +1,101 @@
+import type { Sql } from '../platform/db.ts'
+import { settleLetters } from '../platform/dead-letter-store.ts'
+import { queues, uploadPrefix } from '../platform/names.ts'
+import type { Queue } from '../platform/queue.ts'
+import { ObjectMissingError, type Storage } from '../platform/storage.ts'
+import {
+  claimAwaited,
+  claimStalledScans,
+  claimStalledWork,
+  expireUpload,
+  resendSlices,
+} from './sweep-store.ts'
+
+export type SweepContext = {
+  sql: Sql
+  storage: Storage
+  objects: Queue
+  slices: Queue
+  finish: Queue
+  /** Seconds. */
+  waits: {
+    /**
+     * Without progress, before an import is taken up again. Longer than any worker runs, so that a live one is
+     * not doubled. It need not outlast visibility timeout x deliveries: a message that comes back beside its
+     * copy finds a slice done, a scan that has come further, or a twin at work, and a dead letter older than the
+     * last copy counts for nothing.
+     */
+    stalledAfter: number
+    /** Between two looks for an upload whose event may be lost. */
+    uploadCheck: number
+    /** After the address has expired: a PUT that began before may still be running. */
+    uploadGrace: number
+  }
+}
+
+/** Imports of each kind that one run takes up, and slices that it sends: what is left comes a minute later. */
+const bounds = { imports: 50, slices: 2000 }
+
+export type SweepResult = Record<'started' | 'expired' | 'scans' | 'slices' | 'finishes', number>
+
+/** Takes up whatever stands still: lost events and messages, dead workers, uploads that never came. */
+export async function sweepImports(context: SweepContext): Promise<SweepResult> {
+  const uploads = await sweepUploads(context)
+  const scans = await claimStalledScans(context.sql, context.waits.stalledAfter, bounds.imports)
+  await context.objects.send(scans.map((id) => ({ continue_import_id: id })))
+  return { ...uploads, scans: scans.length, ...(await sweepWork(context)) }
+}
+
+async function sweepUploads({ sql, storage, objects, waits }: SweepContext) {
+  const counts = { started: 0, expired: 0 }
+  const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
+  for (const { id, object_key, expired } of await claimAwaited(sql, limits, bounds.imports)) {
+    if (await isThere(storage, object_key)) {
+      await objects.send([{ continue_import_id: id }])
+      counts.started++
+    } else if (expired && (await expireUpload(sql, id))) {
+      counts.expired++
+    }
+  }
+  return counts
+}
+
+async function sweepWork({ sql, slices, finish, waits }: SweepContext) {
+  const counts = { slices: 0, finishes: 0 }
+  for (const { id, pending } of await claimStalledWork(sql, waits.stalledAfter, bounds.imports)) {
+    if (!pending) {
+      await finish.send([{ import_id: id }])
+      await settleLetters(sql, 'redriven', id, [queues.importFinish])
+      counts.finishes++
+      continue
+    }
+    const left = bounds.slices - counts.slices
+    if (left <= 0) continue
+    const numbers = await resendSlices(sql, id, left)
+    await slices.send(numbers.map((slice_no) => ({ import_id: id, slice_no })))
+    counts.slices += numbers.length
+  }
+  return counts
+}
+
+/** Rejects where S3 does not answer. */
+async function isThere(storage: Storage, key: string): Promise<boolean> {
+  try {
+    await storage.head(key)
+    return true
+  } catch (error) {
+    if (error instanceof ObjectMissingError) return false
+    throw error
+  }
+}
+
+/** Whether S3 answers; the database has, to whoever asks this. */
+export async function storageAnswers(storage: Storage): Promise<boolean> {
+  try {
+    await isThere(storage, `${uploadPrefix}is-there-an-answer`)
+    return true
+  } catch {
+    // What it answers instead does not matter: the letters wait for the next run.
+    return false
+  }
+}
