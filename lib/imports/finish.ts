@@ -46,7 +46,8 @@ export async function finish(
   const file = await findImport(sql, id)
   if (!file) return undefined
   while ((await sql.begin((tx) => settleNames(tx, file))) > 0);
-  const key = `${rejectsPrefix}${id}/rejects.csv`
+  // A key of this delivery's own: a twin that comes late must not write over the file that the report names.
+  const key = `${rejectsPrefix}${id}/${crypto.randomUUID()}.csv`
   await storage.write(key, Readable.from(joinRejects(sql, storage, file)), 'text/csv; charset=utf-8')
   if (!cancelled) return endImport(sql, id, key)
   return (await finishCancelled(sql, id, key)) ? 'cancelled' : undefined

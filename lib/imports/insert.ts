@@ -2,7 +2,7 @@ import type { Sql } from '../platform/db.ts'
 import { InsightaError } from '../platform/errors.ts'
 import { rejectsPrefix } from '../platform/names.ts'
 import type { Queue } from '../platform/queue.ts'
-import type { Storage } from '../platform/storage.ts'
+import { exactly, type Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import { nameKey } from '../profiles/profile.ts'
 import type { Layout } from './header.ts'
@@ -96,7 +96,8 @@ export async function readRecords(storage: Storage, file: ImportRow, slice: Slic
   const range = { start: slice.byte_start, end: slice.byte_end }
   const body = await storage.read(file.object_key, { range, ifMatch: etag })
   try {
-    return { records: await readSlice(body, slice, layout, encoding), layout }
+    const whole = exactly(body, slice.byte_end - slice.byte_start)
+    return { records: await readSlice(whole, slice, layout, encoding), layout }
   } finally {
     body.destroy()
   }

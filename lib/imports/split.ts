@@ -1,7 +1,7 @@
 import type { Sql } from '../platform/db.ts'
 import { InsightaError, isInsightaError } from '../platform/errors.ts'
 import type { Queue } from '../platform/queue.ts'
-import type { Storage } from '../platform/storage.ts'
+import { exactly, type Storage } from '../platform/storage.ts'
 import { RecordScanner } from './boundaries.ts'
 import { type Encoding, headBytes, headEncoding, narrow, Utf8Counter } from './encoding.ts'
 import { delimiters, type Header, readHeader, requiredColumns } from './header.ts'
@@ -91,7 +91,7 @@ async function scan(context: SplitContext, row: ImportRow): Promise<SplitOutcome
     ...(start > 0 && start < size && { range: { start } }),
   })
   try {
-    return await scanChunks(context, row, start < size ? body : [])
+    return await scanChunks(context, row, start < size ? exactly(body, size - start) : [])
   } finally {
     body.destroy()
   }

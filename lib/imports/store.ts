@@ -162,7 +162,10 @@ export async function pendingSlices(sql: Queries, id: string): Promise<number[]>
   return rows.map(({ slice_no }) => slice_no)
 }
 
-export type SliceRow = Slice & { state: 'pending' | 'done' | 'failed' | 'cancelled'; rejects_key: string | null }
+export type SliceRow = Slice & {
+  state: 'pending' | 'done' | 'failed' | 'cancelled'
+  rejects_key: string | null
+}
 
 const sliceColumns = (sql: Queries): postgres.Fragment =>
   sql`slice_no, byte_start, byte_end, first_row, first_line, record_count, state, rejects_key`
@@ -345,7 +348,8 @@ export async function finishImport(
       returning state`
     // With failures a retry may bring rows that come before the ones settled here.
     if (row?.state !== 'completed') return row?.state
-    await tx`delete from import_conflicts where import_id = ${id}`
+    // Rows that were given their name back stay noted: a retry of failed slices writes the rejects file anew.
+    await tx`delete from import_conflicts where import_id = ${id} and displaced_row = 0`
     await tx`delete from import_trial_names where import_id = ${id}`
     return row.state
   })

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import { InsightaError } from './errors.ts'
+import { InsightaError, UnavailableError } from './errors.ts'
 
 /** Thrown when an object is not there any more. */
 export class ObjectMissingError extends InsightaError {
@@ -131,4 +131,17 @@ async function known<T>(answer: Promise<T>): Promise<T> {
     }
     throw error
   }
+}
+
+/**
+ * The chunks of a body that must have so many bytes. Throws UnavailableError at the end where it has fewer or
+ * more: a transfer that was cut short must never pass for a short file.
+ */
+export async function* exactly(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Uint8Array> {
+  let read = 0
+  for await (const chunk of body) {
+    read += chunk.length
+    yield chunk
+  }
+  if (read !== bytes) throw new UnavailableError(`The object's body had ${read} bytes instead of ${bytes}`)
 }

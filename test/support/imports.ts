@@ -13,7 +13,7 @@ import type { sliceLimits } from '../../lib/imports/slices.ts'
 import { splitImport } from '../../lib/imports/split.ts'
 import { createImport, summarise } from '../../lib/imports/store.ts'
 import type { Queue } from '../../lib/platform/queue.ts'
-import { createStorage, type Storage } from '../../lib/platform/storage.ts'
+import { createStorage } from '../../lib/platform/storage.ts'
 import { freshDatabase, type TestDatabase } from './postgres.ts'
 
 type SliceMessage = { import_id: string; slice_no: number }
@@ -51,17 +51,22 @@ export async function startImportBench() {
   const caller = await aCaller(database)
   const { sql } = database
 
-  async function put(content: string | Uint8Array, dry_run = false): Promise<string> {
-    const body = typeof content === 'string' ? Buffer.from(content) : content
+  /** An import that awaits its upload. */
+  async function create(size: number, dry_run = false): Promise<string> {
     const values = {
       ...caller,
       idempotency_key: null,
       filename: 'people.csv',
-      size: body.length,
+      size,
       expires_in_seconds: 60,
       dry_run,
     }
-    const { id } = await createImport(sql, values, uploadKey)
+    return (await createImport(sql, values, uploadKey)).id
+  }
+
+  async function put(content: string | Uint8Array, dry_run = false): Promise<string> {
+    const body = typeof content === 'string' ? Buffer.from(content) : content
+    const id = await create(body.length, dry_run)
     await storage.put(uploadKey(id), body, 'text/csv')
     return id
   }
@@ -104,6 +109,11 @@ export async function startImportBench() {
     }
   }
 
+  async function rejectsCsv(id: string): Promise<string> {
+    const { rejects_key } = (await summarise(sql, caller.team_id, id))!
+    return text(await storage.read(rejects_key!))
+  }
+
   /** The whole way of one file, slices in the order that `order` gives them. */
   async function run(
     content: string | Uint8Array,
@@ -121,6 +131,7 @@ export async function startImportBench() {
     sql,
     storage,
     teamId: caller.team_id,
+    create,
     put,
     split,
     splitWith,
@@ -129,12 +140,13 @@ export async function startImportBench() {
     finish: (id: string) => finish({ sql, storage }, id),
     report,
     run,
-    rejects: (id: string) => rejectsOf(storage, id),
+    rejectsCsv,
+    rejects: async (id: string) => readRejects(await rejectsCsv(id)),
     async names(): Promise<string[]> {
       return (await sql<{ name: string }[]>`select name from profiles order by name`).map(({ name }) => name)
     },
     async clear(): Promise<void> {
-      await sql`truncate profiles, facets, imports cascade`
+      await sql`truncate profiles, facets, imports, dead_letters cascade`
     },
     async close(): Promise<void> {
       client.destroy()
@@ -161,7 +173,6 @@ export type RejectedRow = {
   raw: string
 }
 
-async function rejectsOf(storage: Storage, id: string): Promise<RejectedRow[]> {
-  const csv = await text(await storage.read(`rejects/${id}/rejects.csv`))
+function readRejects(csv: string): RejectedRow[] {
   return parse(csv, { columns: true, record_delimiter: '\r\n' }) as unknown as RejectedRow[]
 }

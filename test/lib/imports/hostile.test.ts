@@ -1,4 +1,3 @@
-import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { verifyFacets } from '../../../lib/profiles/facets.ts'
 import { deleteProfile, insertProfile } from '../../../lib/profiles/store.ts'
@@ -35,7 +34,7 @@ describe('half a million rows', () => {
       inserted: 0,
       reasons: { invalid_age: many / 2, malformed_row: many / 2 },
     })
-    const csv = await text(await bench.storage.read(`rejects/${report.id}/rejects.csv`))
+    const csv = await bench.rejectsCsv(report.id)
     const rows = csv
       .trimEnd()
       .split('\r\n')

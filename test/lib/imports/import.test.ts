@@ -271,6 +271,17 @@ describe('exactly once', () => {
     expect(sums).toEqual([{ inserted: 4, skipped: 3, least: 0 }])
   })
 
+  test('a finish that comes late, after the report was made, changes nothing of it', async () => {
+    const rows = ['Ada,female,1,NG', 'Bob,male,2,NG', 'ADA,male,4,KE', 'Dee,female,7,NG']
+    const id = await bench.put(`${header}\n${rows.join('\n')}\n`)
+    await bench.insert((await bench.split(id, { records: 2, bytes: 1024 })).toReversed())
+    await Promise.all([bench.finish(id), bench.finish(id), bench.finish(id)])
+    await bench.finish(id)
+    expect((await bench.rejects(id)).map(({ row, reason }) => [row, reason])).toEqual([
+      ['3', 'duplicate_name'],
+    ])
+  })
+
   test('two files at once share names: each name once, both reports add up, facets are exact', async () => {
     const a = await bench.put(`${header}\n${people(60)}\n`)
     const b = await bench.put(`${header}\n${people(60, 30)}\n`)
