@@ -1,0 +1,117 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { states } from '../lib/imports/report.ts'
+import { reasons } from '../lib/imports/row.ts'
+import { routes } from '../lib/platform/routes.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const sources = (...patterns: string[]) => globSync(patterns, { cwd: root }).sort()
+
+const pages = ['README.md', ...sources('docs/*.md')]
+const docs = new Map(pages.map((page) => [page, read(page)]))
+const everything = [...docs.values()].join('\n')
+
+/** Of each page what the pattern finds, as `page: found`. */
+function found(pattern: RegExp): { page: string; match: string }[] {
+  return [...docs].flatMap(([page, text]) =>
+    [...text.matchAll(pattern)].map(([, match = '']) => ({ page, match })),
+  )
+}
+
+/** Anchors as GitHub makes them: lower case, without punctuation, blanks as hyphens. */
+function anchors(markdown: string): Set<string> {
+  const text = markdown.replaceAll(/^```.*?^```/gms, '')
+  const slug = (heading: string) =>
+    heading
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-')
+  return new Set([...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) => slug(heading)))
+}
+
+function brokenLink(page: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#')
+  const file = path === '' ? page : join(dirname(page), path)
+  if (!existsSync(join(root, file))) return true
+  return anchor !== undefined && !anchors(read(file)).has(anchor)
+}
+
+/** Codes that the source gives to errors and failures. */
+function errorCodes(source: string): string[] {
+  const given = /\bcode(?::| =) '([a-z_]+)'/g
+  const last = /(?:Error|parse)\((?:(?!Error\()[\s\S]){0,240}?,\s*'([a-z]+(?:_[a-z]+)+)',?\s*\)/g
+  const fallback = /\.code \?\? '([a-z_]+)'/g
+  const codes = [given, last, fallback].flatMap((pattern) =>
+    [...source.matchAll(pattern)].map(([, code = '']) => code),
+  )
+  // The code of a zod issue, which no caller sees.
+  return codes.filter((code) => code !== 'custom')
+}
+
+describe('the documentation', () => {
+  it('has no link that leads nowhere', () => {
+    const links = found(/\]\((?!https?:)([^)\s]+)\)/g)
+    expect(links.filter(({ page, match }) => brokenLink(page, match))).toEqual([])
+    expect(links.length).toBeGreaterThan(10)
+  })
+
+  it('names npm scripts that exist', () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(read('package.json'))
+    const named = found(/\bnpm run ([\w:-]+)/g)
+    expect(named.filter(({ match }) => !(match in scripts))).toEqual([])
+    expect(named.length).toBeGreaterThan(5)
+  })
+
+  it('names files and folders that exist', () => {
+    const paths = found(/`((?:functions|infra|lib|clients|test|docs)\/[\w./-]*)`/g)
+    // A name to be chosen stands in capitals.
+    const missing = paths.filter(({ match }) => !existsSync(join(root, match)) && !/NNNN/.test(match))
+    expect(missing).toEqual([])
+    expect(paths.length).toBeGreaterThan(10)
+  })
+
+  it('names settings that the code reads', () => {
+    const code = sources('infra/**/*.ts', 'clients/**/*.ts').map(read).join('\n')
+    expect(found(/\b(INSIGHTA_\w+)/g).filter(({ match }) => !code.includes(match))).toEqual([])
+  })
+
+  it('has a section in the runbook for each alarm', () => {
+    const named = sources('infra/alarms.ts', 'infra/stacks/*.ts').flatMap((file) => [
+      ...read(file).matchAll(/(?:runbook: |operations\.md#)'?([a-z-]+)/g),
+    ])
+    const wanted = [...new Set(named.map(([, anchor = '']) => anchor))]
+    const sections = anchors(read('docs/operations.md'))
+    expect(wanted.filter((anchor) => !sections.has(anchor))).toEqual([])
+    expect(wanted).toContain('dead-letters')
+  })
+
+  it('describes every route', () => {
+    const undescribed = Object.keys(routes).filter(
+      (key) => key !== '$default' && !everything.includes(`\`${key}\``),
+    )
+    expect(undescribed).toEqual([])
+  })
+
+  it('explains every reason for skipping a row and every state of an import', () => {
+    const importing = docs.get('docs/importing.md')!
+    expect([...reasons, ...states].filter((word) => !importing.includes(`\`${word}\``))).toEqual([])
+  })
+
+  it('lists every error code', () => {
+    const code = sources('lib/**/*.ts', 'functions/*.ts').map(read)
+    const codes = [...new Set(code.flatMap(errorCodes))]
+    expect(codes.filter((word) => !everything.includes(`\`${word}\``)).sort()).toEqual([])
+    expect(codes).toEqual(
+      expect.arrayContaining([
+        'invalid_query',
+        'unsupported_version',
+        'not_finished',
+        'missing_columns',
+        'internal_error',
+      ]),
+    )
+  })
+})
