@@ -1,13 +1,34 @@
 import { defineConfig } from 'vitest/config'
+import { useRunFolder } from './test/support/run-folder.ts'
+
+useRunFolder()
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
     env: { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true', AWS_REGION: 'eu-west-1' },
     testTimeout: 30_000,
     hookTimeout: 120_000,
     // Two workers on two cores: the servers under test need the rest.
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**'],
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/e2e/assembly.ts'],
+          testTimeout: 60_000,
+        },
+      },
+    ],
   },
 })

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { connect, retryRead } from '../lib/platform/db.ts'
-import { httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
+import { connect, ping } from '../lib/platform/db.ts'
+import { docsPolicy } from '../lib/platform/http/docs-style.ts'
+import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
 
 /** Milliseconds after which the database counts as down: a health check must answer sooner than it is asked. */
@@ -29,7 +31,7 @@ async function databaseHealth(): Promise<Dependency> {
     timer = setTimeout(() => reject(new Error(`No answer within ${patience} ms`)), patience)
   })
   try {
-    await Promise.race([retryRead(() => connect()`select 1`), late])
+    await Promise.race([ping(connect()), late])
     return { status: 'up', latency_ms: Math.round((performance.now() - started) * 10) / 10 }
   } catch (error) {
     logger.warn('The database is down', { error })
@@ -39,8 +41,15 @@ async function databaseHealth(): Promise<Dependency> {
   }
 }
 
+/** A part of the API's description, which the bundle has beside it. */
+async function described(file: string, headers: Record<string, string>): Promise<Answer> {
+  const body = await readFile(new URL(file, import.meta.url), 'utf8')
+  return { status: 200, body, headers: { 'cache-control': 'public, max-age=300', ...headers } }
+}
+
 export const handler = httpFunction({
   'GET /api/me': route({
+    summary: 'Whose key this is',
     answers: { 200: meSchema },
     handler: ({ caller }) =>
       json(200, {
@@ -57,6 +66,7 @@ export const handler = httpFunction({
   }),
 
   'GET /api/health': openRoute({
+    summary: 'The state of each dependency',
     answers: {
       200: z.strictObject({ status: z.literal('success'), dependencies: dependenciesSchema }),
       503: z.strictObject({
@@ -74,5 +84,25 @@ export const handler = httpFunction({
       const body = { status: 'error', code: 'unavailable', message, request_id: requestId, dependencies }
       return json(503, body, { 'retry-after': '5', 'cache-control': 'no-store' })
     },
+  }),
+
+  'GET /api/openapi.json': openRoute({
+    summary: 'This API in OpenAPI 3.1',
+    answers: {
+      200: z.looseObject({ openapi: z.string(), info: z.looseObject({}), paths: z.looseObject({}) }),
+    },
+    handler: () => described('openapi.json', {}),
+  }),
+
+  'GET /api/docs': openRoute({
+    summary: 'This API as a page to read',
+    answers: { 200: z.string().meta({ contentMediaType: 'text/html' }) },
+    handler: () =>
+      described('docs.html', {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': docsPolicy,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      }),
   }),
 })

@@ -133,6 +133,11 @@ export async function retryRead<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Resolves once the database has answered. */
+export async function ping(sql: Sql): Promise<void> {
+  await retryRead(() => sql`select 1`)
+}
+
 /** A PostgreSQL array literal of values that need no more than quoting: `fetch_types: false` takes no arrays. */
 export function arrayLiteral(values: readonly (string | number | null)[]): string {
   const parts = values.map((value) => {

@@ -35,7 +35,8 @@ describe('synthesis', () => {
   })
 
   it('stops at an unknown stage and says which exist', async () => {
-    const env = { ...bare, CDK_CONTEXT_JSON: JSON.stringify({ stage: 'staging' }) }
+    await using folder = await temporaryFolder()
+    const env = { ...bare, CDK_OUTDIR: folder.path, CDK_CONTEXT_JSON: JSON.stringify({ stage: 'staging' }) }
     await expect(run('node', ['infra/app.ts'], { cwd: root, env })).rejects.toThrow('local, dev, prod')
   })
 })

@@ -1,8 +1,5 @@
-import { App } from 'aws-cdk-lib'
 import { describe, expect, it } from 'vitest'
-import { stageOf } from '../../infra/stage.ts'
-
-const stage = (context: Record<string, unknown>) => stageOf(new App({ context }).node)
+import { stageWith as stage } from './synthesis.ts'
 
 describe('the stage', () => {
   it('is local when the context names none', () => {

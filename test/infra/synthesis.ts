@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { App } from 'aws-cdk-lib'
+import { RootConstruct } from 'constructs'
 import { buildApp } from '../../infra/insighta.ts'
+import { type Stage, stageOf } from '../../infra/stage.ts'
 import { functionNames } from '../../lib/platform/names.ts'
 
 /** A value, or what CloudFormation puts in its place: `{ Ref: 'Id' }`, `{ 'Fn::GetAtt': ['Id', 'Arn'] }`. */
@@ -16,6 +18,8 @@ export type Statement = {
   Condition?: unknown
 }
 
+type Dimension = { Name: string; Value: Value }
+
 /** The properties that the tests read, of whichever type has them. */
 export type Properties = {
   AlarmActions?: Value[]
@@ -24,7 +28,7 @@ export type Properties = {
   DashboardBody?: Value
   DatabaseName?: string
   DeletionProtection?: boolean
-  Dimensions?: { Name: string; Value: Value }[]
+  Dimensions?: Dimension[]
   EnableIAMDatabaseAuthentication?: boolean
   Environment?: { Variables: Record<string, Value> }
   EventSourceArn?: Value
@@ -37,6 +41,10 @@ export type Properties = {
   MemorySize?: number
   MessageRetentionPeriod?: number
   MetricName?: string
+  Metrics?: {
+    Expression?: string
+    MetricStat?: { Metric: { MetricName: string; Dimensions: Dimension[] } }
+  }[]
   NotificationConfiguration?: {
     QueueConfigurations: { Events: string[]; QueueArn: Value; Filter: unknown }[]
   }
@@ -48,11 +56,13 @@ export type Properties = {
   RetentionInDays?: number
   RouteKey?: string
   Runtime?: string
+  ScheduleExpression?: string
   ScalingConfig?: { MaximumConcurrency: number }
   ServerlessV2ScalingConfiguration?: { MinCapacity: number; MaxCapacity: number }
   SqsManagedSseEnabled?: boolean
   StorageEncrypted?: boolean
   Target?: Value
+  Targets?: { Arn: Value }[]
   Timeout?: number
   VisibilityTimeout?: number
   VpcConfig?: unknown
@@ -70,6 +80,13 @@ export type Resource = {
 export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'insighta-infra-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
+
+/** The stage of a context. An App of its own would leave a folder for its assembly behind. */
+export function stageWith(context: Record<string, unknown>): Stage {
+  const { node } = new RootConstruct()
+  for (const [key, value] of Object.entries(context)) node.setContext(key, value)
+  return stageOf(node)
 }
 
 /** Writes a bundle for each function into `folder`: the templates' shape does not depend on the code. */

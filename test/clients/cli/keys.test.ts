@@ -23,13 +23,17 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
   const aws = {
-    endpoint_lambda: `http://127.0.0.1:${port}`,
+    endpoint_s3: url,
+    endpoint_sqs: url,
+    endpoint_lambda: url,
     region: 'eu-west-1',
     access_key_id: 'LOCALKEY',
     secret_access_key: 'secret',
   }
-  await writeFile(join(folder, 'credentials.json'), JSON.stringify({ aws, keys_function: 'local-keys' }))
+  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', keys_function: 'local-keys' }
+  await writeFile(join(folder, 'credentials.json'), JSON.stringify({ ...rest, aws }))
   vi.stubEnv('INSIGHTA_DATA_DIR', folder)
 })
 afterAll(async () => {
