@@ -1,3 +1,4 @@
+import { attemptImport } from '../lib/imports/attempt.ts'
 import { finish } from '../lib/imports/finish.ts'
 import { importMessage } from '../lib/imports/messages.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -14,8 +15,9 @@ const storage = createStorage(requiredEnv(env.uploadBucket))
 export const handler = queueFunction(async (body) => {
   const { import_id } = importMessage.parse(body)
   logger.appendKeys({ correlation_id: import_id })
-  const state = await finish({ sql: connect(), storage }, import_id)
+  const sql = connect()
+  const state = await attemptImport(sql, import_id, () => finish({ sql, storage }, import_id))
   if (!state) return
-  metrics.addMetric('ImportsCompleted', MetricUnit.Count, 1)
+  if (state !== 'cancelled') metrics.addMetric('ImportsCompleted', MetricUnit.Count, 1)
   logger.info('Import finished', { state })
 })

@@ -1,7 +1,9 @@
 import * as z from 'zod'
+import { cancelImport } from '../lib/imports/cancel.ts'
 import { uploadKey } from '../lib/imports/messages.ts'
 import { startRemoval } from '../lib/imports/remove.ts'
 import { reportOf, reportSchema, states } from '../lib/imports/report.ts'
+import { retryImport } from '../lib/imports/retry.ts'
 import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
@@ -13,6 +15,9 @@ import { createQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
+const objects = createQueue(requiredEnv(env.importObjectsQueueUrl))
+const slices = createQueue(requiredEnv(env.importSlicesQueueUrl))
+const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
 const removals = createQueue(requiredEnv(env.importRemovalsQueueUrl))
 
 /** The most that S3 takes in one PUT. */
@@ -27,6 +32,14 @@ const newImportSchema = z.strictObject({
   filename: z.string().trim().min(1).max(255),
   size: z.int().min(0),
   dry_run: z.boolean().default(false),
+})
+
+const newImportHeaders = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+    .optional()
+    .meta({ description: 'A second call with the same key answers the import of the first' }),
 })
 
 const createdSchema = z.strictObject({
@@ -50,6 +63,10 @@ const whole = (fallback: number, max: number) =>
     .regex(/^[1-9]\d{0,8}$/, 'must be a whole number from 1')
     .transform((value) => Math.min(Number(value), max))
     .default(fallback)
+    .meta({
+      description: `more than ${max} is taken as ${max}`,
+      override: { type: 'integer', minimum: 1, default: fallback },
+    })
 
 const pageQuery = z.strictObject({ page: whole(1, 1_000_000), limit: whole(10, 50) })
 
@@ -63,10 +80,19 @@ const listSchema = z.strictObject({
 })
 
 function idempotencyKey(value: string | undefined): string | null {
-  if (value === undefined) return null
-  if (/^[\x21-\x7e]{1,255}$/.test(value)) return value
-  const message = 'must be 1 to 255 visible ASCII characters'
+  const { success, data, error } = newImportHeaders.shape['Idempotency-Key'].safeParse(value)
+  if (success) return data ?? null
+  const { message } = error.issues[0]!
   throw new BadRequestError('Invalid Idempotency-Key', [{ field: 'Idempotency-Key', message }])
+}
+
+/** What was asked for is committed: where the queue does not take its messages now, the sweep sends them. */
+async function sendOrLeave(send: () => Promise<void>): Promise<void> {
+  try {
+    await send()
+  } catch (error) {
+    logger.error('Messages are left to the sweep', { error: error as Error })
+  }
 }
 
 async function find(teamId: string, id: string) {
@@ -77,8 +103,11 @@ async function find(teamId: string, id: string) {
 
 export const handler = httpFunction({
   'POST /api/imports': route({
+    summary: 'Begins an import: where to upload the file',
+    headers: newImportHeaders,
     body: newImportSchema,
     answers: { 200: createdSchema, 201: createdSchema },
+    errors: [409],
     async handler({ body, caller, event }) {
       if (body.size > maxSize) throw new TooLargeError(`A file may have ${maxSize} bytes at the most`)
       const found = await createImport(
@@ -110,6 +139,7 @@ export const handler = httpFunction({
   }),
 
   'GET /api/imports': route({
+    summary: "The team's imports, newest first",
     query: pageQuery,
     answers: { 200: listSchema },
     async handler({ query: { page, limit }, caller }) {
@@ -132,6 +162,7 @@ export const handler = httpFunction({
   }),
 
   'GET /api/imports/{id}': route({
+    summary: 'The report of an import, at every moment',
     path: idPath,
     answers: { 200: reportSchema },
     async handler({ path, caller }) {
@@ -140,17 +171,44 @@ export const handler = httpFunction({
   }),
 
   'DELETE /api/imports/{id}/profiles': route({
+    summary: 'Takes out again what an import put in',
     path: idPath,
     answers: { 202: reportSchema },
+    errors: [409],
     async handler({ path, caller }) {
       await startRemoval(connect(), removals, caller.teamId, path.id)
       return json(202, reportOf(await find(caller.teamId, path.id), new Date()))
     },
   }),
 
+  'POST /api/imports/{id}/retry': route({
+    summary: 'Runs what failed of an import again',
+    path: idPath,
+    errors: [409],
+    answers: { 200: reportSchema },
+    async handler({ path, caller }) {
+      const context = { sql: connect(), objects, slices }
+      await sendOrLeave(await retryImport(context, caller.teamId, path.id))
+      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+    },
+  }),
+
+  'POST /api/imports/{id}/cancel': route({
+    summary: 'Cancels an import; rows that are in stay in',
+    path: idPath,
+    errors: [409],
+    answers: { 200: reportSchema },
+    async handler({ path, caller }) {
+      await sendOrLeave(await cancelImport({ sql: connect(), finish }, caller.teamId, path.id))
+      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+    },
+  }),
+
   'GET /api/imports/{id}/rejects': route({
+    summary: 'The skipped rows, as CSV',
     path: idPath,
     answers: { 302: null },
+    errors: [409],
     async handler({ path, caller }) {
       const { rejects_key } = await find(caller.teamId, path.id)
       if (!rejects_key) throw new ConflictError('The import has no finished report yet', 'not_finished')

@@ -1,3 +1,4 @@
+import { attemptSlice } from '../lib/imports/attempt.ts'
 import { insertSlice } from '../lib/imports/insert.ts'
 import { sliceMessage } from '../lib/imports/messages.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -17,7 +18,10 @@ export const handler = queueFunction(async (body) => {
   const { import_id, slice_no } = sliceMessage.parse(body)
   logger.appendKeys({ correlation_id: import_id, slice_no })
   const started = performance.now()
-  const result = await insertSlice({ sql: connect(), storage, finish }, import_id, slice_no)
+  const sql = connect()
+  const result = await attemptSlice(sql, import_id, slice_no, () =>
+    insertSlice({ sql, storage, finish }, import_id, slice_no),
+  )
   const duration_ms = Math.round(performance.now() - started)
   if (result.outcome !== 'done') {
     logger.info('Slice needed nothing', { outcome: result.outcome })

@@ -1,3 +1,4 @@
+import { attemptImport } from '../lib/imports/attempt.ts'
 import { importMessage } from '../lib/imports/messages.ts'
 import { removeProfiles } from '../lib/imports/remove.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -13,6 +14,9 @@ const self = createQueue(requiredEnv(env.importRemovalsQueueUrl))
 export const handler = queueFunction(async (body, { remainingMs }) => {
   const { import_id } = importMessage.parse(body)
   logger.appendKeys({ correlation_id: import_id })
-  const outcome = await removeProfiles({ sql: connect(), self, remainingMs }, import_id)
+  const sql = connect()
+  const outcome = await attemptImport(sql, import_id, () =>
+    removeProfiles({ sql, self, remainingMs }, import_id),
+  )
   logger.info('Removal worked on', { outcome: outcome ?? 'nothing to do' })
 })

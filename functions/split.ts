@@ -1,3 +1,4 @@
+import { attemptImport } from '../lib/imports/attempt.ts'
 import { importOfKey, objectMessage } from '../lib/imports/messages.ts'
 import { sliceLimits } from '../lib/imports/slices.ts'
 import { splitImport } from '../lib/imports/split.ts'
@@ -19,8 +20,9 @@ const limits = { ...sliceLimits, records: numberEnv(env.importSliceRecords, slic
 async function split(id: string, etag: string | undefined, { remainingMs }: MessageContext): Promise<void> {
   // One id from the upload's request to the report: the import's own.
   logger.appendKeys({ correlation_id: id })
-  const context = { sql: connect(), storage, self, slices, finish, remainingMs, limits }
-  const outcome = await splitImport(context, id, etag)
+  const sql = connect()
+  const context = { sql, storage, self, slices, finish, remainingMs, limits }
+  const outcome = await attemptImport(sql, id, () => splitImport(context, id, etag))
   if (outcome === 'failed') metrics.addMetric('ImportsFailed', MetricUnit.Count, 1)
   logger.info('Upload scanned', { outcome })
 }

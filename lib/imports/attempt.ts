@@ -29,10 +29,7 @@ export async function attemptImport<T>(sql: Sql, id: string, work: () => Promise
   return noting(work, (failure) => noteImportFailure(sql, id, failure))
 }
 
-async function noting<T>(
-  work: () => Promise<T>,
-  note: (failure: WorkFailure) => Promise<void>,
-): Promise<T> {
+async function noting<T>(work: () => Promise<T>, note: (failure: WorkFailure) => Promise<void>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -64,7 +64,9 @@ export function importOwners(maxReceiveCount: number) {
       const file = body && (await lockImportAttempts(tx, body.import_id))
       if (!body || !file) return unknownMessage
       const owner = { type: 'import', id: body.import_id, part: null }
-      const owed = file.state === 'inserting' || file.state === 'finishing' || file.state === 'cancelled'
+      const { state, rejects_key } = file
+      const owed =
+        state === 'inserting' || state === 'finishing' || (state === 'cancelled' && rejects_key === null)
       return {
         ...judge(file, maxReceiveCount),
         owner,
@@ -74,10 +76,27 @@ export function importOwners(maxReceiveCount: number) {
     reopen: async () => true,
   }
 
+  // A removal stays asked for, and the sweep takes it up again too.
+  const removals: DeadLetterOwner = {
+    async fail(tx, message) {
+      const body = parse(importMessage, message.body)
+      const file = body && (await lockImportAttempts(tx, body.import_id))
+      if (!body || !file) return unknownMessage
+      const owner = { type: 'import', id: body.import_id, part: null }
+      return {
+        ...judge(file, maxReceiveCount),
+        owner,
+        moot: file.removal_state !== 'running' || superseded(message, file.resent_at),
+      }
+    },
+    reopen: async () => true,
+  }
+
   return {
     [queues.importObjects]: objects,
     [queues.importSlices]: slices,
     [queues.importFinish]: finishes,
+    [queues.importRemovals]: removals,
   }
 }
 

@@ -7,6 +7,16 @@ import type { Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import type { Column } from './header.ts'
 import { duplicate, readRecords } from './insert.ts'
+import {
+  lockNames,
+  lockTrialNames,
+  markSettled,
+  moveCounts,
+  replaceProfiles,
+  replaceTrialNames,
+  settledSwaps,
+  unsettledConflicts,
+} from './name-store.ts'
 import { finishCancelled, settleCancelled } from './recovery-store.ts'
 import { type Reject, rejectLine, rejectsHeader } from './rejects.ts'
 import { isRejection, type Reason, readRow } from './row.ts'
@@ -15,16 +25,8 @@ import {
   findImport,
   type ImportRow,
   listSlices,
-  lockNames,
-  lockTrialNames,
-  markSettled,
-  moveCounts,
-  replaceProfiles,
-  replaceTrialNames,
   type SliceRow,
-  settledSwaps,
   startFinishing,
-  unsettledConflicts,
 } from './store.ts'
 
 export type FinishContext = { sql: Sql; storage: Storage }

@@ -6,6 +6,7 @@ import { exactly, type Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import { nameKey } from '../profiles/profile.ts'
 import type { Layout } from './header.ts'
+import { type InsertRow, insertProfiles, insertTrialNames, noteConflicts } from './name-store.ts'
 import { readSlice, type SliceRecord } from './records.ts'
 import { type Reject, rejectLine } from './rejects.ts'
 import type { ReasonCounts } from './report.ts'
@@ -15,12 +16,8 @@ import {
   findSlice,
   finishOwed,
   type ImportRow,
-  type InsertRow,
-  insertProfiles,
-  insertTrialNames,
   lockSlice,
   markSliceDone,
-  noteConflicts,
   type SliceRow,
 } from './store.ts'
 

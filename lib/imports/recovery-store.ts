@@ -1,3 +1,4 @@
+import type postgres from 'postgres'
 import type { Sql, Transaction } from '../platform/db.ts'
 import type { FailureCause, WorkFailure } from '../platform/failures.ts'
 import type { Failure, ImportState } from './report.ts'
@@ -32,17 +33,21 @@ export async function noteSliceFailure(
       where import_id = ${id} and slice_no = ${sliceNo} and state = 'pending' for update skip locked)`
 }
 
-/** Counts an attempt at splitting or finishing an import. */
+/** Counts an attempt at splitting an import, finishing it, or taking it out again. */
 export async function beginImportAttempt(sql: Sql, id: string): Promise<void> {
   await sql`
     update imports set attempts = attempts + 1, touched_at = now()
-    where id = ${id} and (finished_at is null or (state = 'cancelled' and rejects_key is null))`
+    where id = ${id} and ${atWork(sql)}`
 }
+
+/** Imports that some worker may be at, as a whole. */
+const atWork = (sql: Sql): postgres.Fragment => sql`
+  (finished_at is null or (state = 'cancelled' and rejects_key is null) or removal_state = 'running')`
 
 export async function noteImportFailure(sql: Sql, id: string, { error, cause }: WorkFailure): Promise<void> {
   await sql`
     update imports set last_error = ${error}, last_error_cause = ${cause}
-    where id = ${id} and (finished_at is null or (state = 'cancelled' and rejects_key is null))`
+    where id = ${id} and ${atWork(sql)}`
 }
 
 export type SliceAttempts = Attempts & { state: 'pending' | 'done' | 'failed' | 'cancelled' }
@@ -65,11 +70,15 @@ export async function failSlice(tx: Transaction, id: string, sliceNo: number, er
     where import_id = ${id} and slice_no = ${sliceNo}`
 }
 
-export type ImportAttempts = Attempts & { state: ImportState }
+export type ImportAttempts = Attempts & {
+  state: ImportState
+  removal_state: 'running' | 'done' | null
+  rejects_key: string | null
+}
 
 export async function lockImportAttempts(tx: Transaction, id: string): Promise<ImportAttempts | undefined> {
   const [row] = await tx<ImportAttempts[]>`
-    select state, attempts, last_error as error, last_error_cause as error_cause, resent_at
+    select state, removal_state, rejects_key, attempts, last_error as error, last_error_cause as error_cause, resent_at
     from imports where id = ${id} for no key update`
   return row
 }

@@ -15,13 +15,17 @@ export async function requestRemoval(
 ): Promise<'unknown' | 'at_work' | 'running' | 'done'> {
   await sql`
     update imports set removal_state = 'running'
-    where team_id = ${teamId} and id = ${id} and finished_at is not null and removal_state is null`
-  const [row] = await sql<{ ended: boolean; removal_state: 'running' | 'done' | null }[]>`
-    select finished_at is not null as ended, removal_state from imports
+    where team_id = ${teamId} and id = ${id} and removal_state is null and ${ended(sql)}`
+  const [row] = await sql<{ removal_state: 'running' | 'done' | null }[]>`
+    select removal_state from imports
     where team_id = ${teamId} and id = ${id}`
   if (!row) return 'unknown'
   return row.removal_state ?? 'at_work'
 }
+
+/** A cancelled import may have a worker at its last slice until its rejects file has been written. */
+const ended = (sql: Sql) => sql`
+  finished_at is not null and (state <> 'cancelled' or rejects_key is not null or slices_total = 0)`
 
 export type RemovedBatch = { removed: Pick<NewProfile, 'country_id' | 'gender' | 'age'>[]; done: boolean }
 

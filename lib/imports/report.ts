@@ -50,36 +50,38 @@ export type ImportSummary = {
 const time = z.iso.datetime().nullable()
 
 /** The report: reasons sum to skipped, inserted and skipped to total_rows, at every moment. */
-export const reportSchema = z.strictObject({
-  status: z.literal('success'),
-  id: z.uuid(),
-  filename: z.string(),
-  size: z.int(),
-  state: z.enum(states),
-  progress: z.strictObject({ bytes: z.int(), slices_done: z.int(), slices_total: z.int() }),
-  /** Rows of finished slices; failed_ranges names the others. */
-  total_rows: z.int(),
-  inserted: z.int(),
-  skipped: z.int(),
-  reasons: z.partialRecord(z.enum(reasons), z.int()),
-  encoding: z.string().nullable(),
-  delimiter: z.string().nullable(),
-  ignored_columns: z.array(z.string()),
-  started_at: time,
-  finished_at: time,
-  rows_per_second: z.int().nullable(),
-  rejects_url: z.string().nullable(),
-  /** True for a trial: inserted is what would have been. */
-  dry_run: z.boolean(),
-  /** Once the taking out of what was put in was asked for. */
-  removal: z.strictObject({ state: z.enum(['running', 'done']), removed: z.int() }).optional(),
-  failure: z
-    .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
-    .optional(),
-  failed_ranges: z
-    .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
-    .optional(),
-})
+export const reportSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    id: z.uuid(),
+    filename: z.string(),
+    size: z.int(),
+    state: z.enum(states),
+    progress: z.strictObject({ bytes: z.int(), slices_done: z.int(), slices_total: z.int() }),
+    /** Rows of finished slices; failed_ranges names the others. */
+    total_rows: z.int(),
+    inserted: z.int(),
+    skipped: z.int(),
+    reasons: z.partialRecord(z.enum(reasons), z.int()),
+    encoding: z.string().nullable(),
+    delimiter: z.string().nullable(),
+    ignored_columns: z.array(z.string()),
+    started_at: time,
+    finished_at: time,
+    rows_per_second: z.int().nullable(),
+    rejects_url: z.string().nullable(),
+    /** True for a trial: inserted is what would have been. */
+    dry_run: z.boolean(),
+    /** Once the taking out of what was put in was asked for. */
+    removal: z.strictObject({ state: z.enum(['running', 'done']), removed: z.int() }).optional(),
+    failure: z
+      .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
+      .optional(),
+    failed_ranges: z
+      .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
+      .optional(),
+  })
+  .meta({ id: 'ImportReport', description: 'inserted and skipped sum to total_rows, reasons to skipped.' })
 export type Report = z.output<typeof reportSchema>
 
 /** The report of an import as it stands at `now`. */

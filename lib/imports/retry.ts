@@ -15,7 +15,11 @@ const underWay: readonly ImportState[] = ['awaiting_upload', 'splitting', 'inser
  * Answers a function that sends the messages; a crash before it is covered by the sweep. A second call while the
  * retry is under way changes nothing. Throws ConflictError where nothing can be retried.
  */
-export async function retryImport(context: RetryContext, teamId: string, id: string): Promise<() => Promise<void>> {
+export async function retryImport(
+  context: RetryContext,
+  teamId: string,
+  id: string,
+): Promise<() => Promise<void>> {
   const { sql } = context
   const work = await sql.begin(async (tx) => {
     // Letters are locked before imports everywhere: a redrive holds its letter when it asks for the import.

@@ -79,3 +79,16 @@ export async function resendSlices(sql: Sql, id: string, limit: number): Promise
     returning slice_no`
   return rows.map(({ slice_no }) => slice_no).sort((a, b) => a - b)
 }
+
+/** Takes imports whose removal nobody has touched for a while. */
+export async function claimStalledRemovals(sql: Sql, after: number, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    update imports set touched_at = now(), resumed = resumed + 1, attempts = 0, resent_at = now()
+    where id in (
+      select id from imports
+      where removal_state = 'running'
+        and touched_at < now() - make_interval(secs => ${after} * power(2, least(resumed, ${longestWait})))
+      order by touched_at limit ${limit} for update skip locked)
+    returning id`
+  return rows.map(({ id }) => id)
+}

@@ -5,6 +5,7 @@ import type { Queue } from '../platform/queue.ts'
 import { ObjectMissingError, type Storage } from '../platform/storage.ts'
 import {
   claimAwaited,
+  claimStalledRemovals,
   claimStalledScans,
   claimStalledWork,
   expireUpload,
@@ -17,6 +18,7 @@ export type SweepContext = {
   objects: Queue
   slices: Queue
   finish: Queue
+  removals: Queue
   /** Seconds. */
   waits: {
     /**
@@ -36,14 +38,19 @@ export type SweepContext = {
 /** Imports of each kind that one run takes up, and slices that it sends: what is left comes a minute later. */
 const bounds = { imports: 50, slices: 2000 }
 
-export type SweepResult = Record<'started' | 'expired' | 'scans' | 'slices' | 'finishes', number>
+export type SweepResult = Record<'started' | 'expired' | 'scans' | 'slices' | 'finishes' | 'removals', number>
 
 /** Takes up whatever stands still: lost events and messages, dead workers, uploads that never came. */
 export async function sweepImports(context: SweepContext): Promise<SweepResult> {
+  const { sql, waits } = context
   const uploads = await sweepUploads(context)
-  const scans = await claimStalledScans(context.sql, context.waits.stalledAfter, bounds.imports)
+  const scans = await claimStalledScans(sql, waits.stalledAfter, bounds.imports)
   await context.objects.send(scans.map((id) => ({ continue_import_id: id })))
-  return { ...uploads, scans: scans.length, ...(await sweepWork(context)) }
+  const work = await sweepWork(context)
+  const removals = await claimStalledRemovals(sql, waits.stalledAfter, bounds.imports)
+  await context.removals.send(removals.map((id) => ({ import_id: id })))
+  for (const id of removals) await settleLetters(sql, 'redriven', id, [queues.importRemovals])
+  return { ...uploads, scans: scans.length, ...work, removals: removals.length }
 }
 
 async function sweepUploads({ sql, storage, objects, waits }: SweepContext) {

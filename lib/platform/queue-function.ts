@@ -16,13 +16,19 @@ export type MessageContext = {
 export function queueFunction(
   handle: (body: unknown, context: MessageContext) => Promise<void>,
 ): MiddyfiedHandler<SQSEvent, SQSBatchResponse> {
+  return recordFunction((record, context) => handle(JSON.parse(record.body), context))
+}
+
+/** The same for a handler that wants the whole message, whatever its body is. */
+export function recordFunction(
+  handle: (record: SQSRecord, context: MessageContext) => Promise<void>,
+): MiddyfiedHandler<SQSEvent, SQSBatchResponse> {
   return middy<SQSEvent, SQSBatchResponse>().handler(async (event: SQSEvent, context: Context) => {
     logger.addContext(context)
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = []
     for (const record of event.Records) {
       try {
-        const body: unknown = JSON.parse(record.body)
-        await handle(body, { remainingMs: () => context.getRemainingTimeInMillis() })
+        await handle(record, { remainingMs: () => context.getRemainingTimeInMillis() })
       } catch (error) {
         logFailure(record, error)
         batchItemFailures.push({ itemIdentifier: record.messageId })

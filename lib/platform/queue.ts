@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { UnavailableError } from './errors.ts'
 
 export type Queue = {
@@ -7,27 +7,79 @@ export type Queue = {
   send(messages: readonly unknown[]): Promise<void>
 }
 
-/** SQS takes ten messages a call. */
+/** A queue as an operator sees it: messages go in as they once came out. */
+export type SourceQueue = {
+  /** Sends each text as it is. Rejects as Queue's send does. */
+  sendBodies(bodies: readonly string[]): Promise<void>
+  depth(): Promise<QueueDepth>
+}
+
+/** Messages, approximately: SQS counts over many servers. */
+export type QueueDepth = { ready: number; in_flight: number; delayed: number }
+
+/** SQS takes ten messages a call, of 1 MiB together. */
 const batchSize = 10
+const batchBytes = 1000 * 1024
 
 // The SDK would call the host inside the queue's URL, which on one machine is not where the queue is.
-export function createQueue(url: string, client = new SQSClient({ useQueueUrlAsEndpoint: false })): Queue {
-  async function sendBatch(bodies: string[]): Promise<void> {
-    let entries = bodies.map((MessageBody) => ({ Id: randomUUID(), MessageBody }))
-    for (let attempt = 1; entries.length > 0; attempt++) {
-      const answer = await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))
-      const failed = new Set(answer.Failed?.map(({ Id }) => Id))
-      entries = entries.filter(({ Id }) => failed.has(Id))
-      if (entries.length > 0 && attempt === 3) {
-        throw new UnavailableError(`The queue did not accept a message: ${answer.Failed?.[0]?.Code}`)
-      }
-    }
-  }
+const client = () => new SQSClient({ useQueueUrlAsEndpoint: false })
+
+export function createQueue(url: string, sqs = client()): Queue {
   return {
-    async send(messages) {
-      for (let at = 0; at < messages.length; at += batchSize) {
-        await sendBatch(messages.slice(at, at + batchSize).map((message) => JSON.stringify(message)))
+    send: (messages) =>
+      sendBodies(
+        sqs,
+        url,
+        messages.map((message) => JSON.stringify(message)),
+      ),
+  }
+}
+
+export function createSourceQueue(url: string, sqs = client()): SourceQueue {
+  return {
+    sendBodies: (bodies) => sendBodies(sqs, url, bodies),
+    async depth() {
+      const { Attributes } = await sqs.send(
+        new GetQueueAttributesCommand({
+          QueueUrl: url,
+          AttributeNames: [
+            'ApproximateNumberOfMessages',
+            'ApproximateNumberOfMessagesNotVisible',
+            'ApproximateNumberOfMessagesDelayed',
+          ],
+        }),
+      )
+      return {
+        ready: Number(Attributes?.ApproximateNumberOfMessages ?? 0),
+        in_flight: Number(Attributes?.ApproximateNumberOfMessagesNotVisible ?? 0),
+        delayed: Number(Attributes?.ApproximateNumberOfMessagesDelayed ?? 0),
       }
     },
+  }
+}
+
+async function sendBodies(sqs: SQSClient, url: string, bodies: readonly string[]): Promise<void> {
+  for (let at = 0; at < bodies.length; ) {
+    let bytes = 0
+    let to = at
+    while (to < bodies.length && to - at < batchSize) {
+      bytes += Buffer.byteLength(bodies[to]!)
+      if (to > at && bytes > batchBytes) break
+      to++
+    }
+    await sendBatch(sqs, url, bodies.slice(at, to))
+    at = to
+  }
+}
+
+async function sendBatch(sqs: SQSClient, url: string, bodies: readonly string[]): Promise<void> {
+  let entries = bodies.map((MessageBody) => ({ Id: randomUUID(), MessageBody }))
+  for (let attempt = 1; entries.length > 0; attempt++) {
+    const answer = await sqs.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))
+    const failed = new Set(answer.Failed?.map(({ Id }) => Id))
+    entries = entries.filter(({ Id }) => failed.has(Id))
+    if (entries.length > 0 && attempt === 3) {
+      throw new UnavailableError(`The queue did not accept a message: ${answer.Failed?.[0]?.Code}`)
+    }
   }
 }

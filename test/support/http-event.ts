@@ -1,5 +1,8 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda'
+import type { HttpFunction } from '../../lib/platform/http/index.ts'
+import { openApiDocument } from '../../lib/platform/http/openapi.ts'
 import { type RouteKey, routes } from '../../lib/platform/routes.ts'
+import { contractOf } from './contract.ts'
 
 export type CallOptions = {
   /** Sent as `Authorization: Bearer`. */
@@ -54,7 +57,8 @@ export function httpEvent(call: string, options: CallOptions = {}): APIGatewayPr
   }
 }
 
-function matchRoute(method: string, path: string) {
+/** The route that the gateway picks, with the parameters in the path. */
+export function matchRoute(method: string, path: string) {
   const names = Object.keys(routes) as RouteKey[]
   // Exact paths before those with parameters, as the gateway has it.
   names.sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')))
@@ -95,16 +99,29 @@ export type CallResult = {
   body: ReturnType<typeof JSON.parse>
 }
 
-/** Invokes a handler as the gateway would; `body` is the parsed JSON, or undefined where there is none. */
+const contracts = new WeakMap<Handler, ReturnType<typeof contractOf>>()
+
+/** Holds what an HTTP function answers to its own part of the API's description. */
+function contractFor(handler: Handler): ReturnType<typeof contractOf> | undefined {
+  if (!('routes' in handler)) return undefined
+  const known = contracts.get(handler) ?? contractOf(openApiDocument((handler as HttpFunction).routes))
+  contracts.set(handler, known)
+  return known
+}
+
+/**
+ * Invokes a handler as the gateway would; `body` is the parsed JSON, or undefined where there is none. Throws
+ * where an answer is not as the API's description has it.
+ */
 export async function call(handler: Handler, target: string, options?: CallOptions): Promise<CallResult> {
-  const result = (await handler(
-    httpEvent(target, options),
-    lambdaContext(),
-  )) as APIGatewayProxyStructuredResultV2
+  const event = httpEvent(target, options)
+  const result = (await handler(event, lambdaContext())) as APIGatewayProxyStructuredResultV2
   const headers = Object.fromEntries(
     Object.entries(result.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]),
   )
   const text = result.body ?? ''
+  const status = result.statusCode ?? 200
+  contractFor(handler)?.(event.routeKey, { status, text, header: (name) => headers[name] })
   const isJson = headers['content-type']?.startsWith('application/json')
-  return { status: result.statusCode ?? 200, headers, text, body: isJson ? JSON.parse(text) : undefined }
+  return { status, headers, text, body: isJson ? JSON.parse(text) : undefined }
 }

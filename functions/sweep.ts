@@ -1,0 +1,69 @@
+import middy from '@middy/core'
+import { importOwners } from '../lib/imports/dead-letter.ts'
+import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
+import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
+import { connect } from '../lib/platform/db.ts'
+import { countOpen } from '../lib/platform/dead-letter-store.ts'
+import { redriveAfterOutage, sendUnsent, sourceQueues } from '../lib/platform/dead-letters.ts'
+import { logger } from '../lib/platform/log.ts'
+import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { env, queues } from '../lib/platform/names.ts'
+import { createQueue } from '../lib/platform/queue.ts'
+import { createStorage } from '../lib/platform/storage.ts'
+
+const storage = createStorage(requiredEnv(env.uploadBucket))
+const send = {
+  objects: createQueue(requiredEnv(env.importObjectsQueueUrl)),
+  slices: createQueue(requiredEnv(env.importSlicesQueueUrl)),
+  finish: createQueue(requiredEnv(env.importFinishQueueUrl)),
+  removals: createQueue(requiredEnv(env.importRemovalsQueueUrl)),
+}
+const sources = sourceQueues()
+const owners = importOwners(numberEnv(env.maxReceiveCount, 5))
+const stalledAfter = numberEnv(env.stalledAfterSeconds, 900)
+const waits = {
+  stalledAfter,
+  uploadCheck: stalledAfter / 3,
+  uploadGrace: numberEnv(env.uploadGraceSeconds, 7200),
+}
+/** After an outage: 1, 2, 4, 8 and 16 minutes, each with all the deliveries of a new message. */
+const afterOutage = { seconds: stalledAfter / 15, redrives: 5 }
+
+async function redriven(): Promise<number> {
+  const context = { sql: connect(), queues: sources, owners }
+  return (await storageAnswers(storage)) ? redriveAfterOutage(context, afterOutage) : 0
+}
+
+async function publishDeadLetters(): Promise<void> {
+  const open = await countOpen(connect())
+  for (const queue of Object.values(queues)) {
+    const single = metrics.singleMetric()
+    single.addDimension('Queue', queue)
+    single.addMetric('DeadLetters', MetricUnit.Count, open.get(queue)?.open ?? 0)
+  }
+}
+
+/** Runs every minute: takes up what stands still, each part by itself so that one fault leaves the others. */
+export const handler = middy().handler(async (_event, context) => {
+  logger.resetKeys()
+  logger.addContext(context)
+  const sql = connect()
+  const parts = {
+    imports: () => sweepImports({ sql, storage, ...send, waits }),
+    unsent: () => sendUnsent({ sql, queues: sources }, stalledAfter / 15),
+    redriven,
+    metrics: publishDeadLetters,
+  }
+  const done: Record<string, unknown> = {}
+  const failed: unknown[] = []
+  for (const [name, run] of Object.entries(parts)) {
+    try {
+      done[name] = await run()
+    } catch (error) {
+      logger.error(`The sweep failed at ${name}`, { error: error as Error })
+      failed.push(error)
+    }
+  }
+  logger.info('Swept', done)
+  if (failed.length > 0) throw new AggregateError(failed, 'Parts of the sweep failed')
+})
