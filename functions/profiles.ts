@@ -1,15 +1,18 @@
 import { hash } from 'node:crypto'
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
 import { connect } from '../lib/platform/db.ts'
 import { NotFoundError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
-import { canonicalFilter, filterParameters } from '../lib/profiles/filter.ts'
-import { listBody, listSchema } from '../lib/profiles/list.ts'
-import { pageParameters, pageRequest } from '../lib/profiles/page.ts'
-import { newProfileSchema, profileSchema, toProfile } from '../lib/profiles/profile.ts'
+import { createProfile, createRequestSchema } from '../lib/profiles/create.ts'
+import { canonicalFilter, type Filter, filterParameters } from '../lib/profiles/filter.ts'
+import { interpret, searchText } from '../lib/profiles/grammar.ts'
+import { listBody, listSchema, searchSchema } from '../lib/profiles/list.ts'
+import { type PageInput, pageParameters, pageRequest } from '../lib/profiles/page.ts'
+import { profileSchema, toProfile } from '../lib/profiles/profile.ts'
 import { createProfileQueries, type ListResult, type ProfileQueries } from '../lib/profiles/query.ts'
-import { deleteProfile, getProfile, insertProfile } from '../lib/profiles/store.ts'
+import { deleteProfile, getProfile } from '../lib/profiles/store.ts'
 
 let environmentQueries: ProfileQueries | undefined
 
@@ -43,36 +46,58 @@ function serverTiming(timings: Record<string, number>): string {
     .join(', ')
 }
 
+/** A page of what the filter means, `beside` it in the body; 304 to who has it already. */
+async function answerPage(
+  filter: Filter,
+  input: PageInput,
+  event: APIGatewayProxyEventV2,
+  beside?: { interpreted: Filter },
+): Promise<Answer> {
+  const started = performance.now()
+  const request = pageRequest(input, filter)
+  const result = await queries().list(filter, request)
+  const path = event.routeKey.replace('GET ', '')
+  const page = listBody(path, event.rawQueryString, request, result)
+  const body = JSON.stringify({ ...page, ...beside })
+  const duration = performance.now() - started
+  record(result, duration)
+  const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+  const headers = {
+    etag,
+    'x-cache': result.cache,
+    'server-timing': serverTiming({ ...result.timings, query: duration }),
+    'cache-control': 'private, no-cache',
+  }
+  return matches(etag, event.headers['if-none-match'])
+    ? { status: 304, headers }
+    : { status: 200, headers, body }
+}
+
 export const handler = httpFunction({
   'GET /api/profiles': route({
+    summary: 'A page of the profiles that match, with the exact total',
     query: z.strictObject({ ...filterParameters, ...pageParameters }),
     answers: { 200: listSchema, 304: null },
-    async handler({ query, event }): Promise<Answer> {
-      const started = performance.now()
-      const filter = canonicalFilter(query)
-      const request = pageRequest(query, filter)
-      const result = await queries().list(filter, request)
-      const body = JSON.stringify(listBody('/api/profiles', event.rawQueryString, request, result))
-      const duration = performance.now() - started
-      record(result, duration)
-      const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
-      const headers = {
-        etag,
-        'x-cache': result.cache,
-        'server-timing': serverTiming({ ...result.timings, query: duration }),
-        'cache-control': 'private, no-cache',
-      }
-      return matches(etag, event.headers['if-none-match'])
-        ? { status: 304, headers }
-        : { status: 200, headers, body }
+    handler: ({ query, event }) => answerPage(canonicalFilter(query), query, event),
+  }),
+
+  'GET /api/profiles/search': route({
+    summary: 'The same for a question in plain English; interpreted is the filter it means',
+    query: z.strictObject({ q: searchText, ...pageParameters }),
+    answers: { 200: searchSchema, 304: null },
+    handler({ query, event }) {
+      const interpreted = interpret(query.q)
+      return answerPage(interpreted, query, event, { interpreted })
     },
   }),
 
   'POST /api/profiles': route({
-    body: newProfileSchema,
+    summary: 'Writes one profile; 200 with the one that already has the name',
+    body: createRequestSchema,
     answers: { 200: oneSchema.extend({ message: z.string() }), 201: oneSchema },
-    async handler({ body }) {
-      const { row, version } = await insertProfile(connect(), body)
+    errors: [502],
+    async handler({ body, signal }) {
+      const { row, version } = await createProfile(connect(), body, signal)
       const data = toProfile(row)
       if (version === undefined)
         return json(200, { status: 'success', message: 'Profile already exists', data })
@@ -82,6 +107,7 @@ export const handler = httpFunction({
   }),
 
   'GET /api/profiles/{id}': route({
+    summary: 'One profile',
     path: idPath,
     answers: { 200: oneSchema },
     async handler({ path }) {
@@ -92,6 +118,7 @@ export const handler = httpFunction({
   }),
 
   'DELETE /api/profiles/{id}': route({
+    summary: 'Deletes one profile',
     path: idPath,
     answers: { 204: null },
     async handler({ path }): Promise<Answer> {

@@ -1,12 +1,13 @@
 import { Duration } from 'aws-cdk-lib'
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric } from 'aws-cdk-lib/aws-cloudwatch'
-import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import { Alarm, ComparisonOperator, MathExpression, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
+import { openDeadLetters } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
@@ -57,10 +58,30 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
   for (const { name, consumer, queue, deadLetters } of workQueues) {
     found.push({
       id: `${pascal(name)}DeadLetters`,
-      says: `Messages of ${name} failed for good and wait in its dead-letter queue.`,
+      says: `Messages of ${name} failed for good and wait for somebody to look at them.`,
       runbook: 'dead-letters',
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible({ ...minute, statistic: 'Maximum' }),
+      metric: openDeadLetters(name),
       above: 0,
+    })
+    found.push({
+      id: `${pascal(name)}DeadLettersUnrecorded`,
+      says: `Dead letters of ${name} cannot be recorded and stay in their queue.`,
+      runbook: 'dead-letters',
+      metric: new MathExpression({
+        label: 'messages',
+        // While their function fails they are out of sight most of the time.
+        expression: 'visible + hidden',
+        usingMetrics: {
+          visible: deadLetters.metricApproximateNumberOfMessagesVisible({ ...minute, statistic: 'Maximum' }),
+          hidden: deadLetters.metricApproximateNumberOfMessagesNotVisible({
+            ...minute,
+            statistic: 'Maximum',
+          }),
+        },
+        ...minute,
+      }),
+      above: 0,
+      periods: 10,
     })
     found.push({
       id: `${pascal(name)}Age`,

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { functionNames } from '../lib/platform/names.ts'
+import { describeApi } from './description.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -18,16 +19,17 @@ export type BundleOptions = {
 }
 
 /**
- * Bundles every function into `<outDir>/<name>/index.mjs`, and the migrations beside migrate, and returns
- * the absolute `outDir`. Equal sources give equal bytes, and files that are already right are left alone:
- * two builds at once do not disturb each other, nor somebody who is reading. Throws where a source is
- * missing or does not compile.
+ * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate and the API's
+ * description beside system, and returns the absolute `outDir`. Equal sources give equal bytes, and files
+ * that are already right are left alone: two builds at once do not disturb each other, nor somebody who is
+ * reading. Throws where a source is missing or does not compile.
  */
 export async function bundleFunctions(options: BundleOptions = {}): Promise<string> {
   const outDir = resolve(root, options.outDir ?? 'dist')
   const entries =
     options.entries ?? Object.fromEntries(functionNames.map((name) => [name, `functions/${name}.ts`]))
-  const result = await build({
+  const description = 'system' in entries ? describeApi() : new Map<string, string>()
+  const building = build({
     absWorkingDir: root,
     entryPoints: Object.entries(entries).map(([name, source]) => ({ in: source, out: `${name}/index` })),
     outdir: outDir,
@@ -46,6 +48,7 @@ export async function bundleFunctions(options: BundleOptions = {}): Promise<stri
     // The error that it throws says the same.
     logLevel: 'silent',
   })
+  const [result, described] = await Promise.all([building, description])
   const files = new Map<string, Uint8Array>()
   for (const file of result.outputFiles) files.set(file.path, file.contents)
   if ('migrate' in entries) {
@@ -54,6 +57,7 @@ export async function bundleFunctions(options: BundleOptions = {}): Promise<stri
       files.set(join(outDir, 'migrate/migrations', name), await readFile(join(migrations, name)))
     }
   }
+  for (const [name, text] of described) files.set(join(outDir, 'system', name), Buffer.from(text))
   for (const [path, contents] of files) await writeIfChanged(outDir, path, contents)
   for (const name of Object.keys(entries)) await removeOthers(join(outDir, name), files)
   return outDir

@@ -3,7 +3,7 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric, IWidget } from 'aws-cdk-lib/aws-cloudwatch'
 import { GraphWidget, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
-import type { FunctionName } from '../lib/platform/names.ts'
+import type { FunctionName, QueueName } from '../lib/platform/names.ts'
 import { metricsNamespace } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
@@ -52,7 +52,22 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
         ),
       ]),
     ],
+    [
+      graph('Third parties: calls tried again', [byCall('RetryAttempts')]),
+      graph('Third parties: then answered', [byCall('RetryRecoveries')]),
+      graph('Third parties: given up', [byCall('RetryExhaustions')]),
+    ],
   ]
+}
+
+/** A metric of retries for each call that had any, whichever function made it. */
+function byCall(metricName: string): MathExpression {
+  return new MathExpression({
+    label: '',
+    expression: `SEARCH('{${metricsNamespace},Call,service} MetricName="${metricName}"', 'Sum', 60)`,
+    usingMetrics: {},
+    period,
+  })
 }
 
 /** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters. */
@@ -95,9 +110,13 @@ export function importWidgets(workQueues: WorkQueue[], functions: Functions): IW
       ),
       graph(
         'Dead letters',
-        workQueues.map(({ name, deadLetters }) =>
-          deadLetters.metricApproximateNumberOfMessagesVisible({ ...maximum, label: name }),
-        ),
+        workQueues.flatMap(({ name, deadLetters }) => [
+          openDeadLetters(name).with({ label: name }),
+          deadLetters.metricApproximateNumberOfMessagesVisible({
+            ...maximum,
+            label: `${name}, not yet recorded`,
+          }),
+        ]),
       ),
     ],
     [
@@ -136,6 +155,16 @@ export function databaseWidgets(cluster: DatabaseCluster): IWidget[][] {
       graph('Buffer cache hits, %', [cluster.metric('BufferCacheHitRatio', { period, label: 'hits' })]),
     ],
   ]
+}
+
+/** Dead letters of a queue that nobody has redriven or discarded; the sweep counts them every minute. */
+export function openDeadLetters(queue: QueueName): Metric {
+  return new Metric({
+    namespace: metricsNamespace,
+    metricName: 'DeadLetters',
+    dimensionsMap: { Queue: queue, service: 'sweep' },
+    ...maximum,
+  })
 }
 
 /** A metric that the code publishes; Powertools adds the function's name as `service`. */

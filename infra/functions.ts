@@ -3,6 +3,7 @@ import { Duration, Validations } from 'aws-cdk-lib'
 import type { ISecurityGroup, IVpc } from 'aws-cdk-lib/aws-ec2'
 import { SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import type { FunctionOptions } from 'aws-cdk-lib/aws-lambda'
 import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
@@ -23,6 +24,10 @@ export type Surroundings = {
   securityGroup: ISecurityGroup
 }
 
+/** Functions that call third parties, and not the database. */
+export type OutsideFunctionName = 'enrich'
+export type InsideFunctionName = Exclude<FunctionName, OutsideFunctionName>
+
 /** MiB. The share of a CPU grows with it: 1,769 MiB are one whole. */
 const memory: Record<FunctionName, number> = {
   profiles: 512,
@@ -34,38 +39,95 @@ const memory: Record<FunctionName, number> = {
   insert: 1024,
   finish: 1024,
   remove: 512,
+  'dead-letters': 512,
+  sweep: 512,
+  operations: 512,
+  enrich: 512,
 }
 
 /**
  * Connections of one execution environment. It serves one event at a time; a page and its total are read
  * side by side, a worker does one thing after the other.
  */
-const poolMax: Record<FunctionName, number> = {
+const poolMax: Record<InsideFunctionName, number> = {
   profiles: 2,
-  imports: 2,
-  system: 2,
+  imports: 1,
+  system: 1,
   keys: 1,
   migrate: 1,
   split: 1,
   insert: 1,
   finish: 1,
   remove: 1,
+  'dead-letters': 1,
+  sweep: 1,
+  operations: 1,
 }
 
 /** The Lambda of `functions/<name>.ts`, inside the VPC, with its own role and log group. */
 export function makeFunction(
   scope: Construct,
-  name: FunctionName,
+  name: InsideFunctionName,
   surroundings: Surroundings,
   environment: Record<string, string>,
 ): LambdaFunction {
-  const { stage, assets, vpc, securityGroup } = surroundings
+  const { vpc, securityGroup } = surroundings
+  const lambda = build(scope, name, surroundings, {
+    vpc,
+    vpcSubnets: { subnetType: SubnetType.PRIVATE_ISOLATED },
+    securityGroups: [securityGroup],
+    environment: {
+      ...environment,
+      [env.databasePoolMax]: String(poolMax[name]),
+      // Lambda's bundle of Amazon's authorities, those of RDS among them. Since Node 20 it is opt-in:
+      // https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
+      NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+    },
+  })
+  acknowledgePolicies(
+    lambda,
+    'Writing its log and attaching to the VPC, which allows nothing narrower: EC2 takes no resource there.',
+    ['AWSLambdaBasicExecutionRole', 'AWSLambdaVPCAccessExecutionRole'],
+  )
+  return lambda
+}
+
+/** A Lambda outside the VPC, which has no way out: it reaches the internet, and the database never. */
+export function makeOutsideFunction(
+  scope: Construct,
+  name: OutsideFunctionName,
+  surroundings: Surroundings,
+  environment: Record<string, string>,
+): LambdaFunction {
+  const lambda = build(scope, name, surroundings, { environment })
+  acknowledgePolicies(lambda, 'Writing its log, of which the policy allows nothing else.', [
+    'AWSLambdaBasicExecutionRole',
+  ])
+  return lambda
+}
+
+/** Lets `caller` invoke the function as it is deployed, and tells it the name under `variable`. */
+export function allowInvoke(caller: LambdaFunction, invoked: LambdaFunction, variable: string): void {
+  caller.addToRolePolicy(
+    // grantInvoke would add every version of it.
+    new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [invoked.functionArn] }),
+  )
+  caller.addEnvironment(variable, invoked.functionName)
+}
+
+function build(
+  scope: Construct,
+  name: FunctionName,
+  { stage, assets }: Surroundings,
+  options: FunctionOptions,
+): LambdaFunction {
   const logGroup = new LogGroup(scope, `${pascal(name)}Logs`, {
     retention: RetentionDays.ONE_MONTH,
     removalPolicy: stage.removalPolicy,
   })
   const reserved = stage.reserveConcurrency && reservedConcurrency(stage, name)
-  const lambda = new LambdaFunction(scope, pascal(name), {
+  return new LambdaFunction(scope, pascal(name), {
+    ...options,
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
     code: Code.fromAsset(join(assets, name)),
@@ -74,16 +136,9 @@ export function makeFunction(
     memorySize: memory[name],
     ...(reserved && { reservedConcurrentExecutions: reserved }),
     logGroup,
-    vpc,
-    vpcSubnets: { subnetType: SubnetType.PRIVATE_ISOLATED },
-    securityGroups: [securityGroup],
     environment: {
-      ...environment,
-      [env.databasePoolMax]: String(poolMax[name]),
+      ...options.environment,
       [env.functionTimeoutSeconds]: String(stage.timeouts[name]),
-      // Lambda's bundle of Amazon's authorities, those of RDS among them. Since Node 20 it is opt-in:
-      // https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
-      NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
       // V8 lets its young generation grow with the memory that is there: an insert worker came to 353 MB, with
       // this bound to 184 MB, in the same time.
       NODE_OPTIONS: '--max-semi-space-size=8',
@@ -91,14 +146,15 @@ export function makeFunction(
       POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
     },
   })
-  for (const policy of ['AWSLambdaBasicExecutionRole', 'AWSLambdaVPCAccessExecutionRole']) {
+}
+
+function acknowledgePolicies(lambda: LambdaFunction, reason: string, policies: readonly string[]): void {
+  for (const policy of policies) {
     Validations.of(lambda).acknowledge({
       id: `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/${policy}]`,
-      reason:
-        'Writing its log and attaching to the VPC, which allows nothing narrower: EC2 takes no resource there.',
+      reason,
     })
   }
-  return lambda
 }
 
 /** Where the database is, and how to connect. */

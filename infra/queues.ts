@@ -2,21 +2,30 @@ import { CfnOutput, Duration } from 'aws-cdk-lib'
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
+import type { QueueName } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import type { Stage, WorkerName } from './stage.ts'
 
 /** A queue, its dead-letter queue, and the function that works it off. */
-export type WorkQueue = { name: string; consumer: WorkerName; queue: Queue; deadLetters: Queue }
+export type WorkQueue = { name: QueueName; consumer: WorkerName; queue: Queue; deadLetters: Queue }
 
 /** Creates `insighta-<stage>-<name>` and its `-dlq`; people see these names. */
-export function makeWorkQueue(scope: Construct, stage: Stage, name: string, consumer: WorkerName): WorkQueue {
+export function makeWorkQueue(
+  scope: Construct,
+  stage: Stage,
+  name: QueueName,
+  consumer: WorkerName,
+): WorkQueue {
   const queueName = `insighta-${stage.name}-${name}`
   const deadLetters = new Queue(scope, `${pascal(name)}DeadLetters`, {
     queueName: `${queueName}-dlq`,
     encryption: QueueEncryption.SQS_MANAGED,
     enforceSSL: true,
+    // A message that cannot be recorded, while the database is down, stays and comes again: it has no limit of
+    // deliveries and nowhere else to go.
     retentionPeriod: Duration.days(14),
+    visibilityTimeout: Duration.seconds(6 * stage.timeouts['dead-letters']),
     removalPolicy: stage.removalPolicy,
   })
   const queue = new Queue(scope, pascal(name), {
@@ -43,6 +52,19 @@ export function consume(lambda: LambdaFunction, work: WorkQueue, stage: Stage): 
       reportBatchItemFailures: true,
     }),
   )
+}
+
+/** Feeds the dead letters of the queue to the function that records them. */
+export function consumeDeadLetters(lambda: LambdaFunction, work: WorkQueue): void {
+  lambda.addEventSource(
+    new SqsEventSource(work.deadLetters, { batchSize: 10, maxConcurrency: 2, reportBatchItemFailures: true }),
+  )
+}
+
+/** Lets the function see how full the queue and its dead-letter queue are, and tells it the latter's address. */
+export function inspect(lambda: LambdaFunction, work: WorkQueue, variable: string): void {
+  for (const queue of [work.queue, work.deadLetters]) queue.grant(lambda, 'sqs:GetQueueAttributes')
+  lambda.addEnvironment(variable, work.deadLetters.queueUrl)
 }
 
 /** Lets the function send to the queue and tells it the address under `variable`. */

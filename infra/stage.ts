@@ -8,7 +8,7 @@ export type StageName = (typeof stageNames)[number]
 /** Functions fed by a queue; their concurrency is capped by the event source mapping. */
 export type WorkerName = 'split' | 'insert' | 'finish' | 'remove'
 /** Functions behind the HTTP API. */
-export type ApiFunctionName = 'profiles' | 'imports' | 'system'
+export type ApiFunctionName = 'profiles' | 'imports' | 'system' | 'operations'
 
 export type Stage = {
   name: StageName
@@ -26,6 +26,10 @@ export type Stage = {
   timeouts: Record<FunctionName, number>
   /** Deliveries before a message moves to the dead-letter queue. */
   maxReceiveCount: number
+  /** Seconds without progress after which the sweep takes an import up again: longer than any worker runs. */
+  stalledAfter: number
+  /** Seconds that an upload may still take when its address has expired. */
+  uploadGrace: number
   /** Records of a slice at the most; where it is absent the split function's own limit holds. */
   sliceRecords?: number
   /** Days after which uploads and reports of skipped rows expire. */
@@ -36,13 +40,16 @@ export type Stage = {
   deletionProtection: boolean
 }
 
-type Sizes = Omit<Stage, 'name' | 'timeouts' | 'maxReceiveCount' | 'sliceRecords'>
+type Sizes = Omit<
+  Stage,
+  'name' | 'timeouts' | 'maxReceiveCount' | 'stalledAfter' | 'uploadGrace' | 'sliceRecords'
+>
 
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
     workerConcurrency: { split: 2, insert: 2, finish: 2, remove: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, system: 5 },
+    apiConcurrency: { profiles: 15, imports: 5, system: 5, operations: 2 },
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
     uploadRetentionDays: 30,
@@ -55,7 +62,7 @@ const sizes: Record<StageName, Sizes> = {
   dev: {
     aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
     workerConcurrency: { split: 2, insert: 4, finish: 2, remove: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, system: 5 },
+    apiConcurrency: { profiles: 15, imports: 5, system: 5, operations: 2 },
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
     uploadRetentionDays: 30,
@@ -66,7 +73,7 @@ const sizes: Record<StageName, Sizes> = {
   prod: {
     aurora: { minCapacity: 2, maxCapacity: 16, readers: 1 },
     workerConcurrency: { split: 4, insert: 10, finish: 4, remove: 2 },
-    apiConcurrency: { profiles: 60, imports: 20, system: 20 },
+    apiConcurrency: { profiles: 60, imports: 20, system: 20, operations: 5 },
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
     uploadRetentionDays: 90,
@@ -86,10 +93,23 @@ const timeouts: Record<FunctionName, number> = {
   insert: 60,
   finish: 300,
   remove: 300,
+  'dead-letters': 30,
+  // Less than the minute of its schedule.
+  sweep: 50,
+  operations: 15,
+  // Less than that of profiles, which waits for it.
+  enrich: 12,
 }
 
 /** With these a message comes back after 24 to 36 s and is a dead letter within two minutes. */
-const shortTimeouts: Record<FunctionName, number> = { ...timeouts, split: 6, insert: 4, finish: 6, remove: 6 }
+const shortTimeouts: Record<FunctionName, number> = {
+  ...timeouts,
+  split: 6,
+  insert: 4,
+  finish: 6,
+  remove: 6,
+  'dead-letters': 6,
+}
 
 /**
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short),
@@ -112,6 +132,9 @@ export function stageOf(node: Node): Stage {
     ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
     timeouts: short ? shortTimeouts : timeouts,
     maxReceiveCount: short ? 3 : 5,
+    stalledAfter: short ? 15 : 15 * 60,
+    // S3 looks at the expiry when a PUT begins: 5 GiB at 6 Mbit/s take two hours.
+    uploadGrace: short ? 5 : 2 * 60 * 60,
   }
 }
 

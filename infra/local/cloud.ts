@@ -19,6 +19,7 @@ import type { Alarm, Dashboard, Services } from './resources/services.ts'
 import { type LocalS3, startS3 } from './s3/index.ts'
 import { startSchedules } from './schedules.ts'
 import { openSecrets, secretField } from './secrets.ts'
+import { type Simulators, startSimulators } from './simulators/index.ts'
 import { type Sqs, startSqs } from './sqs.ts'
 import { synthesise } from './synthesis.ts'
 
@@ -53,6 +54,8 @@ export type Cloud = {
   sqs: Sqs
   s3: LocalS3
   metrics: Metrics
+  /** Third parties; what goes wrong with them is scripted by `POST /faults`. */
+  simulators: Simulators
   /** Can be stopped and started again, as an outage. */
   database: LocalDatabase
   alarms: readonly Alarm[]
@@ -162,6 +165,11 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         }),
       (started) => started.close(),
     )
+    const simulators = await step(
+      'simulators',
+      () => startSimulators({ port: ports.simulators, log }),
+      (started) => started.close(),
+    )
     const endpoints = { s3: s3.url, sqs: sqs.url, aws: `http://127.0.0.1:${ports.aws}` }
     const lambda = await step(
       'Lambda',
@@ -171,7 +179,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           accountId,
           logDir,
           metrics,
-          platformEnvironment: () => platformEnvironment(platform, endpoints),
+          platformEnvironment: () => ({
+            ...platformEnvironment(platform, endpoints),
+            ...simulators.environment,
+          }),
         }),
       (started) => started.close(),
     )
@@ -237,6 +248,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         secret_access_key: platform.secretAccessKey,
       },
       keys_function: keysFunctionOf(outputs),
+      simulators: simulators.url,
     }
     const credentials = await step('access key', () =>
       writeCredentials(dataDir, facts, database.isNew(), services.invoke),
@@ -273,6 +285,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       sqs,
       s3,
       metrics,
+      simulators,
       database,
       alarms,
       dashboards,

@@ -20,6 +20,8 @@ export type Credentials = {
     secret_access_key: string
   }
   keys_function: string
+  /** Where the third parties are simulated. */
+  simulators: string
 }
 
 const storedSchema = z.object({ api_key: z.string().min(1) })

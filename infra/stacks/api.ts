@@ -13,11 +13,20 @@ import {
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
-import { env, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import { env, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
-import { allowObjects, applicationUser, databaseEnvironment, makeFunction, pascal } from '../functions.ts'
-import { sendTo } from '../queues.ts'
+import {
+  allowInvoke,
+  allowObjects,
+  applicationUser,
+  databaseEnvironment,
+  makeFunction,
+  makeOutsideFunction,
+  pascal,
+} from '../functions.ts'
+import { outsideAddresses } from '../outside.ts'
+import { inspect, sendTo } from '../queues.ts'
 import type { ApiFunctionName, Stage } from '../stage.ts'
 import type { DataStack } from './data.ts'
 import type { ImportsStack } from './imports.ts'
@@ -26,6 +35,7 @@ import type { ImportsStack } from './imports.ts'
 export class ApiStack extends Stack {
   readonly api: HttpApi
   readonly functions: Record<ApiFunctionName | 'keys', LambdaFunction>
+  readonly enrich: LambdaFunction
 
   constructor(
     scope: Construct,
@@ -44,12 +54,23 @@ export class ApiStack extends Stack {
       imports: makeFunction(this, 'imports', surroundings, uploads),
       system: makeFunction(this, 'system', surroundings, environment),
       keys: makeFunction(this, 'keys', surroundings, environment),
+      operations: makeFunction(this, 'operations', surroundings, {
+        ...environment,
+        [env.maxReceiveCount]: String(surroundings.stage.maxReceiveCount),
+      }),
     }
     applicationUser(cluster, ...Object.values(this.functions))
+    this.enrich = makeOutsideFunction(this, 'enrich', surroundings, outsideAddresses)
+    allowInvoke(this.functions.profiles, this.enrich, env.enrichFunctionName)
     // A presigned address can do no more than the role that signed it.
     allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
     allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
-    sendTo(this.functions.imports, imports.removals, env.importRemovalsQueueUrl)
+    for (const work of [data.importObjects, imports.slices, imports.finishes, imports.removals]) {
+      const variables = queueVariables[work.name]
+      sendTo(this.functions.imports, work, variables.source)
+      sendTo(this.functions.operations, work, variables.source)
+      inspect(this.functions.operations, work, variables.deadLetters)
+    }
 
     this.api = makeGateway(this, surroundings.stage)
     addRoutes(this, this.api, this.functions)

@@ -49,6 +49,8 @@ export class NetworkStack extends Stack {
       Sqs: InterfaceVpcEndpointAwsService.SQS,
       // Only the migration reads the master's secret.
       SecretsManager: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+      // The way to functions outside, which call third parties.
+      Lambda: InterfaceVpcEndpointAwsService.LAMBDA,
     }
     for (const [name, service] of Object.entries(services)) {
       this.vpc.addInterfaceEndpoint(name, { service, securityGroups: [endpoints], open: false })

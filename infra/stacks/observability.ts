@@ -25,11 +25,14 @@ export class ObservabilityStack extends Stack {
     const workQueues: WorkQueue[] = [data.importObjects, imports.slices, imports.finishes, imports.removals]
     const functions: Record<FunctionName, LambdaFunction> = {
       ...api.functions,
+      enrich: api.enrich,
       migrate: data.migrate,
       split: imports.split,
       insert: imports.insert,
       finish: imports.finish,
       remove: imports.remove,
+      'dead-letters': imports.deadLetters,
+      sweep: imports.sweep,
     }
     this.topic = new Topic(this, 'Alarms', { enforceSSL: true })
     addAlarms(this, { stage, topic: this.topic, workQueues, functions, api: api.api, cluster: data.cluster })

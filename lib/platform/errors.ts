@@ -101,6 +101,22 @@ export class UnavailableError extends InsightaError {
   }
 }
 
+/** Thrown when a third party answered what cannot be used: 502. */
+export class UpstreamInvalidError extends InsightaError {
+  readonly service: string
+
+  constructor(service: string, cause?: unknown) {
+    super(`${service} returned an invalid response`, { code: 'upstream_invalid', status: 502, cause })
+    this.service = service
+  }
+}
+
+/** The seconds of the Retry-After that an error brings; undefined where it brings none. */
+export function retryAfterSeconds(error: InsightaError): number | undefined {
+  const seconds = Number(error.headers?.['Retry-After'])
+  return Number.isNaN(seconds) ? undefined : seconds
+}
+
 /** Thrown at start-up when the environment lacks a value that the code needs. */
 export class ConfigurationError extends InsightaError {
   constructor(message: string) {

@@ -33,6 +33,11 @@ export const env = {
   uploadGraceSeconds: 'UPLOAD_GRACE_SECONDS',
   /** Records of a slice at the most; 10,000 where it is not set. */
   importSliceRecords: 'IMPORT_SLICE_RECORDS',
+  /** The function that calls the third parties, from inside the VPC, which has no way out. */
+  enrichFunctionName: 'ENRICH_FUNCTION_NAME',
+  genderizeUrl: 'GENDERIZE_URL',
+  agifyUrl: 'AGIFY_URL',
+  nationalizeUrl: 'NATIONALIZE_URL',
 } as const
 
 /** Every Lambda: the name is that of its file in `functions/`. */
@@ -46,6 +51,10 @@ export const functionNames = [
   'insert',
   'finish',
   'remove',
+  'dead-letters',
+  'sweep',
+  'operations',
+  'enrich',
 ] as const
 export type FunctionName = (typeof functionNames)[number]
 

@@ -4,6 +4,7 @@ import {
   type AgeGroup,
   ageGroups,
   type Gender,
+  genders,
   maxAge,
   parseAge,
   parseCountry,
@@ -26,6 +27,16 @@ export type Filter = {
   min_country_probability?: number
 }
 
+/** A canonical filter in an answer. */
+export const filterSchema = z.strictObject({
+  country_id: z.array(z.string().length(2)).optional(),
+  gender: z.enum(genders).optional(),
+  min_age: z.int().optional(),
+  max_age: z.int().optional(),
+  min_gender_probability: z.number().optional(),
+  min_country_probability: z.number().optional(),
+})
+
 /** Filters as they were asked for, their values parsed but not yet brought together. */
 export type FilterInput = { [K in keyof Filter]?: Filter[K] | undefined } & {
   age_group?: AgeGroup | undefined
@@ -46,12 +57,23 @@ const probability = z
     parsed(parseProbability(value) ?? undefined, context, 'must be a number from 0 to 1'),
   )
 
+/** How the API's description has them: in a query every value is a text, which says nothing. */
+const ageText = {
+  description: 'inclusive',
+  override: { type: 'integer', minimum: 0, maximum: maxAge },
+} as const
+const probabilityText = {
+  description: 'inclusive; a profile without the probability never satisfies it',
+  override: { type: 'number', minimum: 0, maximum: 1 },
+} as const
+
 /** The filter's query parameters, for the schema of a route. */
 export const filterParameters = {
   gender: z
     .string()
     .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))
-    .optional(),
+    .optional()
+    .meta({ override: { enum: [...genders] } }),
   age_group: z
     .string()
     .transform((value, context) => {
@@ -62,7 +84,8 @@ export const filterParameters = {
         'must be child, teenager, adult or senior',
       )
     })
-    .optional(),
+    .optional()
+    .meta({ override: { enum: Object.keys(ageGroups) } }),
   country_id: z
     .string()
     .transform((value, context) =>
@@ -72,11 +95,12 @@ export const filterParameters = {
           parsed(parseCountry(code.trim()), context, 'must be ISO 3166-1 alpha-2 codes, comma-separated'),
         ),
     )
-    .optional(),
-  min_age: age.optional(),
-  max_age: age.optional(),
-  min_gender_probability: probability.optional(),
-  min_country_probability: probability.optional(),
+    .optional()
+    .meta({ description: 'ISO 3166-1 alpha-2 codes, comma-separated: any of them', examples: ['NG,GH'] }),
+  min_age: age.optional().meta(ageText),
+  max_age: age.optional().meta(ageText),
+  min_gender_probability: probability.optional().meta(probabilityText),
+  min_country_probability: probability.optional().meta(probabilityText),
 }
 
 /**

@@ -1,19 +1,26 @@
 import * as z from 'zod'
+import { filterSchema } from './filter.ts'
 import { maxDepth, type PageRequest } from './page.ts'
 import { profileSchema } from './profile.ts'
 import type { ProfilePage } from './query.ts'
 
 /** A list answer. `page` is null under a cursor; links are relative and keep what was asked for. */
-export const listSchema = z.strictObject({
-  status: z.literal('success'),
-  page: z.int().nullable(),
-  limit: z.int(),
-  total: z.int(),
-  total_pages: z.int(),
-  links: z.strictObject({ self: z.string(), next: z.string().nullable(), prev: z.string().nullable() }),
-  next_cursor: z.string().nullable(),
-  data: z.array(profileSchema),
-})
+export const listSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    page: z.int().nullable(),
+    limit: z.int(),
+    total: z.int(),
+    total_pages: z.int(),
+    links: z.strictObject({ self: z.string(), next: z.string().nullable(), prev: z.string().nullable() }),
+    next_cursor: z.string().nullable(),
+    data: z.array(profileSchema),
+  })
+  .meta({ id: 'ProfileList', description: 'page and links.prev are null under a cursor.' })
+/** The answer to a question in plain English: a list, and the filter that it was taken for. */
+export const searchSchema = listSchema
+  .extend({ interpreted: filterSchema })
+  .meta({ id: 'ProfileSearch', description: 'interpreted is the filter that the question was taken for.' })
 export type ListBody = z.output<typeof listSchema>
 
 /**

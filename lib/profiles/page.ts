@@ -35,15 +35,22 @@ const positive = z.string().transform((value, context) => {
 
 /** The query parameters of paging and sorting, for the schema of a route. */
 export const pageParameters = {
-  page: positive.optional(),
-  limit: positive.optional(),
-  cursor: z.string().max(300).optional(),
+  page: positive.optional().meta({
+    description: `counts from 1; page x limit may reach ${maxDepth}; not beside cursor`,
+    override: { type: 'integer', minimum: 1, default: 1 },
+  }),
+  limit: positive.optional().meta({
+    description: `more than ${maxLimit} is taken as ${maxLimit}`,
+    override: { type: 'integer', minimum: 1, default: defaultLimit },
+  }),
+  cursor: z.string().max(300).optional().meta({ description: 'next_cursor of the page before' }),
   sort_by: z.enum(sortColumns).optional(),
   order: z
     .string()
     .toLowerCase()
     .pipe(z.enum(['asc', 'desc']))
-    .optional(),
+    .optional()
+    .meta({ override: { enum: ['asc', 'desc'], default: 'asc' } }),
 }
 
 /**

@@ -113,33 +113,53 @@ export const newProfileSchema = z.strictObject({
     .superRefine((name, context) => {
       const problem = nameProblem(name)
       if (problem) context.addIssue({ code: 'custom', message: problem, params: { empty: name === '' } })
-    }),
+    })
+    .meta({ override: { minLength: 1, maxLength: maxNameLength } }),
   gender: z
     .string()
-    .transform((value, context) => parsed(parseGender(value), context, 'must be male or female')),
+    .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))
+    .meta({ override: { enum: [...genders] } }),
   gender_probability: probability,
   age: z.int().min(0).max(maxAge),
   country_id: z
     .string()
-    .transform((value, context) =>
-      parsed(parseCountry(value), context, 'must be an ISO 3166-1 alpha-2 code'),
-    ),
+    .transform((value, context) => parsed(parseCountry(value), context, 'must be an ISO 3166-1 alpha-2 code'))
+    .meta({ description: 'ISO 3166-1 alpha-2' }),
   country_probability: probability,
 })
 
 /** A profile in an answer. */
-export const profileSchema = z.strictObject({
-  id: z.uuid(),
-  name: z.string(),
-  gender: z.enum(genders),
-  gender_probability: z.number().nullable(),
-  age: z.int(),
-  age_group: z.enum(['child', 'teenager', 'adult', 'senior']),
-  country_id: z.string().length(2),
-  country_name: z.string(),
-  country_probability: z.number().nullable(),
-  created_at: z.iso.datetime(),
-})
+export const profileSchema = z
+  .strictObject({
+    id: z.uuid(),
+    name: z.string(),
+    gender: z.enum(genders),
+    gender_probability: z.number().nullable(),
+    age: z.int(),
+    age_group: z.enum(['child', 'teenager', 'adult', 'senior']),
+    country_id: z.string().length(2),
+    country_name: z.string(),
+    country_probability: z.number().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Profile',
+    description: 'A probability that was never given is null.',
+    examples: [
+      {
+        id: '0199c82c-c07b-7000-8000-000000000000',
+        name: 'Ada Example',
+        gender: 'female',
+        gender_probability: 0.98,
+        age: 36,
+        age_group: 'adult',
+        country_id: 'NG',
+        country_name: 'Nigeria',
+        country_probability: null,
+        created_at: '2025-10-09T08:53:20.123Z',
+      },
+    ],
+  })
 export type Profile = z.output<typeof profileSchema>
 
 /** Hands a parsed value on, or reports `problem` as the field's own. */

@@ -1,10 +1,8 @@
-import { App } from 'aws-cdk-lib'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { stageOf } from '../../infra/stage.ts'
-import { functionNames } from '../../lib/platform/names.ts'
+import { functionNames, queues as queueNames } from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
 import type { Resource, Value } from './synthesis.ts'
-import { functionsOf, synthesise, target } from './synthesis.ts'
+import { functionsOf, stageWith, synthesise, target } from './synthesis.ts'
 
 /**
  * The default max_connections follows the capacity: 189 at 1 ACU, 823 at 4, 1,669 at 8, 3,360 at 16, which is
@@ -20,30 +18,46 @@ const spareConnections = 10
 const publishedMetrics = [
   'CacheHit',
   'CacheMiss',
+  'DeadLetters',
   'ImportsCompleted',
   'ImportsFailed',
   'QueryDuration',
   'RequestErrors',
+  'RetryAttempts',
+  'RetryExhaustions',
+  'RetryRecoveries',
   'RowsInserted',
   'RowsSkipped',
   'SliceDuration',
 ]
 
 const everywhere = [
-  'DATABASE_POOL_MAX',
   'FUNCTION_TIMEOUT_SECONDS',
-  'NODE_EXTRA_CA_CERTS',
   'NODE_OPTIONS',
+  'POWERTOOLS_METRICS_NAMESPACE',
+  'POWERTOOLS_SERVICE_NAME',
+]
+const insideTheNetwork = [
+  'DATABASE_POOL_MAX',
+  'NODE_EXTRA_CA_CERTS',
   'PGDATABASE',
   'PGHOST',
   'PGPORT',
   'PGSSLMODE',
-  'POWERTOOLS_METRICS_NAMESPACE',
-  'POWERTOOLS_SERVICE_NAME',
 ]
+/** Functions that call third parties: with a way out to the internet, and none to the database. */
+const outside = ['enrich']
 const environments: Record<(typeof functionNames)[number], string[]> = {
-  profiles: ['PGUSER'],
-  imports: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_REMOVALS_QUEUE_URL'],
+  profiles: ['PGUSER', 'ENRICH_FUNCTION_NAME'],
+  enrich: ['GENDERIZE_URL', 'AGIFY_URL', 'NATIONALIZE_URL'],
+  imports: [
+    'PGUSER',
+    'UPLOAD_BUCKET',
+    'IMPORT_OBJECTS_QUEUE_URL',
+    'IMPORT_SLICES_QUEUE_URL',
+    'IMPORT_FINISH_QUEUE_URL',
+    'IMPORT_REMOVALS_QUEUE_URL',
+  ],
   system: ['PGUSER'],
   keys: ['PGUSER'],
   migrate: ['DATABASE_SECRET_ARN'],
@@ -57,6 +71,30 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
+  'dead-letters': ['PGUSER', 'IMPORT_FINISH_QUEUE_URL', 'MAX_RECEIVE_COUNT'],
+  sweep: [
+    'PGUSER',
+    'UPLOAD_BUCKET',
+    'IMPORT_OBJECTS_QUEUE_URL',
+    'IMPORT_SLICES_QUEUE_URL',
+    'IMPORT_FINISH_QUEUE_URL',
+    'IMPORT_REMOVALS_QUEUE_URL',
+    'MAX_RECEIVE_COUNT',
+    'STALLED_AFTER_SECONDS',
+    'UPLOAD_GRACE_SECONDS',
+  ],
+  operations: [
+    'PGUSER',
+    'IMPORT_OBJECTS_QUEUE_URL',
+    'IMPORT_SLICES_QUEUE_URL',
+    'IMPORT_FINISH_QUEUE_URL',
+    'IMPORT_REMOVALS_QUEUE_URL',
+    'IMPORT_OBJECTS_DEAD_LETTERS_URL',
+    'IMPORT_SLICES_DEAD_LETTERS_URL',
+    'IMPORT_FINISH_DEAD_LETTERS_URL',
+    'IMPORT_REMOVALS_DEAD_LETTERS_URL',
+    'MAX_RECEIVE_COUNT',
+  ],
 }
 
 describe.each([
@@ -104,8 +142,19 @@ describe.each([
       }
     })
 
-    it('raise an alarm with the first dead letter, and when the oldest message is late', () => {
-      const dead = alarmsOn('ApproximateNumberOfMessagesVisible').map(watched)
+    it('raise an alarm with the first dead letter, recorded or not, and when the oldest message is late', () => {
+      const recorded = alarmsOn('DeadLetters').map(
+        ({ Properties }) => Properties.Dimensions?.find(({ Name }) => Name === 'Queue')?.Value,
+      )
+      expect(recorded.sort()).toEqual(Object.values(queueNames).sort())
+      const dead = all('AWS::CloudWatch::Alarm').flatMap((alarm) =>
+        (alarm.Properties.Metrics ?? []).flatMap(({ MetricStat }) => {
+          const { MetricName, Dimensions } = MetricStat?.Metric ?? {}
+          return MetricName === 'ApproximateNumberOfMessagesNotVisible'
+            ? [of(alarm, Dimensions?.[0]?.Value)]
+            : []
+        }),
+      )
       const late = alarmsOn('ApproximateAgeOfOldestMessage').map(watched)
       const queues = all('AWS::SQS::Queue')
       expect(new Set(dead)).toEqual(new Set(queues.filter(isDeadLetterQueue)))
@@ -114,7 +163,7 @@ describe.each([
 
     it('hide a message for six times as long as its function may take', () => {
       const mappings = all('AWS::Lambda::EventSourceMapping')
-      expect(mappings).toHaveLength(4)
+      expect(mappings).toHaveLength(8)
       for (const mapping of mappings) {
         const queue = of(mapping, mapping.Properties.EventSourceArn)
         const lambda = of(mapping, mapping.Properties.FunctionName)
@@ -142,7 +191,8 @@ describe.each([
         expect(Timeout, name).toBeGreaterThan(0)
         expect(MemorySize, name).toBeGreaterThanOrEqual(512)
         expect(Runtime, name).toBe('nodejs24.x')
-        expect(VpcConfig, name).toBeDefined()
+        if (outside.includes(name)) expect(VpcConfig, name).toBeUndefined()
+        else expect(VpcConfig, name).toBeDefined()
         expect(of(lambda, LoggingConfig?.LogGroup)?.Properties.RetentionInDays, name).toBe(30)
       }
     })
@@ -150,7 +200,8 @@ describe.each([
     it('find in their environment every name they need and no other', () => {
       for (const name of functionNames) {
         const variables = functions.get(name)?.Properties.Environment?.Variables ?? {}
-        expect(Object.keys(variables).sort(), name).toEqual([...everywhere, ...environments[name]].sort())
+        const expected = [...everywhere, ...(outside.includes(name) ? [] : insideTheNetwork)]
+        expect(Object.keys(variables).sort(), name).toEqual([...expected, ...environments[name]].sort())
         expect(variables.FUNCTION_TIMEOUT_SECONDS, name).toBe(String(functions.get(name)?.Properties.Timeout))
       }
     })
@@ -160,18 +211,19 @@ describe.each([
     })
 
     it('together open no more connections than the database bears at its smallest size', () => {
-      const stage = stageOf(new App({ context }).node)
-      const capped = new Map(
-        all('AWS::Lambda::EventSourceMapping').map((mapping) => [
-          of(mapping, mapping.Properties.FunctionName),
-          mapping.Properties.ScalingConfig?.MaximumConcurrency,
-        ]),
-      )
-      // The migration runs once in a deployment, keys by hand; the API's share is reserved in prod and
+      const stage = stageWith(context)
+      const capped = new Map<Resource | undefined, number>()
+      for (const mapping of all('AWS::Lambda::EventSourceMapping')) {
+        const lambda = of(mapping, mapping.Properties.FunctionName)
+        const cap = mapping.Properties.ScalingConfig?.MaximumConcurrency ?? Number.NaN
+        capped.set(lambda, (capped.get(lambda) ?? 0) + cap)
+      }
+      // The sweep ends before its next minute, but an event may come twice. The migration runs once in a deployment, keys by hand; the API's share is reserved in prod and
       // assumed elsewhere, where a new account has 10 environments for everything.
-      const stated: Record<string, number> = { ...stage.apiConcurrency, keys: 1, migrate: 1 }
+      const stated: Record<string, number> = { ...stage.apiConcurrency, keys: 1, migrate: 1, sweep: 2 }
       let connections = 0
       for (const [name, lambda] of functions) {
+        if (outside.includes(name)) continue
         const concurrency =
           lambda.Properties.ReservedConcurrentExecutions ?? capped.get(lambda) ?? stated[name] ?? Number.NaN
         connections += concurrency * Number(lambda.Properties.Environment?.Variables.DATABASE_POOL_MAX)
@@ -186,7 +238,7 @@ describe.each([
       const reserved = [...functions.values()].filter(
         ({ Properties }) => Properties.ReservedConcurrentExecutions !== undefined,
       )
-      expect(reserved).toHaveLength(context.stage === 'prod' ? 4 : 0)
+      expect(reserved).toHaveLength(context.stage === 'prod' ? 5 : 0)
     })
 
     it('may do nothing with every resource, and touch objects only under a prefix', () => {
@@ -198,6 +250,20 @@ describe.each([
             expect(JSON.stringify(Resource), policy.id).toMatch(/"\/(uploads|rejects)\/\*"/)
           }
         }
+      }
+    })
+  })
+
+  describe('the sweep', () => {
+    it('runs every minute, and calls nothing stalled that may still be at work', () => {
+      const rule = only('AWS::Events::Rule')
+      expect(rule.Properties.ScheduleExpression).toBe('rate(1 minute)')
+      const sweep = functions.get('sweep')
+      expect(of(rule, rule.Properties.Targets?.[0]?.Arn)).toBe(sweep)
+      expect(sweep?.Properties.Timeout).toBeLessThan(60)
+      const stalled = Number(sweep?.Properties.Environment?.Variables.STALLED_AFTER_SECONDS)
+      for (const name of ['split', 'insert', 'finish', 'remove']) {
+        expect(stalled, name).toBeGreaterThan(Number(functions.get(name)?.Properties.Timeout))
       }
     })
   })

@@ -1,3 +1,4 @@
+export type { S3Fault, S3FaultRule } from './faults.ts'
 export { type LocalS3, type S3Options, startS3 } from './server.ts'
 export type {
   BucketSettings,

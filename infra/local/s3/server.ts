@@ -8,6 +8,7 @@ import { type Bucket, openBucket } from './bucket.ts'
 import type { S3Context } from './context.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { isS3Error, S3Error } from './errors.ts'
+import { type S3FaultRule, withFault } from './faults.ts'
 import { createKeyedLock } from './lock.ts'
 import { checkRules } from './notifications.ts'
 import { findOperation } from './routes.ts'
@@ -23,6 +24,8 @@ export type S3Options = {
   /** Sends an event message `{"Records":[record]}`; on a rejection it is called again later. */
   publish(queueArn: string, body: string): Promise<void>
   log(line: string): void
+  /** Lets requests fail, from the start on. */
+  fault?: S3FaultRule
 }
 
 export type LocalS3 = {
@@ -30,6 +33,8 @@ export type LocalS3 = {
   port: number
   /** Opens the bucket, with what an earlier run stored in it, or gives an open one new settings. */
   putBucket(name: string, settings: BucketSettings): Promise<void>
+  /** Lets requests fail from now on as the rule says; without one they no longer do. */
+  injectFault(rule?: S3FaultRule): void
   close(): Promise<void>
 }
 
@@ -44,6 +49,7 @@ export async function startS3(options: S3Options): Promise<LocalS3> {
   const buckets = new Map<string, Bucket>()
   const opening = createKeyedLock()
   const active = new Set<Promise<void>>()
+  let faultRule = options.fault
   const context: S3Context = {
     region,
     buckets: () => [...buckets.values()],
@@ -78,7 +84,8 @@ export async function startS3(options: S3Options): Promise<LocalS3> {
       sourceIp: incoming.socket.remoteAddress ?? '127.0.0.1',
       acceptBody,
     }
-    return findOperation(request)(request, context)
+    const operation = findOperation(request)
+    return withFault(faultRule?.(request), () => operation(request, context))
   }
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse, acceptBody: () => void) {
@@ -142,6 +149,10 @@ export async function startS3(options: S3Options): Promise<LocalS3> {
         const folder = join(dataDir, name)
         buckets.set(name, await openBucket({ folder, name, region, settings, publish, log }))
       })
+    },
+
+    injectFault(rule) {
+      faultRule = rule
     },
 
     async close() {

@@ -5,13 +5,21 @@ import { type InsightaError, isInsightaError, UnavailableError } from '../errors
 import type { Answer } from './route.ts'
 
 /** The body of every error answer. */
-export const errorSchema = z.strictObject({
-  status: z.literal('error'),
-  code: z.string(),
-  message: z.string(),
-  request_id: z.string(),
-  details: z.array(z.strictObject({ field: z.string().optional(), message: z.string() })).optional(),
-})
+export const errorSchema = z
+  .strictObject({
+    status: z.literal('error'),
+    code: z.string().meta({ description: 'snake_case and stable: clients branch on it' }),
+    message: z.string().meta({ description: 'For people' }),
+    request_id: z.string(),
+    details: z
+      .array(z.strictObject({ field: z.string().optional(), message: z.string() }))
+      .optional()
+      .meta({ description: 'There where fields are to blame' }),
+  })
+  .meta({ id: 'Error' })
+
+/** What API Gateway answers by itself: a body too large, too many calls, a function that failed or is busy. */
+export const gatewayErrorSchema = z.strictObject({ message: z.string() }).meta({ id: 'GatewayError' })
 
 const jsonType = 'application/json; charset=utf-8'
 
@@ -28,7 +36,7 @@ export function toGatewayResult({ status, headers, body }: Answer): APIGatewayPr
  * away, and undefined for a defect, of which nothing may be shown.
  */
 export function shownError(error: unknown): InsightaError | undefined {
-  if (isInsightaError(error)) return error.status >= 500 && !error.retryable ? undefined : error
+  if (isInsightaError(error)) return error.status === 500 ? undefined : error
   if (databaseUnavailable(error)) return new UnavailableError('The database does not answer', error)
   return undefined
 }

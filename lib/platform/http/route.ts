@@ -21,13 +21,25 @@ export type HttpRequest<Query, Body, Path> = {
 }
 
 export type Schemas = {
+  /** One line for people, in the API's description. */
+  summary?: string
+  /** Request headers of its own, for the description: the handler reads them from the event. */
+  headers?: z.ZodObject
   /** Strict: what it does not name is refused. Each value arrives as a text. Without it none is accepted. */
   query?: z.ZodType
   /** Strict too. Without it the body is not looked at. */
   body?: z.ZodType
   path?: z.ZodType
-  /** The body of each answer by status; null for one without a body. Errors have a shape of their own. */
+  /**
+   * The body of each answer by status; null for one without a body. Errors have a shape of their own. A text is
+   * JSON too unless its meta has `contentMediaType`; several such texts in a union are a choice.
+   */
   answers: Record<number, z.ZodType | null>
+  /**
+   * Statuses of errors that its own rules give, such as 409. Those that follow from its access and its schemas
+   * (400, 401, 403, 404 of a path, 413 and 415 of a body, 422, 429, 500, 503) need no mention.
+   */
+  errors?: readonly number[]
 }
 
 type Parsed<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType> = HttpRequest<
@@ -37,11 +49,13 @@ type Parsed<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodT
 >
 
 /** Schemas with a handler that gets what they parse; a part without a schema is unknown to it. */
-type Definition<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType, Extra> = {
+type Definition<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType, Extra> = Omit<
+  Schemas,
+  'query' | 'body' | 'path'
+> & {
   query?: Query
   body?: Body
   path?: Path
-  answers: Schemas['answers']
   handler(request: Parsed<Query, Body, Path> & Extra): Promise<Answer> | Answer
 }
 

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { parseSchedule } from '../../../infra/local/schedules.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { parseSchedule, startSchedules } from '../../../infra/local/schedules.ts'
 
 const start = new Date('2026-03-04T10:00:30Z')
 
@@ -55,4 +55,75 @@ test.each([
   'at(2026-01-01T00:00:00)',
 ])('%s is refused', (expression) => {
   expect(() => parseSchedule(expression, start)).toThrow(expression)
+})
+
+describe('running schedules', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: start })
+    lines.length = 0
+  })
+  afterEach(() => void vi.useRealTimers())
+
+  const lines: string[] = []
+  const target = (run: (at: Date) => Promise<void>, expression = 'rate(1 minute)') => ({
+    name: 'sweep',
+    expression,
+    run,
+  })
+  const log = (line: string) => void lines.push(line)
+
+  test('run each target at its times, counted from the start', async () => {
+    const times: string[] = []
+    const running = startSchedules([target(async (at) => void times.push(at.toISOString()))], log)
+    await vi.advanceTimersByTimeAsync(59_999)
+    expect(times).toEqual([])
+    await vi.advanceTimersByTimeAsync(120_001)
+    expect(times).toEqual([
+      '2026-03-04T10:01:30.000Z',
+      '2026-03-04T10:02:30.000Z',
+      '2026-03-04T10:03:30.000Z',
+    ])
+    await running.close()
+    await vi.advanceTimersByTimeAsync(300_000)
+    expect(times).toHaveLength(3)
+  })
+
+  test('go on after a run that fails, and say so', async () => {
+    const run = vi.fn(() => Promise.reject(new Error('down')))
+    const running = startSchedules([target(run)], log)
+    await vi.advanceTimersByTimeAsync(120_000)
+    expect(run).toHaveBeenCalledTimes(2)
+    expect(lines).toEqual(['sweep: Error: down', 'sweep: Error: down'])
+    await running.close()
+  })
+
+  test('skip the times at which the run before is still at work, and wait for it at the end', async () => {
+    const ended = Promise.withResolvers<void>()
+    const run = vi.fn(() => ended.promise)
+    const running = startSchedules([target(run)], log)
+    await vi.advanceTimersByTimeAsync(180_000)
+    expect(run).toHaveBeenCalledTimes(1)
+    expect(lines).toEqual([
+      'sweep: still running, the run of 2026-03-04T10:02:30.000Z is skipped',
+      'sweep: still running, the run of 2026-03-04T10:03:30.000Z is skipped',
+    ])
+    let closed = false
+    const closing = running.close().then(() => {
+      closed = true
+    })
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(closed).toBe(false)
+    ended.resolve()
+    await closing
+  })
+
+  test('reach a time further away than the longest timer', async () => {
+    const run = vi.fn(async () => {})
+    const running = startSchedules([target(run, 'rate(40 days)')], log)
+    await vi.advanceTimersByTimeAsync(40 * 86_400_000 - 1)
+    expect(run).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(run).toHaveBeenCalledTimes(1)
+    await running.close()
+  })
 })

@@ -12,6 +12,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Credentials } from '../../../infra/local/credentials.ts'
 import { randomFreePort } from '../../../infra/local/ports.ts'
+import { queues } from '../../../lib/platform/names.ts'
 
 const script = join(import.meta.dirname, '../../../infra/local/start.ts')
 const linux = process.platform === 'linux'
@@ -48,11 +49,15 @@ function run(environment: Record<string, string> = {}): Run {
   return { child, output: () => output, ended }
 }
 
-async function ready(started: Run): Promise<Credentials> {
-  while (!started.output().includes('Ready')) {
+async function says(started: Run, text: string): Promise<void> {
+  while (!started.output().includes(text)) {
     if (started.child.exitCode !== null) throw new Error(started.output())
     await wait(20)
   }
+}
+
+async function ready(started: Run): Promise<Credentials> {
+  await says(started, 'Ready')
   return JSON.parse(await readFile(join(dataDir, 'credentials.json'), 'utf8')) as Credentials
 }
 
@@ -91,7 +96,9 @@ test('a first start answers the API and writes credentials that open everything'
   const buckets = await s3.send(new ListBucketsCommand({}))
   expect(buckets.Buckets?.map(({ Name }) => Name)).toEqual(['insighta-local-data-uploads'])
   const sqs = new SQSClient({ region, credentials, endpoint: endpoints.endpoint_sqs })
-  expect((await sqs.send(new ListQueuesCommand({}))).QueueUrls).toHaveLength(6)
+  // Each with its dead-letter queue.
+  const { QueueUrls } = await sqs.send(new ListQueuesCommand({}))
+  expect(QueueUrls).toHaveLength(2 * Object.keys(queues).length)
   const lambda = new LambdaClient({ region, credentials, endpoint: endpoints.endpoint_lambda })
   const answer = await lambda.send(
     new InvokeCommand({ FunctionName: first.keys_function, Payload: JSON.stringify({ action: 'list' }) }),
@@ -147,7 +154,7 @@ test.runIf(linux)(
 
 test.runIf(linux)('stopped in the middle of a start it ends at once and leaves nothing', async () => {
   const started = run({ INSIGHTA_VERBOSE: '1' })
-  while (!started.output().includes('AWS API')) await wait(5)
+  await says(started, 'AWS API')
   started.child.kill('SIGINT')
   expect(await started.ended).toBe(0)
   expect(started.output()).not.toContain('Ready')

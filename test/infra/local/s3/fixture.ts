@@ -77,6 +77,7 @@ export async function startTestS3({ settings = {}, publish }: TestOptions = {}):
     client: newClient(),
     newClient,
     putBucket: (name, bucketSettings) => server.putBucket(name, bucketSettings),
+    injectFault: (rule) => server.injectFault(rule),
     close: () => server.close(),
     async restart() {
       await server.close()

@@ -17,28 +17,33 @@ const caller: Caller = {
   expiresAt: null,
 }
 
+const anything = z.looseObject({})
 let next: () => unknown = () => ({})
 const handler = httpFunction(
   {
-    'GET /api/health': openRoute({ answers: { 200: null }, handler: () => json(200, { status: 'success' }) }),
+    'GET /api/health': openRoute({
+      answers: { 200: anything },
+      handler: () => json(200, { status: 'success' }),
+    }),
     'GET /api/profiles': route({
       query: z.strictObject({
         page: z.coerce.number<string>().int().optional(),
         range: z.strictObject({ from: z.string() }).optional(),
       }),
-      answers: { 200: null },
+      answers: { 200: anything },
+      errors: [409],
       handler: async ({ query, caller: who }) =>
         json(200, { query, role: who.role, ...((await next()) as object) }),
     }),
     'GET /api/profiles/{id}': route({
       path: z.strictObject({ id: z.uuid() }),
-      answers: { 200: null },
+      answers: { 200: anything },
       handler: ({ path }) => json(200, path),
     }),
     'POST /api/profiles': route({
       body: z.strictObject({ name: z.string().trim().min(1), age: z.int().optional() }),
-      answers: { 201: null },
-      handler: ({ body }) => json(201, body),
+      answers: { 201: anything },
+      handler: ({ body }) => json(201, body, { location: '/api/profiles/1' }),
     }),
   },
   async ({ authorization }) => {

@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
+import { demographics } from './demographics.ts'
+import { createFaults, type Fault, faultSchema } from './faults.ts'
+import type { SimulatedAnswer, Simulator } from './simulator.ts'
+
+export type SimulatorsOptions = {
+  /** Of 127.0.0.1; 0 = any free one. */
+  port: number
+  simulators?: readonly Simulator[]
+  log?(line: string): void
+  /** Told of each request to a third party before it is answered. */
+  onRequest?(path: string): void
+}
+
+export type Simulators = {
+  url: string
+  /** The address of each third party by the variable that the functions read it from. */
+  environment: Record<string, string>
+  close(): Promise<void>
+}
+
+/**
+ * Third parties on one port of 127.0.0.1, each under a prefix of its own. `POST /faults` scripts what goes wrong
+ * next, `GET /faults` lists what is still to come, `DELETE /faults` forgets it.
+ */
+export async function startSimulators(options: SimulatorsOptions): Promise<Simulators> {
+  const { simulators = demographics, log = () => {} } = options
+  const faults = createFaults()
+  const closing = new AbortController()
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://simulators')
+    const body = await buffer(request)
+    const method = request.method ?? 'GET'
+    if (pathname === '/faults') return send(response, script(method, request.headers['content-type'], body))
+    const simulator = simulators.find(
+      ({ prefix }) => pathname === prefix || pathname.startsWith(`${prefix}/`),
+    )
+    if (!simulator) return send(response, { status: 404, body: { error: 'Nobody is simulated here' } })
+    options.onRequest?.(pathname)
+    const fault = faults.take(pathname)
+    if (fault?.delay_ms) await setTimeout(fault.delay_ms, undefined, { signal: closing.signal })
+    if (fault?.status !== undefined) return send(response, failed(fault, fault.status))
+    const path = pathname.slice(simulator.prefix.length) || '/'
+    const asked = { method, path, query: searchParams, headers: request.headers, body }
+    send(response, await simulator.answer(asked))
+  }
+
+  function script(method: string, type: string | undefined, body: Buffer): SimulatedAnswer {
+    if (method === 'GET') return { status: 200, body: { faults: faults.list() } }
+    if (method === 'DELETE') {
+      faults.clear()
+      return { status: 200, body: { faults: [] } }
+    }
+    if (method !== 'POST') return { status: 405, body: { error: 'GET, POST or DELETE' } }
+    // A web page may post text to this machine unasked, but not JSON.
+    if (!/^application\/json\b/.test(type ?? '')) return { status: 415, body: { error: 'JSON is needed' } }
+    const parsed = faultSchema.safeParse(jsonOf(body))
+    if (!parsed.success) return { status: 422, body: { error: parsed.error.message } }
+    faults.add(parsed.data)
+    return { status: 201, body: { faults: faults.list() } }
+  }
+
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      if (!closing.signal.aborted) log(`Simulators: ${String(error)}`)
+      response.destroy()
+    })
+  })
+  server.listen(options.port, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url,
+    environment: Object.fromEntries(simulators.map(({ variable, prefix }) => [variable, url + prefix])),
+    async close() {
+      closing.abort()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function failed({ retry_after, body }: Fault, status: number): SimulatedAnswer {
+  const headers = retry_after === undefined ? {} : { 'retry-after': String(retry_after) }
+  return { status, headers, body: body ?? { error: 'A scripted fault' } }
+}
+
+function send(response: ServerResponse, { status, headers, body }: SimulatedAnswer): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers })
+  response.end(typeof body === 'string' ? body : JSON.stringify(body))
+}
+
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
