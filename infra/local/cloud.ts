@@ -310,8 +310,9 @@ export class PortTakenError extends Error {
 async function makeDataDir(dataDir: string): Promise<void> {
   const made = await mkdir(dataDir, { recursive: true })
   for (const part of ['logs', 's3', 'sqs']) await mkdir(join(dataDir, part), { recursive: true, mode: 0o700 })
-  if (made === undefined || process.getuid?.() !== 0) return
-  for (let at = dataDir; at.startsWith(made); at = dirname(at)) await chmod(at, 0o711)
+  if (process.getuid?.() !== 0) return
+  // The data folder itself too where it was there: what `mktemp -d` makes is closed to everybody else.
+  for (let at = dataDir; at.startsWith(made ?? dataDir); at = dirname(at)) await chmod(at, 0o711)
 }
 
 /** What every function gets on top of its own environment, which it overrides. */

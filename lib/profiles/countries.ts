@@ -47,6 +47,12 @@ export function isCountry(code: string): boolean {
   return names.has(code)
 }
 
+/** Every English name of an upper-case code that the ISO list or this page has. */
+export function countryNames(code: string): string[] {
+  const listed: string | readonly string[] = english.countries[code as keyof typeof english.countries] ?? []
+  return [...new Set([countryName(code), ...(typeof listed === 'string' ? [listed] : listed)])]
+}
+
 /** The English name of an upper-case code; the code itself where there is none. */
 export function countryName(code: string): string {
   return names.get(code) ?? code

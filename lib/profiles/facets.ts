@@ -1,6 +1,7 @@
 import type { Sql, Transaction } from '../platform/db.ts'
 import { conditions } from './conditions.ts'
 import type { Filter } from './filter.ts'
+import type { AgeCount } from './path.ts'
 import type { Gender } from './profile.ts'
 
 export type FacetDelta = { country_id: string; gender: Gender; age: number; delta: number }
@@ -68,14 +69,19 @@ export async function datasetVersion(sql: Sql): Promise<number> {
 }
 
 /**
- * How many profiles satisfy the filter's country, gender and age (its probabilities are not looked at), and
- * in how many cells they lie.
+ * How many profiles satisfy the filter's country, gender and age (its probabilities are not looked at), in how
+ * many cells they lie, and both by age.
  */
-export async function countByFacets(sql: Sql, filter: Filter): Promise<{ matches: number; cells: number }> {
-  const [row] = await sql<{ matches: number; cells: number }[]>`
-    select coalesce(sum(count), 0)::bigint as matches, count(*) as cells
-    from facets where count > 0 and ${conditions(sql, filter, 'facets')}`
-  return row!
+export async function countByFacets(
+  sql: Sql,
+  filter: Filter,
+): Promise<{ matches: number; cells: number; ages: AgeCount[] }> {
+  const ages = await sql<AgeCount[]>`
+    select age, sum(count)::bigint as count, count(*) as cells
+    from facets where count > 0 and ${conditions(sql, filter, 'facets')}
+    group by age order by age`
+  const sum = (of: 'count' | 'cells') => ages.reduce((total, age) => total + age[of], 0)
+  return { matches: sum('count'), cells: sum('cells'), ages: [...ages] }
 }
 
 /** The cells that differ from a full count, in one snapshot; none when the facets are right. Reads every row. */

@@ -13,10 +13,14 @@ export const sortColumns = ['created_at', 'age', 'gender_probability'] as const
 export type SortColumn = (typeof sortColumns)[number]
 export type Sort = { by: SortColumn; order: 'asc' | 'desc' }
 
-/** The row that a page begins after: its id and, where the order is not that of creation, its sort value. */
+/** The row that a page stands after or before: its id and, where the order is not that of creation, its sort value. */
 export type Position = { id: string; value: number | null }
 
-export type PageRequest = { sort: Sort; limit: number } & ({ page: number } | { after: Position })
+export type PageRequest = { sort: Sort; limit: number } & (
+  | { page: number }
+  | { after: Position }
+  | { before: Position }
+)
 
 /** Pages as they were asked for. */
 export type PageInput = {
@@ -43,7 +47,7 @@ export const pageParameters = {
     description: `more than ${maxLimit} is taken as ${maxLimit}`,
     override: { type: 'integer', minimum: 1, default: defaultLimit },
   }),
-  cursor: z.string().max(300).optional().meta({ description: 'next_cursor of the page before' }),
+  cursor: z.string().max(300).optional().meta({ description: 'next_cursor of the page before, or prev_cursor of the page after' }),
   sort_by: z.enum(sortColumns).optional(),
   order: z
     .string()
@@ -65,7 +69,7 @@ export function pageRequest(input: PageInput, filter: Filter): PageRequest {
       const message = 'page and cursor exclude each other'
       throw new UnprocessableError(message, [{ field: 'cursor', message }])
     }
-    return { sort, limit, after: decodeCursor(input.cursor, filter, sort) }
+    return { sort, limit, ...decodeCursor(input.cursor, filter, sort) }
   }
   const page = input.page ?? 1
   if (page * limit > maxDepth) {
@@ -80,10 +84,40 @@ function listDigest(filter: Filter, sort: Sort): string {
   return hash('sha256', `${filterKey(filter)} ${sort.by} ${sort.order}`, 'base64url').slice(0, 8)
 }
 
-/** An opaque text that names the place after `row` in this list. */
-export function encodeCursor(row: ProfileRow, filter: Filter, sort: Sort): string {
+/** An opaque text that names the place after (or before) `row` in this list. */
+export function encodeCursor(
+  row: ProfileRow,
+  filter: Filter,
+  sort: Sort,
+  side: 'after' | 'before' = 'after',
+): string {
   const { id, value } = position(row, sort)
-  return Buffer.from(JSON.stringify([listDigest(filter, sort), id, value])).toString('base64url')
+  const parts = [listDigest(filter, sort), id, value, ...(side === 'before' ? [side] : [])]
+  return Buffer.from(JSON.stringify(parts)).toString('base64url')
+}
+
+/**
+ * The rows of a page with the cursors around it, of up to `limit + 1` rows in their order. The surplus row is
+ * at the end that was read towards, and says that the list goes on there; at the other end the cursor's own
+ * row stands, or earlier pages.
+ */
+export function pageOf(
+  found: readonly ProfileRow[],
+  request: PageRequest,
+  filter: Filter,
+): { rows: ProfileRow[]; next_cursor: string | null; prev_cursor: string | null } {
+  const { limit, sort } = request
+  const backwards = 'before' in request
+  const goesOn = found.length > limit
+  const rows = backwards ? found.slice(-limit) : found.slice(0, limit)
+  const [first, last] = [rows[0], rows.at(-1)]
+  const begins = backwards ? !goesOn : 'page' in request && request.page === 1
+  const ends = !backwards && !goesOn
+  return {
+    rows,
+    next_cursor: last && !ends ? encodeCursor(last, filter, sort) : null,
+    prev_cursor: first && !begins ? encodeCursor(first, filter, sort, 'before') : null,
+  }
 }
 
 function position(row: ProfileRow, sort: Sort): Position {
@@ -97,19 +131,23 @@ const cursorSchemas: Record<SortColumn, z.ZodType<number | null>> = {
   gender_probability: z.number().min(0).max(1).nullable(),
 }
 
-function decodeCursor(cursor: string, filter: Filter, sort: Sort): Position {
-  const schema = z.tuple([
+function decodeCursor(
+  cursor: string,
+  filter: Filter,
+  sort: Sort,
+): { after: Position } | { before: Position } {
+  const after = [
     z.literal(listDigest(filter, sort)),
     z.string().regex(uuid),
     cursorSchemas[sort.by],
-  ])
-  const decoded = schema.safeParse(decodeJson(cursor))
+  ] as const
+  const decoded = z.union([z.tuple(after), z.tuple([...after, z.literal('before')])]).safeParse(decodeJson(cursor))
   if (!decoded.success) {
     const message = 'The cursor is not one of this list: it belongs to its filters, sort_by and order'
     throw new UnprocessableError(message, [{ field: 'cursor', message }], 'invalid_cursor')
   }
-  const [, id, value] = decoded.data
-  return { id, value }
+  const [, id, value, side] = decoded.data
+  return side === 'before' ? { before: { id, value } } : { after: { id, value } }
 }
 
 function decodeJson(text: string): unknown {

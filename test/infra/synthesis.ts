@@ -108,7 +108,8 @@ export async function synthesise(
   const app = await buildApp({ context, outdir, assets: await writeStubs(join(folder.path, 'assets')) })
   prepare(app)
   app.synth()
-  return readResources(outdir)
+  // Awaited: the folder goes when this returns.
+  return await readResources(outdir)
 }
 
 export async function readResources(outdir: string): Promise<Resource[]> {
