@@ -7,7 +7,7 @@ import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
-import { openDeadLetters } from './dashboards.ts'
+import { facetDifferences, openDeadLetters } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
@@ -26,7 +26,7 @@ type Condition = {
   id: string
   says: string
   /** Section of docs/operations.md that tells what to do. */
-  runbook: 'dead-letters' | 'backlog' | 'function-errors' | 'api-errors' | 'latency' | 'database-capacity'
+  runbook: 'dead-letters' | 'backlog' | 'function-errors' | 'api-errors' | 'latency' | 'database-capacity' | 'facets'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */
@@ -104,6 +104,13 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
     })
   }
   found.push(
+    {
+      id: 'FacetDifferences',
+      says: 'Totals are wrong: the facets differ from the profiles that they count.',
+      runbook: 'facets',
+      metric: facetDifferences(),
+      above: 0,
+    },
     {
       id: 'ApiServerErrors',
       says: 'The API answered with 5xx.',

@@ -167,6 +167,11 @@ export function openDeadLetters(queue: QueueName): Metric {
   })
 }
 
+/** Cells whose count is not that of the profiles; compared every night. */
+export function facetDifferences(): Metric {
+  return own('facets', 'FacetDifferences', 'Maximum', 'wrong cells')
+}
+
 /** A metric that the code publishes; Powertools adds the function's name as `service`. */
 function own(service: FunctionName, metricName: string, statistic = 'Sum', label = metricName): Metric {
   return new Metric({

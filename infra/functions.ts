@@ -34,6 +34,7 @@ const memory: Record<FunctionName, number> = {
   imports: 512,
   system: 512,
   keys: 512,
+  facets: 512,
   migrate: 512,
   split: 1024,
   insert: 1024,
@@ -54,6 +55,7 @@ const poolMax: Record<InsideFunctionName, number> = {
   imports: 1,
   system: 1,
   keys: 1,
+  facets: 1,
   migrate: 1,
   split: 1,
   insert: 1,
@@ -204,7 +206,7 @@ export function allowToMiss(lambda: LambdaFunction, bucket: Bucket): void {
 /** For the functions behind the gateway and the operator's; those of a queue are capped by their mapping. */
 function reservedConcurrency(stage: Stage, name: FunctionName): number | false {
   const api: Partial<Record<FunctionName, number>> = stage.apiConcurrency
-  return name === 'keys' ? 1 : (api[name] ?? false)
+  return name === 'keys' || name === 'facets' ? 1 : (api[name] ?? false)
 }
 
 /** `import-objects` becomes `ImportObjects`, the form of construct ids. */

@@ -88,6 +88,8 @@ const timeouts: Record<FunctionName, number> = {
   imports: 15,
   system: 10,
   keys: 30,
+  // Ten million profiles are counted in seconds from memory, in a minute or two from storage.
+  facets: 300,
   migrate: 300,
   split: 300,
   insert: 60,

@@ -247,7 +247,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         access_key_id: platform.accessKeyId,
         secret_access_key: platform.secretAccessKey,
       },
-      keys_function: keysFunctionOf(outputs),
+      keys_function: functionOf(outputs, 'KeysFunctionName'),
+      facets_function: functionOf(outputs, 'FacetsFunctionName'),
       simulators: simulators.url,
     }
     const credentials = await step('access key', () =>
@@ -334,7 +335,7 @@ function platformEnvironment(
   }
 }
 
-function keysFunctionOf(outputs: ReadonlyMap<string, unknown>): string {
-  for (const [key, value] of outputs) if (key.endsWith('.KeysFunctionName')) return String(value)
-  throw new Error('No stack has the output KeysFunctionName')
+function functionOf(outputs: ReadonlyMap<string, unknown>, output: string): string {
+  for (const [key, value] of outputs) if (key.endsWith(`.${output}`)) return String(value)
+  throw new Error(`No stack has the output ${output}`)
 }

@@ -20,6 +20,7 @@ export type Credentials = {
     secret_access_key: string
   }
   keys_function: string
+  facets_function: string
   /** Where the third parties are simulated. */
   simulators: string
 }

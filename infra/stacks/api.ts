@@ -11,6 +11,8 @@ import {
   LogGroupLogDestination,
 } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events'
+import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
 import { env, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
@@ -31,10 +33,10 @@ import type { ApiFunctionName, Stage } from '../stage.ts'
 import type { DataStack } from './data.ts'
 import type { ImportsStack } from './imports.ts'
 
-/** The HTTP API with the functions behind it, and the operator's function that makes keys. */
+/** The HTTP API with the functions behind it, and the operator's: one makes keys, one sees to the facets. */
 export class ApiStack extends Stack {
   readonly api: HttpApi
-  readonly functions: Record<ApiFunctionName | 'keys', LambdaFunction>
+  readonly functions: Record<ApiFunctionName | 'keys' | 'facets', LambdaFunction>
   readonly enrich: LambdaFunction
 
   constructor(
@@ -54,6 +56,7 @@ export class ApiStack extends Stack {
       imports: makeFunction(this, 'imports', surroundings, uploads),
       system: makeFunction(this, 'system', surroundings, environment),
       keys: makeFunction(this, 'keys', surroundings, environment),
+      facets: makeFunction(this, 'facets', surroundings, environment),
       operations: makeFunction(this, 'operations', surroundings, {
         ...environment,
         [env.maxReceiveCount]: String(surroundings.stage.maxReceiveCount),
@@ -72,10 +75,19 @@ export class ApiStack extends Stack {
       inspect(this.functions.operations, work, variables.deadLetters)
     }
 
+    new Rule(this, 'EveryNight', {
+      description: 'Compares the facets with a full count',
+      schedule: Schedule.cron({ hour: '3', minute: '17' }),
+      targets: [
+        new LambdaTarget(this.functions.facets, { event: RuleTargetInput.fromObject({ action: 'verify' }) }),
+      ],
+    })
+
     this.api = makeGateway(this, surroundings.stage)
     addRoutes(this, this.api, this.functions)
     new CfnOutput(this, 'ApiUrl', { value: this.api.apiEndpoint })
     new CfnOutput(this, 'KeysFunctionName', { value: this.functions.keys.functionName })
+    new CfnOutput(this, 'FacetsFunctionName', { value: this.functions.facets.functionName })
   }
 }
 

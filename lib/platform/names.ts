@@ -46,6 +46,7 @@ export const functionNames = [
   'imports',
   'system',
   'keys',
+  'facets',
   'migrate',
   'split',
   'insert',

@@ -1,5 +1,6 @@
 import middy, { type MiddyfiedHandler } from '@middy/core'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
+import { databaseUnavailable, replacePool } from './db.ts'
 import { isInsightaError } from './errors.ts'
 import { logger } from './log.ts'
 import { metrics } from './metrics.ts'
@@ -31,6 +32,7 @@ export function recordFunction(
         await handle(record, { remainingMs: () => context.getRemainingTimeInMillis() })
       } catch (error) {
         logFailure(record, error)
+        if (databaseUnavailable(error)) replacePool()
         batchItemFailures.push({ itemIdentifier: record.messageId })
       } finally {
         logger.resetKeys()

@@ -14,6 +14,7 @@ export const routes = {
   'GET /api/profiles': { function: 'profiles', access: 'analyst' },
   'POST /api/profiles': { function: 'profiles', access: 'admin' },
   'GET /api/profiles/search': { function: 'profiles', access: 'analyst' },
+  'GET /api/profiles/stats': { function: 'profiles', access: 'analyst' },
   'GET /api/profiles/{id}': { function: 'profiles', access: 'analyst' },
   'DELETE /api/profiles/{id}': { function: 'profiles', access: 'admin' },
   'GET /api/imports': { function: 'imports', access: 'admin' },

@@ -1,4 +1,4 @@
-import type { Sql, Transaction } from '../platform/db.ts'
+import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { conditions } from './conditions.ts'
 import type { Filter } from './filter.ts'
 import type { AgeCount } from './path.ts'
@@ -45,19 +45,27 @@ export async function applyFacetDeltas(tx: Transaction, deltas: readonly FacetDe
     update dataset set version = version + 1 where id = 1 returning version`
   const cells = mergeDeltas(deltas)
   if (cells.length > 0) {
-    // MERGE, since the check (count >= 0) refuses a negative row even where ON CONFLICT would only add it.
+    const list = (value: (cell: FacetDelta) => string | number) => arrayLiteral(cells.map(value))
+    // An update and an insert of the few new cells take half the time of MERGE (12 against 27 ms for 5,600
+    // cells). ON CONFLICT is out: the check (count >= 0) refuses a negative row even where it would only add.
     await tx`
-      merge into facets f
-      using (
-        select country_id::bpchar, gender, age, delta
-        from json_to_recordset(${JSON.stringify(cells)}::text::json)
-          as cell(country_id text, gender text, age smallint, delta bigint)
-        order by 1, 2, 3
-      ) d
-      on f.country_id = d.country_id and f.gender = d.gender and f.age = d.age
-      when matched then update set count = f.count + d.delta
-      when not matched then insert (country_id, gender, age, count)
-        values (d.country_id, d.gender, d.age, d.delta)`
+      with delta as materialized (
+        select * from unnest(
+          ${list((cell) => cell.country_id)}::text::char(2)[],
+          ${list((cell) => cell.gender)}::text::text[],
+          ${list((cell) => cell.age)}::text::smallint[],
+          ${list((cell) => cell.delta)}::text::bigint[]
+        ) as t(country_id, gender, age, delta)
+      ), known as (
+        update facets f set count = f.count + d.delta
+        from delta d
+        where f.country_id = d.country_id and f.gender = d.gender and f.age = d.age
+        returning f.country_id, f.gender, f.age
+      )
+      insert into facets (country_id, gender, age, count)
+      select country_id, gender, age, delta from delta d
+      where not exists (
+        select from known k where k.country_id = d.country_id and k.gender = d.gender and k.age = d.age)`
   }
   return dataset!.version
 }

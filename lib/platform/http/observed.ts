@@ -1,5 +1,6 @@
 import type { MiddlewareObj } from '@middy/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import { replacePool } from '../db.ts'
 import { isInsightaError } from '../errors.ts'
 import { logger } from '../log.ts'
 import { MetricUnit, metrics } from '../metrics.ts'
@@ -49,6 +50,8 @@ export function observed(): HttpMiddleware {
     onError: function answerError(request) {
       const { requestId } = request.event.requestContext
       const shown = shownError(request.error)
+      // Down, or too slow to tell from it: what is left of the connections is not to be trusted.
+      if (shown?.status === 503) replacePool()
       if (!shown) logger.error('Request failed', { error: request.error })
       else if (shown.status >= 500) logger.warn('Request refused', { error: causeOf(shown) })
       request.response = toGatewayResult(errorAnswer(shown, requestId))

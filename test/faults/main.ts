@@ -1,0 +1,13 @@
+import { Command } from 'commander'
+import { importFaults } from './import.ts'
+
+const program = new Command('test:faults')
+  .description('Let things fail at random while work goes on, and check that nothing is lost or done twice')
+  .addCommand(importFaults())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.stack : error}\n`)
+  process.exitCode = 1
+}
