@@ -1,9 +1,12 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { stageNames } from '../infra/stage.ts'
 import { states } from '../lib/imports/report.ts'
 import { reasons } from '../lib/imports/row.ts'
+import { functionNames } from '../lib/platform/names.ts'
 import { routes } from '../lib/platform/routes.ts'
+import { stageWith } from './infra/synthesis.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -18,6 +21,12 @@ function found(pattern: RegExp): { page: string; match: string }[] {
   return [...docs].flatMap(([page, text]) =>
     [...text.matchAll(pattern)].map(([, match = '']) => ({ page, match })),
   )
+}
+
+/** The cells of each line of the page's tables. */
+function tableRows(page: string): string[][] {
+  const lines = [...docs.get(page)!.matchAll(/^\| (.+) \|$/gm)]
+  return lines.map(([, line = '']) => line.split(' | ').map((cell) => cell.trim()))
 }
 
 /** Anchors as GitHub makes them: lower case, without punctuation, blanks as hyphens. */
@@ -93,6 +102,41 @@ describe('the documentation', () => {
       (key) => key !== '$default' && !everything.includes(`\`${key}\``),
     )
     expect(undescribed).toEqual([])
+  })
+
+  it('says of each route who may call it', () => {
+    const told = tableRows('docs/access.md').filter(([key]) => key?.includes(' /api/'))
+    const known = Object.entries(routes).filter(([key]) => key !== '$default')
+    expect(Object.fromEntries(told)).toEqual(
+      Object.fromEntries(known.map(([key, { access }]) => [`\`${key}\``, access])),
+    )
+  })
+
+  it('names each value of the context', () => {
+    const code = read('infra/stage.ts') + read('infra/insighta.ts')
+    const keys = [...code.matchAll(/(?:(?:choice|whole)\(node, |tryGetContext\()'(\w+)'/g)]
+    const told = tableRows('docs/deploying.md').map(([key]) => key)
+    expect(keys.map(([, key]) => `\`${key}\``).filter((key) => !told.includes(key))).toEqual([])
+    expect(keys.length).toBeGreaterThan(4)
+  })
+
+  it('tells the timeout and the concurrency of each function as they are', () => {
+    const rows = new Map(tableRows('docs/deploying.md').map(([name = '', ...cells]) => [name, cells]))
+    const sizes = stageNames.map((stage) => stageWith({ stage }))
+    for (const name of functionNames) {
+      const [, timeout, atOnce] = rows.get(name) ?? []
+      expect(timeout, name).toBe(`${sizes[0]!.timeouts[name]} s`)
+      const caps = sizes.map((size): number | undefined => {
+        const known: Record<string, number> = { ...size.workerConcurrency, ...size.apiConcurrency }
+        return known[name]
+      })
+      if (caps[0] !== undefined) expect(atOnce?.replace(' (reserved)', ''), name).toBe(caps.join(', '))
+    }
+    const reserved = [...rows.values()].flatMap(([, , atOnce]) =>
+      [...(atOnce ?? '').matchAll(/(\d+)(?: in prod)? \(reserved\)/g)].map(([, count]) => Number(count)),
+    )
+    const sum = reserved.reduce((total, count) => total + count, 0)
+    expect(docs.get('docs/deploying.md')).toContain(`prod reserves ${sum} concurrent executions`)
   })
 
   it('explains every reason for skipping a row and every state of an import', () => {

@@ -36,22 +36,24 @@ const settledAtOnce = 1000
 
 /**
  * Ends an import whose slices have all ended: settles which row of a name comes first, joins the files of
- * skipped rows, and sets the final state; of a cancelled import the state stays. Each step may be cut off anywhere and is taken up again by the next
- * delivery. Answers the final state, undefined where nothing was owed.
+ * skipped rows, and sets the final state; of a cancelled import the state stays. Each step may be cut off
+ * anywhere and is taken up again by the next delivery. Answers the final state, undefined where nothing was owed
+ * or another delivery took over.
  */
 export async function finish(
   { sql, storage }: FinishContext,
   id: string,
 ): Promise<'completed' | 'completed_with_failures' | 'cancelled' | undefined> {
   const cancelled = await settleCancelled(sql, id)
-  if (!cancelled && !(await startFinishing(sql, id))) return undefined
+  const token = crypto.randomUUID()
+  if (!cancelled && !(await startFinishing(sql, id, token))) return undefined
   const file = await findImport(sql, id)
   if (!file) return undefined
   while ((await sql.begin((tx) => settleNames(tx, file))) > 0);
   // A key of this delivery's own: a twin that comes late must not write over the file that the report names.
   const key = `${rejectsPrefix}${id}/${crypto.randomUUID()}.csv`
   await storage.write(key, Readable.from(joinRejects(sql, storage, file)), 'text/csv; charset=utf-8')
-  if (!cancelled) return endImport(sql, id, key)
+  if (!cancelled) return endImport(sql, id, key, token)
   return (await finishCancelled(sql, id, key)) ? 'cancelled' : undefined
 }
 

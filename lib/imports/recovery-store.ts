@@ -132,7 +132,7 @@ export async function reopenSplit(tx: Transaction, id: string, retried: boolean)
     set state = case when etag is null then 'awaiting_upload' else 'splitting' end, failure = null,
       finished_at = null, last_error = null, last_error_cause = null, attempts = 0, resumed = 0,
       touched_at = now(), resent_at = now(), retried_at = case when ${retried} then now() else retried_at end
-    where id = ${id} and state = 'failed' and failure->>'code' = 'split_failed'`
+    where id = ${id} and state = 'failed' and failure->>'code' = 'split_failed' and removal_state is null`
   return count === 1
 }
 

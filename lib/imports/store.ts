@@ -230,19 +230,20 @@ export async function finishOwed(sql: Queries, id: string): Promise<boolean> {
 }
 
 /** Takes an import whose slices have all ended into finishing. False where nothing is owed. */
-export async function startFinishing(sql: Sql, id: string): Promise<boolean> {
+export async function startFinishing(sql: Sql, id: string, token: string): Promise<boolean> {
   const { count } = await sql`
-    update imports set state = 'finishing', touched_at = now()
+    update imports set state = 'finishing', touched_at = now(), finish_token = ${token}
     where id = ${id} and state in ('inserting', 'finishing') and not exists (
       select from import_slices where import_id = ${id} and state = 'pending')`
   return count === 1
 }
 
-/** Ends an import. Answers its final state, or undefined where it had ended before. */
+/** Ends an import. Answers its final state, or undefined where it had ended before, or another finish took over. */
 export async function finishImport(
   sql: Sql,
   id: string,
   rejectsKey: string,
+  token: string,
 ): Promise<'completed' | 'completed_with_failures' | undefined> {
   return sql.begin(async (tx) => {
     const [row] = await tx<{ state: 'completed' | 'completed_with_failures' }[]>`
@@ -250,7 +251,7 @@ export async function finishImport(
       set rejects_key = ${rejectsKey}, finished_at = now(), state = case when exists (
         select from import_slices where import_id = ${id} and state = 'failed')
         then 'completed_with_failures' else 'completed' end
-      where id = ${id} and state = 'finishing'
+      where id = ${id} and state = 'finishing' and finish_token = ${token}
       returning state`
     // With failures a retry may bring rows that come before the ones settled here.
     if (row?.state !== 'completed') return row?.state

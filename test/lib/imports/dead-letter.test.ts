@@ -1,7 +1,9 @@
 import { S3ServiceException } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { uploadKey } from '../../../lib/imports/messages.ts'
+import { startRemoval } from '../../../lib/imports/remove.ts'
 import { verifyFacets } from '../../../lib/profiles/facets.ts'
+import { heldQueue } from '../../support/imports.ts'
 import { type RecoveryBench, type Slice, startRecoveryBench } from '../../support/recovery.ts'
 
 let bench: RecoveryBench
@@ -231,6 +233,14 @@ describe('a split whose deliveries are exhausted', () => {
     expect(bench.redriven.bodies).toEqual([event(id)])
     expect(await bench.report(id)).toMatchObject({ state: 'awaiting_upload', finished_at: null })
     expect(await bench.splitWith(id, undefined, small)).toHaveLength(2)
+  })
+
+  test('is not opened again once what it put in was asked to be taken out', async () => {
+    const id = await bench.put(`${header}\n${people(5)}\n`)
+    await bench.die('import-objects', event(id))
+    await startRemoval(bench.sql, heldQueue(), bench.teamId, id)
+    await bench.redrive('import-objects')
+    expect(await bench.report(id)).toMatchObject({ state: 'failed', removal: { state: 'running' } })
   })
 
   test('says nothing of an import that another delivery has split', async () => {

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { finish } from '../../../lib/imports/finish.ts'
 import { uploadKey } from '../../../lib/imports/messages.ts'
+import type { Storage } from '../../../lib/platform/storage.ts'
 import { verifyFacets } from '../../../lib/profiles/facets.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
 
@@ -10,6 +12,11 @@ beforeAll(async () => {
 })
 beforeEach(() => bench.clear())
 afterAll(() => bench.close())
+
+const named = async (id: string) => {
+  const [row] = await bench.sql`select state, rejects_key from imports where id = ${id}`
+  return row as { state: string; rejects_key: string }
+}
 
 const header = 'name,gender,age,country_id'
 const small = { records: 3, bytes: 1024 * 1024 }
@@ -280,6 +287,30 @@ describe('exactly once', () => {
     expect((await bench.rejects(id)).map(({ row, reason }) => [row, reason])).toEqual([
       ['3', 'duplicate_name'],
     ])
+  })
+
+  test('a finish that another took over ends nothing, whenever it comes to its end', async () => {
+    const id = await bench.put(`${header}\n${people(5)}\nx,y\n`)
+    await bench.insert(await bench.split(id, small))
+    const writing = Promise.withResolvers<void>()
+    const released = Promise.withResolvers<void>()
+    const slow: Storage = {
+      ...bench.storage,
+      async write(...file) {
+        writing.resolve()
+        await released.promise
+        await bench.storage.write(...file)
+      },
+    }
+    const first = finish({ sql: bench.sql, storage: slow }, id)
+    await writing.promise
+    expect(await bench.finish(id)).toBe('completed')
+    const { rejects_key } = await named(id)
+    // As a retry of failed slices would bring it back while the first is still at it.
+    await bench.sql`update imports set state = 'finishing', finished_at = null where id = ${id}`
+    released.resolve()
+    expect(await first).toBeUndefined()
+    expect(await named(id)).toEqual({ state: 'finishing', rejects_key })
   })
 
   test('two files at once share names: each name once, both reports add up, facets are exact', async () => {
