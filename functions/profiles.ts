@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
-import { connect } from '../lib/platform/db.ts'
+import { connect, type Sql } from '../lib/platform/db.ts'
 import { NotFoundError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
@@ -11,15 +11,19 @@ import { interpret, searchText } from '../lib/profiles/grammar.ts'
 import { listBody, listSchema, searchSchema } from '../lib/profiles/list.ts'
 import { type PageInput, pageParameters, pageRequest } from '../lib/profiles/page.ts'
 import { profileSchema, toProfile } from '../lib/profiles/profile.ts'
-import { createProfileQueries, type ListResult, type ProfileQueries } from '../lib/profiles/query.ts'
+import { createProfileQueries, type ProfileQueries, type Served } from '../lib/profiles/query.ts'
+import { statsSchema } from '../lib/profiles/stats.ts'
 import { deleteProfile, getProfile } from '../lib/profiles/store.ts'
 
-let environmentQueries: ProfileQueries | undefined
+/** Of each pool of this execution environment, the last of which is the one in use. */
+const environmentQueries = new WeakMap<Sql, ProfileQueries>()
 
 /** The queries of this execution environment with their cache. */
 function queries(): ProfileQueries {
-  environmentQueries ??= createProfileQueries(connect())
-  return environmentQueries
+  const sql = connect()
+  const made = environmentQueries.get(sql) ?? createProfileQueries(sql)
+  environmentQueries.set(sql, made)
+  return made
 }
 
 const idPath = z.strictObject({ id: z.uuid() })
@@ -35,7 +39,7 @@ function matches(etag: string, ifNoneMatch: string | undefined): boolean {
   return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 }
 
-function record({ cache }: ListResult, duration: number): void {
+function record({ cache }: Served, duration: number): void {
   metrics.addMetric(cache === 'hit' ? 'CacheHit' : 'CacheMiss', MetricUnit.Count, 1)
   metrics.addMetric('QueryDuration', MetricUnit.Milliseconds, duration)
 }
@@ -46,7 +50,7 @@ function serverTiming(timings: Record<string, number>): string {
     .join(', ')
 }
 
-/** A page of what the filter means, `beside` it in the body; 304 to who has it already. */
+/** A page of what the filter means, `beside` it in the body. */
 async function answerPage(
   filter: Filter,
   input: PageInput,
@@ -58,7 +62,12 @@ async function answerPage(
   const result = await queries().list(filter, request)
   const path = event.routeKey.replace('GET ', '')
   const page = listBody(path, event.rawQueryString, request, result)
-  const body = JSON.stringify({ ...page, ...beside })
+  return served({ ...page, ...beside }, result, event, started)
+}
+
+/** An answer with its tag and where it came from; 304 to who has it already. */
+function served(content: object, result: Served, event: APIGatewayProxyEventV2, started: number): Answer {
+  const body = JSON.stringify(content)
   const duration = performance.now() - started
   record(result, duration)
   const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
@@ -88,6 +97,18 @@ export const handler = httpFunction({
     handler({ query, event }) {
       const interpreted = interpret(query.q)
       return answerPage(interpreted, query, event, { interpreted })
+    },
+  }),
+
+  'GET /api/profiles/stats': route({
+    summary: 'Exact counts of the profiles that match: by gender, age group, country and age',
+    query: z.strictObject(filterParameters),
+    answers: { 200: statsSchema, 304: null },
+    async handler({ query, event }) {
+      const started = performance.now()
+      const filter = canonicalFilter(query)
+      const result = await queries().stats(filter)
+      return served({ status: 'success', filter, ...result.stats }, result, event, started)
     },
   }),
 

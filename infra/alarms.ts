@@ -26,7 +26,14 @@ type Condition = {
   id: string
   says: string
   /** Section of docs/operations.md that tells what to do. */
-  runbook: 'dead-letters' | 'backlog' | 'function-errors' | 'api-errors' | 'latency' | 'database-capacity' | 'facets'
+  runbook:
+    | 'dead-letters'
+    | 'backlog'
+    | 'function-errors'
+    | 'api-errors'
+    | 'latency'
+    | 'database-capacity'
+    | 'facets'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */

@@ -15,6 +15,7 @@ const schema = z.object({
     secret_access_key: z.string(),
   }),
   keys_function: z.string(),
+  facets_function: z.string(),
 })
 
 /** How to reach a local cloud. */

@@ -1,39 +1,5 @@
-import { InvokeCommand, LambdaClient, type LambdaClientConfig } from '@aws-sdk/client-lambda'
 import { Command, InvalidArgumentError } from 'commander'
-import { localCredentials } from './credentials.ts'
-
-type Answer = { status: string; message?: string; [field: string]: unknown }
-type Target = { functionName: string; config: LambdaClientConfig }
-
-/** The local cloud's keys function, as its credentials file names it. */
-async function localTarget(): Promise<Target> {
-  const { aws, keys_function } = await localCredentials()
-  return {
-    functionName: keys_function,
-    config: {
-      endpoint: aws.endpoint_lambda,
-      region: aws.region,
-      credentials: { accessKeyId: aws.access_key_id, secretAccessKey: aws.secret_access_key },
-    },
-  }
-}
-
-async function invoke(functionName: string | undefined, payload: object): Promise<Answer> {
-  const target = functionName ? { functionName, config: {} } : await localTarget()
-  const client = new LambdaClient(target.config)
-  try {
-    const { FunctionError, Payload } = await client.send(
-      new InvokeCommand({ FunctionName: target.functionName, Payload: JSON.stringify(payload) }),
-    )
-    const text = Payload?.transformToString() ?? ''
-    if (FunctionError) throw new Error(`${target.functionName} failed: ${text}`)
-    const answer: Answer = JSON.parse(text)
-    if (answer.status !== 'success') throw new Error(answer.message ?? text)
-    return answer
-  } finally {
-    client.destroy()
-  }
-}
+import { invoke } from './invoke.ts'
 
 function positive(text: string): number {
   const value = Number(text)
@@ -50,7 +16,7 @@ export function keysProgram(write: (text: string) => void): Command {
       'the keys function on AWS; its credentials and region as the AWS CLI finds them',
     )
   const perform = async (payload: object) => {
-    const { status: _, ...answer } = await invoke(program.opts().function, payload)
+    const { status: _, ...answer } = await invoke(program.opts().function, 'keys_function', payload)
     write(`${JSON.stringify(answer, null, 2)}\n`)
   }
   program

@@ -14,9 +14,13 @@ export const listSchema = z
     total_pages: z.int(),
     links: z.strictObject({ self: z.string(), next: z.string().nullable(), prev: z.string().nullable() }),
     next_cursor: z.string().nullable(),
+    prev_cursor: z.string().nullable(),
     data: z.array(profileSchema),
   })
-  .meta({ id: 'ProfileList', description: 'page and links.prev are null under a cursor.' })
+  .meta({
+    id: 'ProfileList',
+    description: 'page is null under a cursor; from either end of a page a cursor leads on.',
+  })
 /** The answer to a question in plain English: a list, and the filter that it was taken for. */
 export const searchSchema = listSchema
   .extend({ interpreted: filterSchema })
@@ -29,7 +33,7 @@ export type ListBody = z.output<typeof listSchema>
  */
 export function listBody(path: string, query: string, request: PageRequest, result: ProfilePage): ListBody {
   const { limit } = request
-  const { total, data, next_cursor } = result
+  const { total, data, next_cursor, prev_cursor } = result
   const kept = new URLSearchParams(query)
   for (const name of ['page', 'limit', 'cursor']) kept.delete(name)
   const link = (place: 'page' | 'cursor', value: string | number) => {
@@ -38,20 +42,21 @@ export function listBody(path: string, query: string, request: PageRequest, resu
     parameters.set('limit', String(limit))
     return `${path}?${parameters}`
   }
-  const byCursor = next_cursor === null ? null : link('cursor', next_cursor)
+  const byCursor = (cursor: string | null) => (cursor === null ? null : link('cursor', cursor))
   const common = { total, total_pages: Math.ceil(total / limit) }
-  if ('after' in request) {
-    const own = new URLSearchParams(query).get('cursor')!
-    const links = { self: link('cursor', own), next: byCursor, prev: null }
-    return { status: 'success', page: null, limit, ...common, links, next_cursor, data }
+  const cursors = { next_cursor, prev_cursor }
+  if (!('page' in request)) {
+    const self = link('cursor', new URLSearchParams(query).get('cursor')!)
+    const links = { self, next: byCursor(next_cursor), prev: byCursor(prev_cursor) }
+    return { status: 'success', page: null, limit, ...common, links, ...cursors, data }
   }
   const { page } = request
   // Past the deepest page only a cursor leads on.
-  const next = (page + 1) * limit > maxDepth ? byCursor : link('page', page + 1)
+  const next = (page + 1) * limit > maxDepth ? byCursor(next_cursor) : link('page', page + 1)
   const links = {
     self: link('page', page),
     next: next_cursor === null ? null : next,
     prev: page > 1 ? link('page', page - 1) : null,
   }
-  return { status: 'success', page, limit, ...common, links, next_cursor, data }
+  return { status: 'success', page, limit, ...common, links, ...cursors, data }
 }

@@ -47,7 +47,11 @@ export const pageParameters = {
     description: `more than ${maxLimit} is taken as ${maxLimit}`,
     override: { type: 'integer', minimum: 1, default: defaultLimit },
   }),
-  cursor: z.string().max(300).optional().meta({ description: 'next_cursor of the page before, or prev_cursor of the page after' }),
+  cursor: z
+    .string()
+    .max(300)
+    .optional()
+    .meta({ description: 'next_cursor of the page before, or prev_cursor of the page after' }),
   sort_by: z.enum(sortColumns).optional(),
   order: z
     .string()
@@ -136,12 +140,10 @@ function decodeCursor(
   filter: Filter,
   sort: Sort,
 ): { after: Position } | { before: Position } {
-  const after = [
-    z.literal(listDigest(filter, sort)),
-    z.string().regex(uuid),
-    cursorSchemas[sort.by],
-  ] as const
-  const decoded = z.union([z.tuple(after), z.tuple([...after, z.literal('before')])]).safeParse(decodeJson(cursor))
+  const after = [z.literal(listDigest(filter, sort)), z.string().regex(uuid), cursorSchemas[sort.by]] as const
+  const decoded = z
+    .union([z.tuple(after), z.tuple([...after, z.literal('before')])])
+    .safeParse(decodeJson(cursor))
   if (!decoded.success) {
     const message = 'The cursor is not one of this list: it belongs to its filters, sort_by and order'
     throw new UnprocessableError(message, [{ field: 'cursor', message }], 'invalid_cursor')

@@ -5,21 +5,24 @@ import type { Sort } from './page.ts'
  * How a page is read:
  * - `merge`: the first rows of each cell by the index profiles_cell, then the first of those.
  * - `gather`: every match in the cells by the same index, then a sort.
- * - `range`: every row within the bound on the gender probability by its index, then a sort of the matches.
- * - `glance`: a walk that gives up after `glanceRows`.
+ * - `range`: every row within the bound on one probability by its index, then a sort of the matches.
  * - `walk`: the index of the order, row after row, until the page is full.
- * What the first three cost is known before, whatever the data looks like; what a walk costs is a guess.
+ * What the others cost is known before, whatever the data looks like; what a walk costs is a guess.
  */
-export type Path = 'merge' | 'gather' | 'range' | 'glance' | 'walk'
+export type Path = 'merge' | 'gather' | 'range' | 'walk'
 
-/** Rows that a path may touch without further question: about 20 ms from memory. */
-export const touchLimit = 20_000
-/** Half of the limit, so that what follows a glance in vain has the other half. */
-export const glanceRows = 10_000
-/** Going down the index to a cell costs about as much as this many rows of it. */
-const rowsPerDescent = 3
+/** A path to try. With `rows` a walk is given up after as many. */
+export type Step = { path: Path; rows?: number }
+
+/** Rows that a page should touch at the most: about 20 ms from memory. */
+export const touchLimit = 19_500
+/** Going down the index to a cell takes 6 us, about as long as this many rows of a walk. */
+const rowsPerDescent = 15
 
 export type AgeCount = { age: number; count: number; cells: number }
+
+/** How many profiles are within the filter's bound on one probability, whatever else they are. */
+export type Range = { by: 'min_gender_probability' | 'min_country_probability'; rows: number }
 
 /** What is known of a filter before its page is read. */
 export type Counts = {
@@ -31,8 +34,8 @@ export type Counts = {
   cells: number
   /** The candidates by age, youngest first. */
   ages?: readonly AgeCount[]
-  /** Profiles within the bound on the gender probability alone, where there is one and they are few. */
-  ranged?: number | undefined
+  /** The bound on a probability that leaves fewest profiles by itself, where it leaves few. */
+  range?: Range | undefined
   /** All profiles, roughly. */
   population: number
 }
@@ -46,37 +49,47 @@ export type PathInput = Omit<Counts, 'ages'> & {
 }
 
 /**
- * Chooses the paths from the exact counts, to be tried in turn. Left to itself the planner took 831 ms for a
+ * Chooses the paths from the exact counts, to be tried in turn until the page is full. Left to itself the planner took 831 ms for a
  * page that another plan had in 1 ms (10 M rows): it guesses how soon a walk meets its matches, and guesses
  * wrong where the filter goes with the order, as when one country was imported last. So a path of known cost
  * goes first, and a walk that may be short is given up where it is not.
  */
-export function choosePaths(input: PathInput): Path[] {
-  const { sort, depth, matches, population, probability } = input
-  const costs = knownCosts(input)
-  const [cheapest, cost] = costs.reduce((best, other) => (other[1] < best[1] ? other : best))
-  if (cost <= touchLimit) return [cheapest]
-  // How far a walk is expected to go, matches being spread evenly over what it walks.
-  const walkedOver = sort.by === 'gender_probability' && probability ? (input.ranged ?? population) : population
-  const walked = (Math.min(depth, matches) / matches) * walkedOver
-  // With matches spread evenly one glance in millions needs more than twice what is expected and 1,000.
-  if (2 * walked + 1000 <= glanceRows) return ['glance', cost < walkedOver ? cheapest : 'walk']
-  return [cost < walked ? cheapest : 'walk']
+export function choosePaths(input: PathInput): Step[] {
+  const { depth, matches, population } = input
+  const [cheapest, cost] = knownCosts(input).reduce((best, other) => (other[1] < best[1] ? other : best))
+  // How far a walk is expected to go, matches being spread evenly.
+  const walked = (Math.min(depth, matches) / matches) * population
+  // So spread, one walk in millions of ten rows needs more than thrice as many.
+  const rows = Math.ceil(3 * walked) + 500
+  if (rows >= population) return [{ path: cost < population ? cheapest : 'walk' }]
+  // What is lost where it is in vain must be little, or the other path long.
+  const worthTrying = rows <= cost / 2 || (rows <= cost && cost > touchLimit)
+  return worthTrying ? [{ path: 'walk', rows }, { path: cheapest }] : [{ path: cheapest }]
 }
 
-function knownCosts({ sort, depth, matches, candidates, cells, ranged, probability }: PathInput): [Path, number][] {
+function knownCosts(input: PathInput): [Path, number][] {
+  const { sort, depth, matches, candidates, cells, range, probability } = input
   const descents = cells * rowsPerDescent
   const costs: [Path, number][] = [['gather', candidates + descents]]
-  // Only as many cells as rows are wanted can hold one of them.
-  if (!probability && sort.by !== 'gender_probability') {
-    costs.push(['merge', Math.min(matches, Math.min(cells, depth) * depth) + descents])
+  if (sort.by !== 'gender_probability') {
+    // Only as many cells as rows are wanted can hold one of them.
+    const merged = Math.min(matches, Math.min(cells, depth) * depth)
+    // Between two rows within a bound stand those that are not; at worst all are read for the heads and again.
+    const passed = probability ? Math.min(2 * candidates, (cells + merged) * (candidates / matches)) : merged
+    costs.push(['merge', passed + descents])
   }
-  if (ranged !== undefined) costs.push(['range', ranged])
+  if (range) costs.push(['range', range.rows])
   return costs
 }
 
 /** The ages in which a page lies, and what is known of a filter that is narrowed to them. */
-export type AgeWindow = { filter: Filter; counts: Pick<Counts, 'matches' | 'candidates' | 'cells'>; offset: number }
+export type AgeWindow = {
+  filter: Filter
+  counts: Pick<Counts, 'matches' | 'candidates' | 'cells'>
+  offset: number
+  /** Whether ages follow that were left out. */
+  goesOn: boolean
+}
 
 /**
  * The ages that hold the rows from `offset` on, or those from the age `at` on, in a list ordered by age.
@@ -85,14 +98,21 @@ export type AgeWindow = { filter: Filter; counts: Pick<Counts, 'matches' | 'cand
 export function ageWindow(
   filter: Filter,
   ages: readonly AgeCount[],
-  { order, at, offset, wanted }: { order: Sort['order']; at: number | undefined; offset: number; wanted: number },
+  {
+    order,
+    at,
+    offset,
+    wanted,
+  }: { order: Sort['order']; at: number | undefined; offset: number; wanted: number },
 ): AgeWindow | undefined {
   const inOrder = order === 'asc' ? ages : ages.toReversed()
   const window: AgeCount[] = []
   let before = 0
   let held = 0
   for (const age of inOrder) {
-    const ahead = at === undefined ? before + age.count <= offset : order === 'asc' ? age.age < at : age.age > at
+    const ahead =
+      window.length === 0 &&
+      (at === undefined ? before + age.count <= offset : order === 'asc' ? age.age < at : age.age > at)
     if (ahead) {
       before += age.count
       continue
@@ -110,5 +130,6 @@ export function ageWindow(
     filter: { ...filter, min_age: Math.min(...bounds), max_age: Math.max(...bounds) },
     counts: { matches, candidates: matches, cells },
     offset: at === undefined ? offset - before : 0,
+    goesOn: window.at(-1) !== inOrder.at(-1),
   }
 }

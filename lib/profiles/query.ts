@@ -1,23 +1,34 @@
 import { LRUCache } from 'lru-cache'
 import { retryRead, type Sql } from '../platform/db.ts'
+import { countProfiles } from './counts.ts'
 import { countByFacets, datasetVersion } from './facets.ts'
-import { boundsProbability, type Filter, filterKey } from './filter.ts'
-import { encodeCursor, type PageRequest } from './page.ts'
+import { type Filter, filterKey } from './filter.ts'
+import { type PageRequest, pageOf } from './page.ts'
+import { readPage } from './page-store.ts'
 import type { Counts } from './path.ts'
 import { type Profile, toProfile } from './profile.ts'
-import { countByScan, readPage } from './store.ts'
+import { type ProfileStats, readStats } from './stats.ts'
 
-/** One page of a list. `total` is exact; `next_cursor` is null on the last page. */
-export type ProfilePage = { total: number; data: Profile[]; next_cursor: string | null }
+/** One page of a list. `total` is exact; `next_cursor` is null on the last page, `prev_cursor` on the first. */
+export type ProfilePage = {
+  total: number
+  data: Profile[]
+  next_cursor: string | null
+  prev_cursor: string | null
+}
 
 /** Milliseconds that the steps of a query took; a step that was not needed is missing. */
-export type Timings = { version?: number; total?: number; page?: number }
+export type Timings = { version?: number; total?: number; page?: number; stats?: number }
 
-export type ListResult = ProfilePage & { cache: 'hit' | 'miss'; timings: Timings }
+/** Where an answer came from, and what it took. */
+export type Served = { cache: 'hit' | 'miss'; timings: Timings }
+export type ListResult = ProfilePage & Served
 
 export type ProfileQueries = {
   /** The page, from memory where the same was asked for since the last write. */
   list(filter: Filter, request: PageRequest): Promise<ListResult>
+  /** The counts, in the same way. */
+  stats(filter: Filter): Promise<{ stats: ProfileStats } & Served>
   /** Tells of a write that this environment committed itself, so that its next answer holds it. */
   wrote(version: number): void
 }
@@ -75,12 +86,7 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
     // An entry pushed out while it is read is still an answer for those who wait.
     ignoreFetchAbort: true,
     fetchMethod: async (_key, _stale, { context: { filter } }) => {
-      const [{ matches: candidates, cells }, scanned, everyone] = await Promise.all([
-        retryRead(() => countByFacets(sql, filter)),
-        boundsProbability(filter) ? countByScan(sql, filter) : undefined,
-        population(),
-      ])
-      return { matches: scanned ?? candidates, candidates, cells, population: everyone }
+      return countProfiles(sql, filter, await population())
     },
   })
 
@@ -100,12 +106,23 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
       timings.total = counting - start
       const rows = await readPage(sql, filter, request, found)
       timings.page = now() - counting
-      return {
-        total: found.matches,
-        data: rows.slice(0, request.limit).map(toProfile),
-        next_cursor:
-          rows.length > request.limit ? encodeCursor(rows[request.limit - 1]!, filter, request.sort) : null,
-      }
+      const { rows: shown, ...cursors } = pageOf(rows, request, filter)
+      return { total: found.matches, data: shown.map(toProfile), ...cursors }
+    },
+  })
+
+  const statistics = new LRUCache<string, ProfileStats, Omit<Lookup, 'request'>>({
+    // 250 countries and 150 ages at the most: about 30 KB each.
+    max: 300,
+    ttl: pageTtl,
+    perf,
+    ttlResolution: 0,
+    ignoreFetchAbort: true,
+    fetchMethod: async (_key, _stale, { context: { filter, timings } }) => {
+      const start = now()
+      const stats = await readStats(sql, filter)
+      timings.stats = now() - start
+      return stats
     },
   })
 
@@ -120,6 +137,16 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
       })
       return { ...page, cache: status.fetch === 'hit' ? 'hit' : 'miss', timings }
     },
+    async stats(filter) {
+      const timings: Timings = {}
+      const current = await version(timings)
+      const status: LRUCache.Status<string, ProfileStats, Omit<Lookup, 'request'>> = {}
+      const stats = await statistics.forceFetch(`${current} ${filterKey(filter)}`, {
+        context: { filter, version: current, timings },
+        status,
+      })
+      return { stats, cache: status.fetch === 'hit' ? 'hit' : 'miss', timings }
+    },
     wrote(written) {
       if (known && written > known.version) known.version = written
     },
@@ -127,7 +154,6 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
 }
 
 function pageKey(filter: Filter, request: PageRequest, version: number): string {
-  const { sort, limit } = request
-  const place = 'page' in request ? request.page : JSON.stringify(request.after)
-  return `${version} ${sort.by} ${sort.order} ${limit} ${place} ${filterKey(filter)}`
+  const { sort, limit, ...place } = request
+  return `${version} ${sort.by} ${sort.order} ${limit} ${JSON.stringify(place)} ${filterKey(filter)}`
 }

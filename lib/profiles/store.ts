@@ -51,7 +51,9 @@ export async function insertProfile(
 /** Deletes a profile and answers the new dataset version; undefined where there is none. `id` must be a uuid. */
 export async function deleteProfile(sql: Sql, id: string): Promise<number | undefined> {
   return sql.begin(async (tx) => {
-    const [row] = await tx<ProfileRow[]>`delete from profiles where id = ${id} returning ${profileColumns(sql)}`
+    const [row] = await tx<
+      ProfileRow[]
+    >`delete from profiles where id = ${id} returning ${profileColumns(sql)}`
     return row && applyFacetDeltas(tx, [{ ...row, delta: -1 }])
   })
 }

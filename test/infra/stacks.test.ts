@@ -60,6 +60,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   ],
   system: ['PGUSER'],
   keys: ['PGUSER'],
+  facets: ['PGUSER'],
   migrate: ['DATABASE_SECRET_ARN'],
   split: [
     'PGUSER',
@@ -218,9 +219,15 @@ describe.each([
         const cap = mapping.Properties.ScalingConfig?.MaximumConcurrency ?? Number.NaN
         capped.set(lambda, (capped.get(lambda) ?? 0) + cap)
       }
-      // The sweep ends before its next minute, but an event may come twice. The migration runs once in a deployment, keys by hand; the API's share is reserved in prod and
+      // The sweep ends before its next minute, but an event may come twice. The migration runs once in a deployment, keys by hand, facets once a night and by hand; the API's share is reserved in prod and
       // assumed elsewhere, where a new account has 10 environments for everything.
-      const stated: Record<string, number> = { ...stage.apiConcurrency, keys: 1, migrate: 1, sweep: 2 }
+      const stated: Record<string, number> = {
+        ...stage.apiConcurrency,
+        keys: 1,
+        facets: 1,
+        migrate: 1,
+        sweep: 2,
+      }
       let connections = 0
       for (const [name, lambda] of functions) {
         if (outside.includes(name)) continue
@@ -238,7 +245,7 @@ describe.each([
       const reserved = [...functions.values()].filter(
         ({ Properties }) => Properties.ReservedConcurrentExecutions !== undefined,
       )
-      expect(reserved).toHaveLength(context.stage === 'prod' ? 5 : 0)
+      expect(reserved).toHaveLength(context.stage === 'prod' ? 6 : 0)
     })
 
     it('may do nothing with every resource, and touch objects only under a prefix', () => {
@@ -254,9 +261,23 @@ describe.each([
     })
   })
 
+  const schedule = (expression: string) => {
+    const rule = all('AWS::Events::Rule').find(
+      ({ Properties }) => Properties.ScheduleExpression === expression,
+    )
+    if (!rule) throw new Error(`Nothing is scheduled by ${expression}`)
+    return rule
+  }
+
+  it('compare the facets with a full count every night', () => {
+    const [target] = schedule('cron(17 3 * * ? *)').Properties.Targets ?? []
+    expect(of(schedule('cron(17 3 * * ? *)'), target?.Arn)).toBe(functions.get('facets'))
+    expect(target?.Input).toBe('{"action":"verify"}')
+  })
+
   describe('the sweep', () => {
     it('runs every minute, and calls nothing stalled that may still be at work', () => {
-      const rule = only('AWS::Events::Rule')
+      const rule = schedule('rate(1 minute)')
       expect(rule.Properties.ScheduleExpression).toBe('rate(1 minute)')
       const sweep = functions.get('sweep')
       expect(of(rule, rule.Properties.Targets?.[0]?.Arn)).toBe(sweep)

@@ -62,7 +62,7 @@ export type Properties = {
   SqsManagedSseEnabled?: boolean
   StorageEncrypted?: boolean
   Target?: Value
-  Targets?: { Arn: Value }[]
+  Targets?: { Arn: Value; Input?: string }[]
   Timeout?: number
   VisibilityTimeout?: number
   VpcConfig?: unknown

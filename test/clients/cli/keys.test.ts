@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { facetsProgram } from '../../../clients/cli/facets.ts'
 import { keysProgram } from '../../../clients/cli/keys.ts'
 
 let folder: string
@@ -32,7 +33,8 @@ beforeAll(async () => {
     access_key_id: 'LOCALKEY',
     secret_access_key: 'secret',
   }
-  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', keys_function: 'local-keys' }
+  const functions = { keys_function: 'local-keys', facets_function: 'local-facets' }
+  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', ...functions }
   await writeFile(join(folder, 'credentials.json'), JSON.stringify({ ...rest, aws }))
   vi.stubEnv('INSIGHTA_DATA_DIR', folder)
 })
@@ -88,5 +90,35 @@ describe('the keys command', () => {
     vi.stubEnv('INSIGHTA_DATA_DIR', join(folder, 'nowhere'))
     await expect(run('list')).rejects.toThrow('npm start')
     vi.stubEnv('INSIGHTA_DATA_DIR', folder)
+  })
+})
+
+describe('the facets command', () => {
+  const facets = async (word: string) => {
+    let written = ''
+    const program = facetsProgram((chunk) => {
+      written += chunk
+    })
+    await program.parseAsync([word], { from: 'user' }).catch((error: Error) => {
+      written += `${error.message}\n`
+    })
+    return written
+  }
+
+  it('asks the function that the local credentials name, and says what it found', async () => {
+    answer = { body: { status: 'success', differences: 0, cells: [] } }
+    expect(JSON.parse(await facets('verify'))).toEqual({ differences: 0, cells: [] })
+    expect(invocations.at(-1)).toMatchObject({
+      url: '/2015-03-31/functions/local-facets/invocations',
+      payload: { action: 'verify' },
+    })
+    await facets('rebuild')
+    expect(invocations.at(-1)!.payload).toEqual({ action: 'rebuild' })
+  })
+
+  it('fails where the facets are wrong, after showing the cells', async () => {
+    const cell = { country_id: 'NG', gender: 'male', age: 3, stored: 2, actual: 1 }
+    answer = { body: { status: 'success', differences: 1, cells: [cell] } }
+    expect(await facets('verify')).toMatch(/"stored": 2[\s\S]*The facets differ from the profiles/)
   })
 })

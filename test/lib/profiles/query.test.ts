@@ -83,6 +83,24 @@ describe('cached lists', () => {
     await deleteProfile(sql, row.id)
   })
 
+  it('count a filter on probabilities once, for all its pages and orders', async () => {
+    const counting: string[] = []
+    const watched = new Proxy(sql, {
+      apply(target, self, args) {
+        const [strings] = args as [TemplateStringsArray | undefined]
+        if (strings?.[0]?.startsWith('select count(*) from profiles where')) counting.push(strings[0])
+        return Reflect.apply(target, self, args)
+      },
+    })
+    const queries = createProfileQueries(watched)
+    const filter = canonicalFilter({ min_gender_probability: 0.3 })
+    const lists = [{}, { page: 2 }, { sort_by: 'age', order: 'desc' }] as const
+    for (const input of lists) {
+      expect((await queries.list(filter, pageRequest(input, filter))).cache).toBe('miss')
+    }
+    expect(counting).toHaveLength(1)
+  })
+
   it('count filters on probabilities exactly', async () => {
     const { list } = queriesAt()
     const expected = people.filter(
