@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { cancelImport } from '../lib/imports/cancel.ts'
 import { uploadKey } from '../lib/imports/messages.ts'
 import { startRemoval } from '../lib/imports/remove.ts'
-import { reportOf, reportSchema, states } from '../lib/imports/report.ts'
+import { type Report, reportOf, reportSchema, states } from '../lib/imports/report.ts'
 import { retryImport } from '../lib/imports/retry.ts'
 import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -101,6 +101,10 @@ async function find(teamId: string, id: string) {
   return row
 }
 
+async function report(teamId: string, id: string): Promise<Report> {
+  return reportOf(await find(teamId, id), new Date())
+}
+
 export const handler = httpFunction({
   'POST /api/imports': route({
     summary: 'Begins an import: where to upload the file',
@@ -166,7 +170,7 @@ export const handler = httpFunction({
     path: idPath,
     answers: { 200: reportSchema },
     async handler({ path, caller }) {
-      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+      return json(200, await report(caller.teamId, path.id))
     },
   }),
 
@@ -177,7 +181,7 @@ export const handler = httpFunction({
     errors: [409],
     async handler({ path, caller }) {
       await startRemoval(connect(), removals, caller.teamId, path.id)
-      return json(202, reportOf(await find(caller.teamId, path.id), new Date()))
+      return json(202, await report(caller.teamId, path.id))
     },
   }),
 
@@ -189,7 +193,7 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       const context = { sql: connect(), objects, slices }
       await sendOrLeave(await retryImport(context, caller.teamId, path.id))
-      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+      return json(200, await report(caller.teamId, path.id))
     },
   }),
 
@@ -200,7 +204,7 @@ export const handler = httpFunction({
     answers: { 200: reportSchema },
     async handler({ path, caller }) {
       await sendOrLeave(await cancelImport({ sql: connect(), finish }, caller.teamId, path.id))
-      return json(200, reportOf(await find(caller.teamId, path.id), new Date()))
+      return json(200, await report(caller.teamId, path.id))
     },
   }),
 

@@ -1,3 +1,4 @@
+import type postgres from 'postgres'
 import type { Sql } from '../platform/db.ts'
 
 /** The wait before the next time doubles up to 32-fold: a backlog of hours must not fill the queue with copies. */
@@ -29,12 +30,26 @@ export async function expireUpload(sql: Sql, id: string): Promise<boolean> {
 }
 
 /** Takes imports whose scan has come no further for a while. */
-export async function claimStalledScans(sql: Sql, after: number, limit: number): Promise<string[]> {
+export function claimStalledScans(sql: Sql, after: number, limit: number): Promise<string[]> {
+  return claimStalled(sql, sql`state = 'splitting'`, after, limit)
+}
+
+/** Takes imports whose removal nobody has touched for a while. */
+export function claimStalledRemovals(sql: Sql, after: number, limit: number): Promise<string[]> {
+  return claimStalled(sql, sql`removal_state = 'running'`, after, limit)
+}
+
+async function claimStalled(
+  sql: Sql,
+  atWork: postgres.Fragment,
+  after: number,
+  limit: number,
+): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     update imports set touched_at = now(), resumed = resumed + 1, attempts = 0, resent_at = now()
     where id in (
       select id from imports
-      where state = 'splitting'
+      where ${atWork}
         and touched_at < now() - make_interval(secs => ${after} * power(2, least(resumed, ${longestWait})))
       order by touched_at limit ${limit} for update skip locked)
     returning id`
@@ -78,17 +93,4 @@ export async function resendSlices(sql: Sql, id: string, limit: number): Promise
       order by touched_at nulls first, slice_no limit ${limit} for update skip locked)
     returning slice_no`
   return rows.map(({ slice_no }) => slice_no).sort((a, b) => a - b)
-}
-
-/** Takes imports whose removal nobody has touched for a while. */
-export async function claimStalledRemovals(sql: Sql, after: number, limit: number): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    update imports set touched_at = now(), resumed = resumed + 1, attempts = 0, resent_at = now()
-    where id in (
-      select id from imports
-      where removal_state = 'running'
-        and touched_at < now() - make_interval(secs => ${after} * power(2, least(resumed, ${longestWait})))
-      order by touched_at limit ${limit} for update skip locked)
-    returning id`
-  return rows.map(({ id }) => id)
 }
