@@ -4,8 +4,9 @@ import { connect, ping } from '../lib/platform/db.ts'
 import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
+import { sharedRedis } from '../lib/platform/redis.ts'
 
-/** Milliseconds after which the database counts as down: a health check must answer sooner than it is asked. */
+/** Milliseconds after which a dependency counts as down: a health check must answer sooner than it is asked. */
 const patience = 3000
 
 const meSchema = z.strictObject({
@@ -21,24 +22,34 @@ const meSchema = z.strictObject({
 })
 
 const dependencySchema = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number().nullable() })
-const dependenciesSchema = z.strictObject({ database: dependencySchema })
+/** The cache where there is one that environments share: nothing but time is lost while it is down. */
+const dependenciesSchema = z.strictObject({ database: dependencySchema, cache: dependencySchema.optional() })
 type Dependency = z.output<typeof dependencySchema>
 
-async function databaseHealth(): Promise<Dependency> {
+async function stateOf(name: string, ask: () => Promise<unknown>): Promise<Dependency> {
   const started = performance.now()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`No answer within ${patience} ms`)), patience)
   })
   try {
-    await Promise.race([ping(connect()), late])
+    await Promise.race([ask(), late])
     return { status: 'up', latency_ms: Math.round((performance.now() - started) * 10) / 10 }
   } catch (error) {
-    logger.warn('The database is down', { error })
+    logger.warn(`The ${name} is down`, { error })
     return { status: 'down', latency_ms: null }
   } finally {
     clearTimeout(timer)
   }
+}
+
+async function dependencyStates(): Promise<z.output<typeof dependenciesSchema>> {
+  const redis = await sharedRedis()
+  const [database, cache] = await Promise.all([
+    stateOf('database', () => ping(connect())),
+    redis && stateOf('cache', () => redis.ping()),
+  ])
+  return { database, ...(cache && { cache }) }
 }
 
 /** A part of the API's description, which the bundle has beside it. */
@@ -78,7 +89,7 @@ export const handler = httpFunction({
       }),
     },
     handler: async ({ requestId }) => {
-      const dependencies = { database: await databaseHealth() }
+      const dependencies = await dependencyStates()
       if (dependencies.database.status === 'up') return json(200, { status: 'success', dependencies })
       const message = 'The database does not answer'
       const body = { status: 'error', code: 'unavailable', message, request_id: requestId, dependencies }

@@ -41,8 +41,7 @@ function compare<T extends string | number>(a: T, b: T): number {
  * commit order. Rejects where a count would fall below zero: the facets are wrong then (`rebuildFacets`).
  */
 export async function applyFacetDeltas(tx: Transaction, deltas: readonly FacetDelta[]): Promise<number> {
-  const [dataset] = await tx<{ version: number }[]>`
-    update dataset set version = version + 1 where id = 1 returning version`
+  const version = await nextVersion(tx)
   const cells = mergeDeltas(deltas)
   if (cells.length > 0) {
     const list = (value: (cell: FacetDelta) => string | number) => arrayLiteral(cells.map(value))
@@ -67,13 +66,24 @@ export async function applyFacetDeltas(tx: Transaction, deltas: readonly FacetDe
       where not exists (
         select from known k where k.country_id = d.country_id and k.gender = d.gender and k.age = d.age)`
   }
+  return version
+}
+
+/** Takes the lock that all writers share. */
+async function nextVersion(tx: Transaction): Promise<number> {
+  const [dataset] = await tx<{ version: number }[]>`
+    update dataset set version = version + 1, epoch = uuidv4() where id = 1 returning version`
   return dataset!.version
 }
 
-/** The dataset version as committed now. */
-export async function datasetVersion(sql: Sql): Promise<number> {
-  const [dataset] = await sql<{ version: number }[]>`select version from dataset where id = 1`
-  return dataset!.version
+/**
+ * A name of the data as committed now, which no other data ever has: the version alone comes again, for other
+ * data, when a database is restored to an older state and written to.
+ */
+export async function datasetState(sql: Sql): Promise<string> {
+  const [dataset] = await sql<{ state: string }[]>`
+    select version || '-' || epoch as state from dataset where id = 1`
+  return dataset!.state
 }
 
 /**
@@ -106,7 +116,7 @@ export async function verifyFacets(sql: Sql): Promise<FacetDifference[]> {
 /** Counts every profile anew. Writers wait meanwhile; what they wrote is added when they go on. */
 export async function rebuildFacets(sql: Sql): Promise<void> {
   await sql.begin(async (tx) => {
-    await tx`update dataset set version = version + 1 where id = 1`
+    await nextVersion(tx)
     await tx`delete from facets`
     await tx`
       insert into facets (country_id, gender, age, count)

@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache'
+import { createCache, createSharedTier, type Origin, type SharedTier } from '../platform/cache.ts'
 import { retryRead, type Sql } from '../platform/db.ts'
 import { countProfiles } from './counts.ts'
-import { countByFacets, datasetVersion } from './facets.ts'
-import { type Filter, filterKey } from './filter.ts'
+import { countByFacets, datasetState } from './facets.ts'
+import { boundsProbability, type Filter, filterKey } from './filter.ts'
 import { type PageRequest, pageOf } from './page.ts'
 import { readPage } from './page-store.ts'
 import type { Counts } from './path.ts'
@@ -20,53 +20,96 @@ export type ProfilePage = {
 /** Milliseconds that the steps of a query took; a step that was not needed is missing. */
 export type Timings = { version?: number; total?: number; page?: number; stats?: number }
 
-/** Where an answer came from, and what it took. */
-export type Served = { cache: 'hit' | 'miss'; timings: Timings }
+/**
+ * Where an answer came from, and what it took. `stale` is a hit that was given while the version was being read
+ * again: not older than any hit may be.
+ */
+export type Served = { cache: 'hit' | 'miss' | 'stale'; origin: Origin; timings: Timings }
 export type ListResult = ProfilePage & Served
 
 export type ProfileQueries = {
-  /** The page, from memory where the same was asked for since the last write. */
+  /** The page, from a cache where the same was asked for since the last write. */
   list(filter: Filter, request: PageRequest): Promise<ListResult>
   /** The counts, in the same way. */
   stats(filter: Filter): Promise<{ stats: ProfileStats } & Served>
   /** Tells of a write that this environment committed itself, so that its next answer holds it. */
-  wrote(version: number): void
+  wrote(): void
+  /** Resolves when nothing is on its way to the shared tier: see SharedTier. */
+  settle(): Promise<void>
 }
 
-/** The version is read at most this often, which bounds how old an answer can be. */
-const versionAge = 1000
-const pageTtl = 5 * 60_000
+/** The state of the data is read at most this often, which bounds how old an answer can be. */
+const stateAge = 1000
+/** From this age on it is read again behind the answers, so that those asked for often never wait for it. */
+const renewalAge = 800
+const answerTtl = 5 * 60_000
 /** How old the number of all profiles may be: it only helps to choose a path. */
 const populationAge = 60_000
 /** Bytes that pages may take, about: a profile is some 300 in memory. */
 const cacheBytes = 32 * 1024 * 1024
 const bytesPerProfile = 300
 
-type Lookup = { filter: Filter; request: PageRequest; version: number; timings: Timings }
+/**
+ * In front of every key of the shared tier. The number goes up with each change of the shape of what is stored
+ * or of what a key means, since two releases run side by side during a deployment.
+ */
+export const sharedPrefix = 'insighta:profiles:1:'
 
-/** Cached queries on profiles. `now` is in milliseconds and never goes back (default: performance.now). */
-export function createProfileQueries(sql: Sql, now: () => number = () => performance.now()): ProfileQueries {
-  const perf = { now }
-  let known: { version: number; at: number } | undefined
-  let reading: Promise<number> | undefined
+type Lookup = { filter: Filter; state: string; timings: Timings }
+type PageLookup = Lookup & { request: PageRequest }
 
-  async function readVersion(timings: Timings): Promise<number> {
+/**
+ * Cached queries on profiles. `now` is in milliseconds and never goes back (default: performance.now).
+ *
+ * An answer misses no commit that was over a second old when it was asked for:
+ * - A key holds the state of the data (datasetState), and what is stored under it was read after that state
+ *   was: it may be newer, never older. So the age of the state is all that matters, whichever tier answers.
+ * - A state counts as old as the beginning of the query that read it, and is not used after a second. A query
+ *   that began over a second ago, as one that was frozen with its environment, is not waited for either.
+ * - A state that is read again behind an answer changes nothing about the state that this answer was given
+ *   under, which is within its second; if the reading fails, the next answer after that second says so.
+ * - States of a restored database are others than those it had before (see 0008_dataset_epoch.sql), and which
+ *   of two is newer never matters: the last one read holds, unless this environment has written since.
+ */
+export function createProfileQueries(
+  sql: Sql,
+  now: () => number = () => performance.now(),
+  tier: SharedTier = createSharedTier(sharedPrefix),
+): ProfileQueries {
+  let known: { state: string; at: number } | undefined
+  let reading: { at: number; state: Promise<string> } | undefined
+
+  function readState(): Promise<string> {
+    if (reading && now() - reading.at < stateAge) return reading.state
     // Taken before the query: what is committed after this moment may be missing from its answer.
     const at = now()
-    const read = await retryRead(() => datasetVersion(sql))
-    timings.version = now() - at
-    // A write of this environment that ended meanwhile is newer than what was read.
-    const version = Math.max(read, known?.version ?? 0)
-    known = { version, at }
-    return version
+    const begun = {
+      at,
+      state: retryRead(() => datasetState(sql))
+        .then((state) => {
+          if (reading === begun) known = { state, at }
+          return state
+        })
+        .finally(() => {
+          if (reading === begun) reading = undefined
+        }),
+    }
+    reading = begun
+    return begun.state
   }
 
-  async function version(timings: Timings): Promise<number> {
-    if (known && now() - known.at < versionAge) return known.version
-    reading ??= readVersion(timings).finally(() => {
-      reading = undefined
-    })
-    return reading
+  /** The state to answer by, and whether it is being read again meanwhile. */
+  async function currentState(timings: Timings): Promise<{ state: string; renewing: boolean }> {
+    const start = now()
+    if (known && start - known.at < stateAge) {
+      const renewing = start - known.at >= renewalAge
+      // Not awaited, not even by settle(): where the environment is frozen first, it is asked again.
+      if (renewing) readState().catch(() => {})
+      return { state: known.state, renewing }
+    }
+    const state = await readState()
+    timings.version = now() - start
+    return { state, renewing: false }
   }
 
   let counted: { population: number; at: number } | undefined
@@ -78,30 +121,30 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
     return matches
   }
 
-  const counts = new LRUCache<string, Counts, Lookup>({
-    max: 5000,
-    ttl: pageTtl,
-    perf,
-    ttlResolution: 0,
-    // An entry pushed out while it is read is still an answer for those who wait.
-    ignoreFetchAbort: true,
-    fetchMethod: async (_key, _stale, { context: { filter } }) => {
-      return countProfiles(sql, filter, await population())
-    },
+  const both = { ttl: answerTtl, now, tier }
+  const counts = createCache<Counts, Lookup>({
+    ...both,
+    name: 'counts',
+    bound: { max: 5000 },
+    fits: (found): found is Counts => hasNumber(found, 'matches'),
+    // Facets count as fast as the shared tier answers.
+    shares: ({ filter }) => boundsProbability(filter),
+    load: async ({ filter }) => countProfiles(sql, filter, await population()),
   })
 
-  const pages = new LRUCache<string, ProfilePage, Lookup>({
-    maxSize: cacheBytes,
-    sizeCalculation: ({ data }, key) => 2 * key.length + 200 + data.length * bytesPerProfile,
-    ttl: pageTtl,
-    perf,
-    ttlResolution: 0,
-    // An entry pushed out while it is read is still an answer for those who wait.
-    ignoreFetchAbort: true,
-    fetchMethod: async (_key, _stale, { context }) => {
-      const { filter, request, timings } = context
+  const pages = createCache<ProfilePage, PageLookup>({
+    ...both,
+    name: 'pages',
+    bound: {
+      maxSize: cacheBytes,
+      sizeCalculation: ({ data }, key) => 2 * key.length + 200 + data.length * bytesPerProfile,
+    },
+    fits: (found): found is ProfilePage =>
+      hasNumber(found, 'total') && Array.isArray(Reflect.get(found, 'data')),
+    async load(lookup) {
+      const { filter, request, state, timings } = lookup
       const start = now()
-      const found = await counts.forceFetch(`${context.version} ${filterKey(filter)}`, { context })
+      const { value: found } = await counts.get(`${state} ${filterKey(filter)}`, lookup)
       const counting = now()
       timings.total = counting - start
       const rows = await readPage(sql, filter, request, found)
@@ -111,14 +154,13 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
     },
   })
 
-  const statistics = new LRUCache<string, ProfileStats, Omit<Lookup, 'request'>>({
+  const statistics = createCache<ProfileStats, Lookup>({
+    ...both,
+    name: 'stats',
     // 250 countries and 150 ages at the most: about 30 KB each.
-    max: 300,
-    ttl: pageTtl,
-    perf,
-    ttlResolution: 0,
-    ignoreFetchAbort: true,
-    fetchMethod: async (_key, _stale, { context: { filter, timings } }) => {
+    bound: { max: 300 },
+    fits: (found): found is ProfileStats => hasNumber(found, 'total'),
+    async load({ filter, timings }) {
       const start = now()
       const stats = await readStats(sql, filter)
       timings.stats = now() - start
@@ -129,31 +171,40 @@ export function createProfileQueries(sql: Sql, now: () => number = () => perform
   return {
     async list(filter, request) {
       const timings: Timings = {}
-      const current = await version(timings)
-      const status: LRUCache.Status<string, ProfilePage, Lookup> = {}
-      const page = await pages.forceFetch(pageKey(filter, request, current), {
-        context: { filter, request, version: current, timings },
-        status,
-      })
-      return { ...page, cache: status.fetch === 'hit' ? 'hit' : 'miss', timings }
+      const { state, renewing } = await currentState(timings)
+      const key = pageKey(filter, request, state)
+      const { value, origin } = await pages.get(key, { filter, request, state, timings })
+      return { ...value, cache: servedAs(origin, renewing), origin, timings }
     },
     async stats(filter) {
       const timings: Timings = {}
-      const current = await version(timings)
-      const status: LRUCache.Status<string, ProfileStats, Omit<Lookup, 'request'>> = {}
-      const stats = await statistics.forceFetch(`${current} ${filterKey(filter)}`, {
-        context: { filter, version: current, timings },
-        status,
+      const { state, renewing } = await currentState(timings)
+      const { value, origin } = await statistics.get(`${state} ${filterKey(filter)}`, {
+        filter,
+        state,
+        timings,
       })
-      return { stats, cache: status.fetch === 'hit' ? 'hit' : 'miss', timings }
+      return { stats: value, cache: servedAs(origin, renewing), origin, timings }
     },
-    wrote(written) {
-      if (known && written > known.version) known.version = written
+    wrote() {
+      // Also what is being read now may have begun before the write.
+      known = undefined
+      reading = undefined
     },
+    settle: () => tier.settle(),
   }
 }
 
-function pageKey(filter: Filter, request: PageRequest, version: number): string {
+function servedAs(origin: Origin, renewing: boolean): Served['cache'] {
+  if (origin === 'source') return 'miss'
+  return renewing ? 'stale' : 'hit'
+}
+
+function hasNumber(found: unknown, field: string): found is object {
+  return typeof found === 'object' && found !== null && typeof Reflect.get(found, field) === 'number'
+}
+
+function pageKey(filter: Filter, request: PageRequest, state: string): string {
   const { sort, limit, ...place } = request
-  return `${version} ${sort.by} ${sort.order} ${limit} ${JSON.stringify(place)} ${filterKey(filter)}`
+  return `${state} ${sort.by} ${sort.order} ${limit} ${JSON.stringify(place)} ${filterKey(filter)}`
 }

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { handler } from '../../functions/system.ts'
 import { disconnect } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
+import { closeRedis } from '../../lib/platform/redis.ts'
 import { call } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+import { redisBinary, startRedis } from '../support/redis.ts'
 
 let database: TestDatabase
 
@@ -58,6 +60,23 @@ describe('GET /api/health', () => {
       dependencies: { database: { status: 'down', latency_ms: null } },
     })
     expect((await call(handler, 'GET /api/health')).status).toBe(200)
+  })
+})
+
+describe.skipIf(!redisBinary)('GET /api/health where environments share a cache', () => {
+  it('names the cache, and is as well without it', async () => {
+    await using redis = await startRedis()
+    vi.stubEnv('CACHE_URL', redis.url)
+    const up = await call(handler, 'GET /api/health')
+    await redis.kill()
+    const down = await call(handler, 'GET /api/health')
+    vi.stubEnv('CACHE_URL', '')
+    await closeRedis()
+    expect(up.body.dependencies.cache).toEqual({ status: 'up', latency_ms: expect.any(Number) })
+    expect(down).toMatchObject({
+      status: 200,
+      body: { status: 'success', dependencies: { cache: { status: 'down', latency_ms: null } } },
+    })
   })
 })
 

@@ -1,6 +1,7 @@
 import type { Registry } from '../deployment.ts'
 import type { Adapter } from './adapter.ts'
 import { bucket, bucketNotifications } from './buckets.ts'
+import { serverlessCache } from './caches.ts'
 import { databaseCluster, secret, secretTargetAttachment } from './databases.ts'
 import { eventSourceMapping, functionVersion, lambdaFunction, trigger } from './functions.ts'
 import { api, integration, route, stage } from './http-apis.ts'
@@ -32,6 +33,7 @@ const adapters = new Map<string, Adapter>([
   ['AWS::ApiGatewayV2::Stage', stage],
   ['AWS::CloudWatch::Alarm', alarm],
   ['AWS::CloudWatch::Dashboard', dashboard],
+  ['AWS::ElastiCache::ServerlessCache', serverlessCache],
   ['AWS::Events::Rule', eventRule],
   ['AWS::Lambda::EventSourceMapping', eventSourceMapping],
   ['AWS::Lambda::Function', lambdaFunction],

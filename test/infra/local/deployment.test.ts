@@ -38,6 +38,7 @@ beforeEach(async () => {
       return failing ? { payload: '{"errorType":"Boom"}', functionError: 'Unhandled' } : { payload: '{}' }
     },
     startCluster: () => Promise.reject(),
+    startCache: async () => undefined,
     refreshLogins: async () => {},
     clusters: new Map(),
     buckets: new Map(),
@@ -84,6 +85,17 @@ const worker = {
   Type: 'AWS::Lambda::Function',
   Properties: { Code: code, Handler: 'index.handler', Runtime: 'nodejs24.x', Timeout: 5, MemorySize: 256 },
 }
+
+test('a cache that no server of this machine can be is named, and has no address', async () => {
+  const { outputs, warnings } = await deployed({
+    App: {
+      Resources: { Cache: { Type: 'AWS::ElastiCache::ServerlessCache', Properties: { Engine: 'valkey' } } },
+      Outputs: { Address: { Value: { 'Fn::GetAtt': ['Cache', 'Endpoint.Address'] } } },
+    },
+  })
+  expect(warnings).toEqual([expect.stringContaining('no valkey-server or redis-server is on the PATH')])
+  expect(outputs.get('App.Address')).toBe('none.invalid')
+})
 
 test('stacks follow those they depend on and import their exports', async () => {
   const { outputs, warnings } = await deployed({

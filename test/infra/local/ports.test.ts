@@ -15,7 +15,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 test('ports are remembered, and only one that is taken changes', async () => {
   const first = await choosePorts(folder)
-  expect(new Set(Object.values(first)).size).toBe(5)
+  expect(new Set(Object.values(first)).size).toBe(6)
   expect(await choosePorts(folder)).toEqual(first)
   const squatter = createServer().listen(first.sqs, '127.0.0.1')
   await once(squatter, 'listening')

@@ -4,7 +4,6 @@ import type { Sql } from '../../../lib/platform/db.ts'
 import {
   applyFacetDeltas,
   countByFacets,
-  datasetVersion,
   mergeDeltas,
   rebuildFacets,
   verifyFacets,
@@ -24,6 +23,11 @@ beforeAll(async () => {
   await storeProfiles(sql, people)
 })
 afterAll(() => database.close())
+
+async function datasetVersion(sql: Sql): Promise<number> {
+  const [dataset] = await sql<{ version: number }[]>`select version from dataset`
+  return dataset!.version
+}
 
 describe('facets', () => {
   it('count any filter on country, gender and age as a scan does', async () => {
