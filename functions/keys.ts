@@ -2,10 +2,14 @@ import middy from '@middy/core'
 import * as z from 'zod'
 import { connect } from '../lib/platform/db.ts'
 import { isInsightaError, UnprocessableError } from '../lib/platform/errors.ts'
-import { createKey, listKeys, revokeKey } from '../lib/platform/keys.ts'
+import { createKey, listKeys, revokeKey, setRateLimit } from '../lib/platform/keys.ts'
 import { logger } from '../lib/platform/log.ts'
 
 const team = z.string().trim().min(1).max(100)
+/** Requests per minute; null is no limit. */
+const rateLimit = z.int().positive().max(1_000_000).nullable()
+/** Of a new key, in requests per minute: a client that asks ten times a second. */
+const defaultRateLimit = 600
 
 const payloadSchema = z.discriminatedUnion('action', [
   z.strictObject({
@@ -14,9 +18,10 @@ const payloadSchema = z.discriminatedUnion('action', [
     team,
     label: z.string().trim().min(1).max(200),
     expires_in_days: z.number().positive().max(36_500).optional(),
-    rate_limit: z.int().positive().max(1_000_000).nullable().optional(),
+    rate_limit: rateLimit.default(defaultRateLimit),
   }),
   z.strictObject({ action: z.literal('list'), team: team.optional() }),
+  z.strictObject({ action: z.literal('limit'), id: z.uuid(), rate_limit: rateLimit }),
   z.strictObject({ action: z.literal('revoke'), id: z.uuid() }),
 ])
 
@@ -30,12 +35,18 @@ async function perform(payload: Payload): Promise<object> {
     case 'create': {
       const { expires_in_days: days, rate_limit, role, team, label } = payload
       const expiresAt = days === undefined ? null : new Date(Date.now() + days * day)
-      const key = await createKey(sql, { role, team, label, expiresAt, rateLimit: rate_limit ?? null })
+      const key = await createKey(sql, { role, team, label, expiresAt, rateLimit: rate_limit })
       logger.info('Key created', { key_id: key.id, role })
       return key
     }
     case 'list':
       return { keys: await listKeys(sql, payload.team) }
+    case 'limit': {
+      const { id, rate_limit } = payload
+      await setRateLimit(sql, id, rate_limit)
+      logger.info('Rate limit set', { key_id: id, rate_limit })
+      return { id, rate_limit }
+    }
     case 'revoke': {
       const revokedAt = await revokeKey(sql, payload.id)
       logger.info('Key revoked', { key_id: payload.id })
@@ -53,7 +64,7 @@ function parsePayload(event: unknown): Payload {
 }
 
 /**
- * Creates, lists and revokes access keys. Invoked directly and by no route: who may invoke it is a matter
+ * Creates, lists, limits and revokes access keys. Invoked directly and by no route: who may invoke it is a matter
  * of IAM. What a caller got wrong is answered, anything else fails the invocation.
  */
 export const handler = middy<unknown, object>()

@@ -7,10 +7,21 @@ function positive(text: string): number {
   return value
 }
 
-/** The command line `keys create|list|revoke`. Answers are written to `write` as JSON. */
+type Limit = number | 'none'
+
+function limit(text: string): Limit {
+  return text === 'none' ? text : positive(text)
+}
+
+/** As the function takes it. Not in the parser: of an option's null commander makes an empty text. */
+function rateLimitOf(value: Limit | undefined): number | null | undefined {
+  return value === 'none' ? null : value
+}
+
+/** The command line `keys create|list|limit|revoke`. Answers are written to `write` as JSON. */
 export function keysProgram(write: (text: string) => void): Command {
   const program = new Command('keys')
-    .description('Create, list and revoke access keys, on the local cloud or (--function) on AWS')
+    .description('Create, list, limit and revoke access keys, on the local cloud or (--function) on AWS')
     .option(
       '--function <name>',
       'the keys function on AWS; its credentials and region as the AWS CLI finds them',
@@ -26,15 +37,30 @@ export function keysProgram(write: (text: string) => void): Command {
     .requiredOption('--team <name>', 'the team it belongs to, made where it is new')
     .requiredOption('--label <text>', 'what it is for')
     .option('--expires-in-days <days>', 'when it ends (default: never)', positive)
-    .option('--rate-limit <number>', 'requests per minute (default: no limit)', positive)
+    .option('--rate-limit <number>', 'requests per minute, or none (default: 600)', limit)
     .action(({ role, team, label, expiresInDays, rateLimit }) =>
-      perform({ action: 'create', role, team, label, expires_in_days: expiresInDays, rate_limit: rateLimit }),
+      perform({
+        action: 'create',
+        role,
+        team,
+        label,
+        expires_in_days: expiresInDays,
+        rate_limit: rateLimitOf(rateLimit),
+      }),
     )
   program
     .command('list')
     .description('show all keys, or those of a team')
     .option('--team <name>')
     .action(({ team }) => perform({ action: 'list', team }))
+  program
+    .command('limit')
+    .description('give a key another rate limit; it holds within a minute')
+    .argument('<id>')
+    .argument('<number>', 'requests per minute, or none', limit)
+    .action((id: string, rateLimit: Limit) =>
+      perform({ action: 'limit', id, rate_limit: rateLimitOf(rateLimit) }),
+    )
   program
     .command('revoke')
     .description('end a key; it is refused within a minute')

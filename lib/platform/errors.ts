@@ -88,6 +88,19 @@ export class UnprocessableError extends InsightaError {
   }
 }
 
+/** Thrown when a key has made all requests of its window: 429 with Retry-After in seconds. */
+export class RateLimitedError extends InsightaError {
+  constructor(limit: number, retryAfterSeconds: number) {
+    const message = `This key may make ${limit} requests a minute: come back in ${retryAfterSeconds} s`
+    super(message, {
+      code: 'rate_limited',
+      status: 429,
+      retryable: true,
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    })
+  }
+}
+
 /** Thrown when something that this product stands on does not answer: 503 with Retry-After in seconds. */
 export class UnavailableError extends InsightaError {
   constructor(message: string, cause?: unknown, retryAfterSeconds = 5) {
@@ -108,6 +121,44 @@ export class UpstreamInvalidError extends InsightaError {
   constructor(service: string, cause?: unknown) {
     super(`${service} returned an invalid response`, { code: 'upstream_invalid', status: 502, cause })
     this.service = service
+  }
+}
+
+/** Thrown when a third party does not answer, or says that it cannot now: 503. */
+export class UpstreamUnavailableError extends UnavailableError {
+  /** What the service asked for by Retry-After. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined } = {}) {
+    const { cause, retryAfterMs } = options
+    super(message, cause, retryAfterMs === undefined ? 5 : Math.max(1, Math.ceil(retryAfterMs / 1000)))
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** Thrown when a third party refuses a call that it would refuse again: 502. */
+export class UpstreamRefusedError extends InsightaError {
+  readonly service: string
+  readonly reason: string
+
+  /** @param reason The status and the service's own code: its message may quote what was sent. */
+  constructor(service: string, reason: string) {
+    super(`${service} refused the call: ${reason}`, { code: 'refused', status: 502 })
+    this.service = service
+    this.reason = reason
+  }
+}
+
+/** Thrown when a model, asked more than once, does not answer in the form that it was asked for: 502. */
+export class InvalidAnswerError extends InsightaError {
+  readonly service: string
+  readonly reason: string
+
+  /** @param reason What is wrong, without a word of the answer. */
+  constructor(service: string, reason: string) {
+    super(`The answer of ${service} cannot be used: ${reason}`, { code: 'invalid_answer', status: 502 })
+    this.service = service
+    this.reason = reason
   }
 }
 

@@ -75,6 +75,12 @@ export async function listKeys(sql: Sql, team?: string): Promise<ApiKey[]> {
   return [...rows]
 }
 
+/** Gives a key another limit, in requests per minute; null is none. Throws NotFoundError where there is no key. */
+export async function setRateLimit(sql: Sql, id: string, rateLimit: number | null): Promise<void> {
+  const { count } = await sql`update api_keys set rate_limit = ${rateLimit} where id = ${id}`
+  if (count === 0) throw new NotFoundError(`There is no key ${id}`)
+}
+
 /** Revokes a key for good; one that is revoked keeps its time. Throws NotFoundError where there is none. */
 export async function revokeKey(sql: Sql, id: string): Promise<Date> {
   const [row] = await sql<{ revoked_at: Date }[]>`

@@ -83,7 +83,7 @@ export function apiOf(url: string, ownKey: string) {
       header: (name) => response.headers.get(name) ?? undefined,
       text,
     })
-    const isJson = response.headers.get('content-type')?.startsWith('application/json')
+    const isJson = /^application\/json(?:;|$)/.test(response.headers.get('content-type') ?? '')
     return {
       status: response.status,
       headers: response.headers,
@@ -157,9 +157,9 @@ export async function startTestCloud(dataDir?: string) {
     dataDir: folder,
     call,
     imports: importsOf(call),
-    /** A new key of a role and a team, with its id. */
-    async newKey(role: Role, team = 'local'): Promise<{ key: string; id: string }> {
-      const request = JSON.stringify({ action: 'create', role, team, label: 'test' })
+    /** A new key of a role and a team, with its id; `rateLimit` in requests per minute. */
+    async newKey(role: Role, team = 'local', rateLimit?: number): Promise<{ key: string; id: string }> {
+      const request = JSON.stringify({ action: 'create', role, team, label: 'test', rate_limit: rateLimit })
       return JSON.parse((await cloud.lambda.invoke(credentials.keys_function, request)).payload)
     },
     async revoke(id: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { errorSchema } from '../../lib/platform/http/envelope.ts'
-import { type Answer, type Call, startTestCloud, type TestCloud } from './cloud.ts'
+import { type Answer, type Call, startTestCloud, type TestCloud, until } from './cloud.ts'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -131,6 +131,25 @@ describe('a key', () => {
   test('of a recruiter opens no profiles', async () => {
     const { key } = await cloud.newKey('recruiter')
     expectError(await cloud.call('GET /api/profiles', { key }), 403, 'forbidden')
+  })
+
+  test('has a limit of requests a minute, told by every answer; that of the local administrator has none', async () => {
+    const { key } = await cloud.newKey('analyst', 'local', 3)
+    const quotaOf = ({ headers }: Answer) =>
+      ['limit', 'remaining', 'reset'].map((name) => headers.get(`ratelimit-${name}`))
+    for (const [target, status, remaining] of [
+      ['GET /api/profiles', 200, '2'],
+      ['GET /api/profiles?limit=0', 422, '1'],
+      [`GET /api/profiles/${noId}`, 404, '0'],
+    ] as const) {
+      const answer = await cloud.call(target, { key })
+      expect([answer.status, ...quotaOf(answer)]).toEqual([status, '3', remaining, expect.any(String)])
+    }
+    const refused = await cloud.call('GET /api/profiles', { key })
+    expectError(refused, 429, 'rate_limited')
+    expect(quotaOf(refused)).toEqual(['3', '0', refused.headers.get('retry-after')])
+    await until(() => cloud.metric('RateLimited') > 0)
+    expect(quotaOf(await cloud.call('GET /api/profiles'))).toEqual([null, null, null])
   })
 
   test('works in X-API-Key too, and not once it is revoked', async () => {

@@ -67,6 +67,17 @@ describe('the keys function', () => {
     expect(all.keys.length).toBeGreaterThan(1)
   })
 
+  it('limits a new key to 600 requests a minute unless told otherwise, and another limit can follow', async () => {
+    const made = await invoke({ action: 'create', role: 'analyst', team: 'limits', label: 'x' })
+    expect(made).toMatchObject({ status: 'success', rate_limit: 600 })
+    for (const rate_limit of [5, null]) {
+      const set = { action: 'limit', id: made.id, rate_limit }
+      expect(await invoke(set)).toEqual({ status: 'success', id: made.id, rate_limit })
+      expect(await invoke({ action: 'list', team: 'limits' })).toMatchObject({ keys: [{ rate_limit }] })
+    }
+    expect(await authenticate({ 'x-api-key': String(made.key) })).toMatchObject({ rateLimit: null })
+  })
+
   it('revokes for good, and twice is once', async () => {
     const made = await invoke({ action: 'create', role: 'analyst', team: 'local', label: 'x' })
     const first = await invoke({ action: 'revoke', id: made.id })
@@ -83,6 +94,9 @@ describe('the keys function', () => {
     [{ action: 'create', role: 'admin', team: ' ', label: 'b' }, 'invalid_value'],
     [{ action: 'create', role: 'admin', team: 'a', label: 'b', extra: 1 }, 'invalid_value'],
     [{ action: 'create', role: 'admin', team: 'a', label: 'b', expires_in_days: -1 }, 'invalid_value'],
+    [{ action: 'create', role: 'admin', team: 'a', label: 'b', rate_limit: 0 }, 'invalid_value'],
+    [{ action: 'limit', id: '00000000-0000-4000-8000-000000000000' }, 'invalid_value'],
+    [{ action: 'limit', id: '00000000-0000-4000-8000-000000000000', rate_limit: 1 }, 'not_found'],
     [{ action: 'revoke', id: 'x' }, 'invalid_value'],
     [{ action: 'revoke', id: '00000000-0000-4000-8000-000000000000' }, 'not_found'],
   ])('answers an error to %j', async (payload, code) => {

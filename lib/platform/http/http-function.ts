@@ -1,7 +1,8 @@
 import middy, { type MiddyfiedHandler } from '@middy/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { type Authenticate, authenticate, authorize, type Caller } from '../auth.ts'
-import { BadRequestError, ConfigurationError, UnavailableError } from '../errors.ts'
+import { BadRequestError, ConfigurationError, RateLimitedError, UnavailableError } from '../errors.ts'
+import { type CountRequest, countRequest, type Quota, quotaHeaders } from '../rate-limit.ts'
 import { type RouteKey, routes } from '../routes.ts'
 import { toGatewayResult } from './envelope.ts'
 import { observed } from './observed.ts'
@@ -28,15 +29,42 @@ const timeoutEarly = 200
 
 /**
  * A Lambda handler for routes of the HTTP API (payload v2): request log and metrics, error envelope, version
- * header, key and role, then query, path and body by the route's schemas, then its handler.
+ * header, key, its rate limit and its role, then query, path and body by the route's schemas, then its handler.
  */
-export function httpFunction(handlers: RouteHandlers, auth: Authenticate = authenticate): HttpFunction {
+export function httpFunction(
+  handlers: RouteHandlers,
+  auth: Authenticate = authenticate,
+  count: CountRequest = countRequest,
+): HttpFunction {
   for (const [key, handler] of Object.entries(handlers)) {
     if ((routes[key as RouteKey].access === 'anyone') !== (handler.access === 'open')) {
       throw new ConfigurationError(`${key} is made for other callers than lib/platform/routes.ts says`)
     }
   }
   const served = new Map<string, Route>(Object.entries(handlers))
+  const quotas = new WeakMap<APIGatewayProxyEventV2, Quota>()
+
+  async function admit(event: APIGatewayProxyEventV2): Promise<Caller | undefined> {
+    const { access } = routes[event.routeKey as RouteKey]
+    if (access === 'anyone') return undefined
+    const caller = await auth(event.headers)
+    await keepLimit(event, caller)
+    authorize(caller, access)
+    return caller
+  }
+
+  /** Before the role is looked at, so that a refusal for want of a role counts and tells the quota too. */
+  async function keepLimit(event: APIGatewayProxyEventV2, { keyId, rateLimit }: Caller): Promise<void> {
+    if (rateLimit === null) return
+    const quota = await count(keyId, rateLimit)
+    quotas.set(event, quota)
+    if (quota.exceeded) throw new RateLimitedError(quota.limit, quota.resetSeconds)
+  }
+
+  function headersOf(event: APIGatewayProxyEventV2): Record<string, string> {
+    const quota = quotas.get(event)
+    return quota ? quotaHeaders(quota) : {}
+  }
 
   async function dispatch(
     event: APIGatewayProxyEventV2,
@@ -46,7 +74,7 @@ export function httpFunction(handlers: RouteHandlers, auth: Authenticate = authe
     const { http, requestId } = event.requestContext
     const route = served.get(event.routeKey)
     if (!route) throw unknownRoute(http.method, event.rawPath)
-    const caller = await admit(event, auth)
+    const caller = await admit(event)
     const query = parseQuery(route.query, event.rawQueryString)
     const path = parsePath(route.path, event.pathParameters ?? {})
     const body = route.body && parseBody(route.body, event)
@@ -59,7 +87,7 @@ export function httpFunction(handlers: RouteHandlers, auth: Authenticate = authe
       throw new UnavailableError('The answer was not ready in time')
     },
   })
-    .use(observed())
+    .use(observed(headersOf))
     .before(checkVersion)
     .handler(dispatch)
   return Object.assign(stack, { routes: handlers }) as HttpFunction
@@ -70,12 +98,4 @@ function checkVersion({ event }: { event: APIGatewayProxyEventV2 }): void {
   if (version === undefined || version === apiVersion) return
   const message = `This API has the version ${apiVersion}`
   throw new BadRequestError(message, [{ field: 'X-API-Version', message }], 'unsupported_version')
-}
-
-async function admit(event: APIGatewayProxyEventV2, auth: Authenticate): Promise<Caller | undefined> {
-  const { access } = routes[event.routeKey as RouteKey]
-  if (access === 'anyone') return undefined
-  const caller = await auth(event.headers)
-  authorize(caller, access)
-  return caller
 }

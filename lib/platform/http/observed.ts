@@ -12,9 +12,12 @@ const plainId = /^[\w.:-]{1,128}$/
 
 /**
  * One log line a request, with its ids on every line between; the error envelope; the metrics of the request.
- * Neither the query nor the body is logged: they may name people.
+ * Neither the query nor the body is logged: they may name people. `headersOf` names further headers of an
+ * answer, whatever it is.
  */
-export function observed(): HttpMiddleware {
+export function observed(
+  headersOf: (event: APIGatewayProxyEventV2) => Record<string, string>,
+): HttpMiddleware {
   const begun = new WeakMap<APIGatewayProxyEventV2, { started: number; correlationId: string }>()
 
   const finish = (event: APIGatewayProxyEventV2, response: APIGatewayProxyStructuredResultV2) => {
@@ -23,6 +26,7 @@ export function observed(): HttpMiddleware {
     const status = response.statusCode ?? 200
     response.headers = {
       ...response.headers,
+      ...headersOf(event),
       'x-request-id': requestId,
       'x-correlation-id': correlationId,
       'x-api-version': '1',

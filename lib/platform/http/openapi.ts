@@ -97,6 +97,8 @@ const commonParameters = {
   },
 } as const
 
+const wholeNumber = { type: 'string', pattern: String.raw`^\d+$` } as const
+
 const commonHeaders = {
   RequestId: {
     description: 'The same as request_id in an error',
@@ -107,15 +109,27 @@ const commonHeaders = {
   Location: { description: 'Where it is', required: true, schema: { type: 'string' } },
   ETag: { description: 'Names this very answer', required: true, schema: { type: 'string' } },
   Authenticate: { required: true, schema: { const: 'Bearer' } },
-  RetryAfter: { description: 'Seconds', schema: { type: 'string', pattern: String.raw`^\d+$` } },
+  RetryAfter: { description: 'Seconds', schema: wholeNumber },
+  RateLimitLimit: {
+    description: 'Requests a minute that the key may make; absent where it has no limit',
+    schema: wholeNumber,
+  },
+  RateLimitRemaining: { description: 'How many of them are left', schema: wholeNumber },
+  RateLimitReset: { description: 'Seconds until all of them are there again', schema: wholeNumber },
 } as const
+
+const rateLimitHeaders = {
+  'RateLimit-Limit': component('headers', 'RateLimitLimit'),
+  'RateLimit-Remaining': component('headers', 'RateLimitRemaining'),
+  'RateLimit-Reset': component('headers', 'RateLimitReset'),
+}
 
 function operation(key: RouteKey, method: string, path: string, route: Route): ZodOpenApiOperationObject {
   const { access } = routes[key]
   const responses: Record<string, ZodOpenApiResponseObject | { $ref: string }> = {}
   for (const status of statusesOf(route, access)) {
     responses[status] =
-      status in route.answers ? answer(status, route) : component('responses', `Error${status}`)
+      status in route.answers ? answer(status, route, access) : component('responses', `Error${status}`)
   }
   return {
     operationId: operationId(method, path),
@@ -156,7 +170,7 @@ function statusesOf(route: Route, access: Access): number[] {
   return [...new Set([...Object.keys(route.answers).map(Number), ...possible])].sort((a, b) => a - b)
 }
 
-function answer(status: number, route: Route): ZodOpenApiResponseObject {
+function answer(status: number, route: Route, access: Access): ZodOpenApiResponseObject {
   const schema = route.answers[status]
   const headers = {
     'X-Request-Id': component('headers', 'RequestId'),
@@ -166,7 +180,10 @@ function answer(status: number, route: Route): ZodOpenApiResponseObject {
   }
   return {
     description: meanings[status] ?? 'An answer of this route',
-    headers: status < 400 ? headers : errorHeaders(status),
+    headers: {
+      ...(status < 400 ? headers : errorHeaders(status)),
+      ...(access !== 'anyone' && rateLimitHeaders),
+    },
     ...(schema && { content: contentOf(status, schema) }),
   }
 }
@@ -179,7 +196,8 @@ function errorResponses(): Record<string, ZodOpenApiResponseObject> {
       `Error${status}`,
       {
         description,
-        headers: errorHeaders(Number(status)),
+        // Without a key there is no limit to tell.
+        headers: { ...errorHeaders(Number(status)), ...(status !== '401' && rateLimitHeaders) },
         content: contentOf(Number(status), errorSchema),
       },
     ]),

@@ -71,6 +71,20 @@ describe('the keys command', () => {
     })
   })
 
+  it('gives a key a limit, or none, when it is made or later', async () => {
+    answer = { body: { status: 'success', id: '1' } }
+    const options = ['--role', 'admin', '--team', 'acme', '--label', 'CI']
+    for (const [text, rate_limit] of [
+      ['60', 60],
+      ['none', null],
+    ] as const) {
+      await run('create', ...options, '--rate-limit', text)
+      expect(invocations.at(-1)!.payload).toMatchObject({ action: 'create', rate_limit })
+      await run('limit', 'abc', text)
+      expect(invocations.at(-1)!.payload).toEqual({ action: 'limit', id: 'abc', rate_limit })
+    }
+  })
+
   it('lists and revokes', async () => {
     answer = { body: { status: 'success', keys: [] } }
     expect(await run('list', '--team', 'acme')).toEqual({ keys: [] })

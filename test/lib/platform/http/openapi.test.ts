@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { docsPage } from '../../../../lib/platform/http/docs-page.ts'
 import { errorSchema, openRoute, route } from '../../../../lib/platform/http/index.ts'
 import { openApiDocument } from '../../../../lib/platform/http/openapi.ts'
-import { contractOf } from '../../../support/contract.ts'
+import { contractOf, resolve } from '../../../support/contract.ts'
 
 const handler = () => ({ status: 200 })
 const item = z.strictObject({ id: z.uuid(), size: z.int().min(0) }).meta({ id: 'Item' })
@@ -89,6 +89,20 @@ describe('the description of a route', () => {
     )
   })
 
+  it('tells how the key stands in every answer that a key is needed for, and in no other', () => {
+    const quota = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
+    const headersOf = (method: string, path: string, status: string) => {
+      const answer = resolve(document, at(method, path).responses[status])
+      return Object.keys(answer.headers as object)
+    }
+    for (const status of statuses('get', '/api/profiles').filter((each) => each !== '401')) {
+      expect(headersOf('get', '/api/profiles', status), status).toEqual(expect.arrayContaining(quota))
+    }
+    expect(headersOf('get', '/api/profiles', '401')).toEqual(['WWW-Authenticate'])
+    expect(headersOf('get', '/api/profiles', '429')).toEqual(['Retry-After', ...quota])
+    expect(headersOf('get', '/api/health', '200')).toEqual(['X-Request-Id', 'X-API-Version'])
+  })
+
   it('offers each kind of text of a union beside JSON', () => {
     const { content } = at('post', '/api/profiles').responses['202'] as { content: object }
     expect(Object.keys(content)).toEqual(['text/csv', 'application/x-ndjson', 'application/json'])
@@ -132,6 +146,14 @@ describe('an answer is held to the description', () => {
     ['a body where none is', 'DELETE /api/profiles/{id}', 204, {}, {}, /with a body/],
     ['a missing header', 'POST /api/profiles', 201, { id, size: 1 }, {}, /header Location/],
     ['a wrong header', 'GET /api/me', 200, {}, { 'x-api-version': '2' }, /X-API-Version: 2/],
+    [
+      'a quota that is no number',
+      'GET /api/me',
+      200,
+      {},
+      { 'ratelimit-reset': '1.5' },
+      /RateLimit-Reset: 1.5/,
+    ],
     ['the body of the gateway for an error of ours', 'GET /api/me', 401, { message: 'no' }, {}, /401/],
   ])('and fails for %s', (_, key, status, body, headers, message) => {
     expect(problem(key, status, body, headers)).toMatch(message)
