@@ -1,3 +1,4 @@
+import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { finishOwed } from '../lib/imports/store.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
@@ -9,7 +10,8 @@ import { env, type QueueName, queues } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { recordFunction } from '../lib/platform/queue-function.ts'
 
-const owners = importOwners(numberEnv(env.maxReceiveCount, 5))
+const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
+const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
 const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
 
 /** `arn:...:insighta-<stage>-import-slices-dlq` holds the dead letters of import-slices. */

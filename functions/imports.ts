@@ -9,9 +9,10 @@ import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
-import { createQueue } from '../lib/platform/queue.ts'
+import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
@@ -57,42 +58,13 @@ const createdSchema = z.strictObject({
     .nullable(),
 })
 
-const whole = (fallback: number, max: number) =>
-  z
-    .string()
-    .regex(/^[1-9]\d{0,8}$/, 'must be a whole number from 1')
-    .transform((value) => Math.min(Number(value), max))
-    .default(fallback)
-    .meta({
-      description: `more than ${max} is taken as ${max}`,
-      override: { type: 'integer', minimum: 1, default: fallback },
-    })
-
-const pageQuery = z.strictObject({ page: whole(1, 1_000_000), limit: whole(10, 50) })
-
-const listSchema = z.strictObject({
-  status: z.literal('success'),
-  page: z.int(),
-  limit: z.int(),
-  total: z.int(),
-  total_pages: z.int(),
-  data: z.array(reportSchema.omit({ status: true })),
-})
+const listSchema = pageSchema(reportSchema.omit({ status: true }))
 
 function idempotencyKey(value: string | undefined): string | null {
   const { success, data, error } = newImportHeaders.shape['Idempotency-Key'].safeParse(value)
   if (success) return data ?? null
   const { message } = error.issues[0]!
   throw new BadRequestError('Invalid Idempotency-Key', [{ field: 'Idempotency-Key', message }])
-}
-
-/** What was asked for is committed: where the queue does not take its messages now, the sweep sends them. */
-async function sendOrLeave(send: () => Promise<void>): Promise<void> {
-  try {
-    await send()
-  } catch (error) {
-    logger.error('Messages are left to the sweep', { error: error as Error })
-  }
 }
 
 async function find(teamId: string, id: string) {
@@ -146,22 +118,14 @@ export const handler = httpFunction({
     summary: "The team's imports, newest first",
     query: pageQuery,
     answers: { 200: listSchema },
-    async handler({ query: { page, limit }, caller }) {
-      const offset = (page - 1) * limit
-      const { rows, total } = await retryRead(() => listImports(connect(), caller.teamId, { limit, offset }))
+    async handler({ query, caller }) {
+      const { rows, total } = await retryRead(() => listImports(connect(), caller.teamId, rangeOf(query)))
       const now = new Date()
       const data = rows.map((row) => {
         const { status: _, ...report } = reportOf(row, now)
         return report
       })
-      return json(200, {
-        status: 'success',
-        page,
-        limit,
-        total,
-        total_pages: Math.ceil(total / limit),
-        data,
-      })
+      return json(200, pageBody(query, total, data))
     },
   }),
 
@@ -216,7 +180,12 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       const { rejects_key } = await find(caller.teamId, path.id)
       if (!rejects_key) throw new ConflictError('The import has no finished report yet', 'not_finished')
-      const location = await storage.presignGet(rejects_key, `rejects-${path.id}.csv`, downloadSeconds)
+      const location = await storage.presignGet(
+        rejects_key,
+        `rejects-${path.id}.csv`,
+        'text/csv; charset=utf-8',
+        downloadSeconds,
+      )
       return { status: 302, headers: { location, 'cache-control': 'no-store' } }
     },
   }),

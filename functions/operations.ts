@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { numberEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
@@ -16,7 +17,8 @@ import { env, queues } from '../lib/platform/names.ts'
 
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()
-const owners = importOwners(numberEnv(env.maxReceiveCount, 5))
+const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
+const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
 const names = Object.values(queues)
 
 const success = z.literal('success')

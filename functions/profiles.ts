@@ -39,8 +39,11 @@ function matches(etag: string, ifNoneMatch: string | undefined): boolean {
   return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 }
 
-function record({ cache }: Served, duration: number): void {
-  metrics.addMetric(cache === 'hit' ? 'CacheHit' : 'CacheMiss', MetricUnit.Count, 1)
+const cacheMetrics = { hit: 'CacheHit', miss: 'CacheMiss', stale: 'CacheStale' }
+
+function record({ cache, origin }: Served, duration: number): void {
+  metrics.addMetric(cacheMetrics[cache], MetricUnit.Count, 1)
+  if (origin === 'shared') metrics.addMetric('CacheSharedHit', MetricUnit.Count, 1)
   metrics.addMetric('QueryDuration', MetricUnit.Milliseconds, duration)
 }
 
@@ -66,7 +69,12 @@ async function answerPage(
 }
 
 /** An answer with its tag and where it came from; 304 to who has it already. */
-function served(content: object, result: Served, event: APIGatewayProxyEventV2, started: number): Answer {
+async function served(
+  content: object,
+  result: Served,
+  event: APIGatewayProxyEventV2,
+  started: number,
+): Promise<Answer> {
   const body = JSON.stringify(content)
   const duration = performance.now() - started
   record(result, duration)
@@ -77,6 +85,7 @@ function served(content: object, result: Served, event: APIGatewayProxyEventV2, 
     'server-timing': serverTiming({ ...result.timings, query: duration }),
     'cache-control': 'private, no-cache',
   }
+  await queries().settle()
   return matches(etag, event.headers['if-none-match'])
     ? { status: 304, headers }
     : { status: 200, headers, body }
@@ -122,7 +131,7 @@ export const handler = httpFunction({
       const data = toProfile(row)
       if (version === undefined)
         return json(200, { status: 'success', message: 'Profile already exists', data })
-      queries().wrote(version)
+      queries().wrote()
       return json(201, { status: 'success', data }, { location: `/api/profiles/${row.id}` })
     },
   }),
@@ -145,7 +154,7 @@ export const handler = httpFunction({
     async handler({ path }): Promise<Answer> {
       const version = await deleteProfile(connect(), path.id)
       if (version === undefined) throw notFound()
-      queries().wrote(version)
+      queries().wrote()
       return { status: 204 }
     },
   }),

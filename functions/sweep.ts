@@ -1,4 +1,6 @@
 import middy from '@middy/core'
+import { exportOwners } from '../lib/exports/dead-letter.ts'
+import { sweepExports } from '../lib/exports/sweep.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
@@ -18,8 +20,10 @@ const send = {
   finish: createQueue(requiredEnv(env.importFinishQueueUrl)),
   removals: createQueue(requiredEnv(env.importRemovalsQueueUrl)),
 }
+const exportsQueue = createQueue(requiredEnv(env.exportsQueueUrl))
 const sources = sourceQueues()
-const owners = importOwners(numberEnv(env.maxReceiveCount, 5))
+const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
+const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
 const stalledAfter = numberEnv(env.stalledAfterSeconds, 900)
 const waits = {
   stalledAfter,
@@ -50,6 +54,7 @@ export const handler = middy().handler(async (_event, context) => {
   const sql = connect()
   const parts = {
     imports: () => sweepImports({ sql, storage, ...send, waits }),
+    exports: () => sweepExports(sql, exportsQueue, stalledAfter),
     unsent: () => sendUnsent({ sql, queues: sources }, stalledAfter / 15),
     redriven,
     metrics: publishDeadLetters,

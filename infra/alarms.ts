@@ -7,7 +7,7 @@ import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
-import { facetDifferences, openDeadLetters } from './dashboards.ts'
+import { exportsFailed, facetDifferences, openDeadLetters } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
@@ -34,6 +34,7 @@ type Condition = {
     | 'latency'
     | 'database-capacity'
     | 'facets'
+    | 'exports'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */
@@ -116,6 +117,13 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       says: 'Totals are wrong: the facets differ from the profiles that they count.',
       runbook: 'facets',
       metric: facetDifferences(),
+      above: 0,
+    },
+    {
+      id: 'ExportsFailed',
+      says: 'An export failed for good.',
+      runbook: 'exports',
+      metric: exportsFailed().with({ period: Duration.minutes(5) }),
       above: 0,
     },
     {

@@ -16,12 +16,24 @@ const maximum = { period, statistic: 'Maximum' }
 
 /** Rows of widgets for the query half: latency, cache, errors. */
 export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
-  const hits = own('profiles', 'CacheHit')
-  const misses = own('profiles', 'CacheMiss')
+  const counted = {
+    hits: own('profiles', 'CacheHit'),
+    stale: own('profiles', 'CacheStale'),
+    shared: own('profiles', 'CacheSharedHit'),
+    misses: own('profiles', 'CacheMiss'),
+  }
+  // What was not counted in a minute has no value there, not 0.
+  const answers = '(FILL(hits, 0) + FILL(stale, 0) + FILL(misses, 0))'
   const hitRatio = new MathExpression({
     label: 'hit ratio',
-    expression: '100 * hits / (hits + misses)',
-    usingMetrics: { hits, misses },
+    expression: `100 * (FILL(hits, 0) + FILL(stale, 0)) / ${answers}`,
+    usingMetrics: { hits: counted.hits, stale: counted.stale, misses: counted.misses },
+    period,
+  })
+  const sharedRatio = new MathExpression({
+    label: 'from the shared tier',
+    expression: `100 * FILL(shared, 0) / ${answers}`,
+    usingMetrics: counted,
     period,
   })
   const percentiles = ['p50', 'p95', 'p99']
@@ -38,7 +50,7 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
       ),
     ],
     [
-      graph('Cache hits, %', [hitRatio]),
+      graph('Cache hits, %', [hitRatio, sharedRatio]),
       graph('Errors', [
         api.metricClientError({ ...sum, label: '4xx' }),
         api.metricServerError({ ...sum, label: '5xx' }),
@@ -53,11 +65,26 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
       ]),
     ],
     [
+      graph('Shared cache: errors', [byFunction('CacheErrors')]),
+      graph('Requests over their limit', [byFunction('RateLimited')]),
+      graph('Limits counted without the shared cache', [byFunction('RateLimitFallbacks')]),
+    ],
+    [
       graph('Third parties: calls tried again', [byCall('RetryAttempts')]),
       graph('Third parties: then answered', [byCall('RetryRecoveries')]),
       graph('Third parties: given up', [byCall('RetryExhaustions')]),
     ],
   ]
+}
+
+/** A metric of each function that has published it. */
+function byFunction(metricName: string): MathExpression {
+  return new MathExpression({
+    label: '',
+    expression: `SEARCH('{${metricsNamespace},service} MetricName="${metricName}"', 'Sum', 60)`,
+    usingMetrics: {},
+    period,
+  })
 }
 
 /** A metric of retries for each call that had any, whichever function made it. */
@@ -70,7 +97,7 @@ function byCall(metricName: string): MathExpression {
   })
 }
 
-/** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters. */
+/** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters; and for exports. */
 export function importWidgets(workQueues: WorkQueue[], functions: Functions): IWidget[][] {
   const rowsPerSecond = new MathExpression({
     label: 'rows/s',
@@ -134,6 +161,14 @@ export function importWidgets(workQueues: WorkQueue[], functions: Functions): IW
         workers.map(([name, lambda]) => lambda.metricDuration({ ...maximum, label: name })),
       ),
     ],
+    [
+      graph('Rows exported', [own('export', 'ExportRows', 'Sum', 'rows')]),
+      graph(
+        'Export, ms',
+        ['p50', 'p95'].map((p) => own('export', 'ExportDuration', p, p)),
+      ),
+      graph('Exports failed', [exportsFailed()]),
+    ],
   ]
 }
 
@@ -165,6 +200,11 @@ export function openDeadLetters(queue: QueueName): Metric {
     dimensionsMap: { Queue: queue, service: 'sweep' },
     ...maximum,
   })
+}
+
+/** Exports that ended without a file. */
+export function exportsFailed(): Metric {
+  return own('export', 'ExportsFailed', 'Sum', 'failed')
 }
 
 /** Cells whose count is not that of the profiles: compared every night, so that the worst of a day stands. */

@@ -32,6 +32,7 @@ export type InsideFunctionName = Exclude<FunctionName, OutsideFunctionName>
 const memory: Record<FunctionName, number> = {
   profiles: 512,
   imports: 512,
+  exports: 1024,
   system: 512,
   keys: 512,
   facets: 512,
@@ -40,6 +41,7 @@ const memory: Record<FunctionName, number> = {
   insert: 1024,
   finish: 1024,
   remove: 512,
+  export: 1024,
   'dead-letters': 512,
   sweep: 512,
   operations: 512,
@@ -48,11 +50,12 @@ const memory: Record<FunctionName, number> = {
 
 /**
  * Connections of one execution environment. It serves one event at a time; a page and its total are read
- * side by side, a worker does one thing after the other.
+ * side by side, an export says how far it is while it reads, every other worker does one thing after the other.
  */
 const poolMax: Record<InsideFunctionName, number> = {
   profiles: 2,
   imports: 1,
+  exports: 1,
   system: 1,
   keys: 1,
   facets: 1,
@@ -61,6 +64,7 @@ const poolMax: Record<InsideFunctionName, number> = {
   insert: 1,
   finish: 1,
   remove: 1,
+  export: 2,
   'dead-letters': 1,
   sweep: 1,
   operations: 1,
@@ -194,7 +198,7 @@ export function allowObjects(
   )
   Validations.of(lambda).acknowledge({
     id: `AwsSolutions-IAM5[Resource::${exported['Fn::ImportValue']}/${prefix}*]`,
-    reason: `Every import names an object of its own under ${prefix}, and nothing else is kept there.`,
+    reason: `Every import and export names an object of its own under ${prefix}, and nothing else is kept there.`,
   })
 }
 

@@ -3,7 +3,9 @@ import recommendedFlags from 'aws-cdk-lib/recommended-feature-flags.json' with {
 import { bundleFunctions } from './bundle.ts'
 import type { Surroundings } from './functions.ts'
 import { ApiStack } from './stacks/api.ts'
+import { CacheStack } from './stacks/cache.ts'
 import { DataStack } from './stacks/data.ts'
+import { ExportsStack } from './stacks/exports.ts'
 import { ImportsStack } from './stacks/imports.ts'
 import { NetworkStack } from './stacks/network.ts'
 import { ObservabilityStack } from './stacks/observability.ts'
@@ -33,7 +35,7 @@ export type AppOptions = {
 }
 
 /**
- * Bundles the functions and builds the five stacks `Insighta-<stage>-*`; `synth()` of the answer writes them.
+ * Bundles the functions and builds the stacks `Insighta-<stage>-*`; `synth()` of the answer writes them.
  * Needs no AWS account: nothing is looked up, and account and region stay those of the deployment.
  */
 export async function buildApp(options: AppOptions = {}): Promise<App> {
@@ -57,11 +59,14 @@ export async function buildApp(options: AppOptions = {}): Promise<App> {
     securityGroup: network.functionSecurityGroup,
   }
   const data = new DataStack(app, name('data'), surroundings)
-  const imports = new ImportsStack(app, name('imports'), surroundings, data)
-  const api = new ApiStack(app, name('api'), surroundings, data, imports)
+  const cache = stage.cache === 'valkey' ? new CacheStack(app, name('cache'), surroundings) : undefined
+  const exports = new ExportsStack(app, name('exports'), surroundings, data)
+  const imports = new ImportsStack(app, name('imports'), surroundings, data, exports)
+  const api = new ApiStack(app, name('api'), surroundings, data, exports, imports, cache)
   // Named, though references imply it: the schema is migrated before code that needs it arrives.
+  exports.addStackDependency(data)
   imports.addStackDependency(data)
   api.addStackDependency(data)
-  new ObservabilityStack(app, name('observability'), { stage, data, imports, api })
+  new ObservabilityStack(app, name('observability'), { stage, data, exports, imports, api })
   return app
 }

@@ -5,10 +5,13 @@ import type { FunctionName } from '../lib/platform/names.ts'
 export const stageNames = ['local', 'dev', 'prod'] as const
 export type StageName = (typeof stageNames)[number]
 
+const cacheKinds = ['none', 'valkey'] as const
+export type CacheKind = (typeof cacheKinds)[number]
+
 /** Functions fed by a queue; their concurrency is capped by the event source mapping. */
-export type WorkerName = 'split' | 'insert' | 'finish' | 'remove'
+export type WorkerName = 'split' | 'insert' | 'finish' | 'remove' | 'export'
 /** Functions behind the HTTP API. */
-export type ApiFunctionName = 'profiles' | 'imports' | 'system' | 'operations'
+export type ApiFunctionName = 'profiles' | 'imports' | 'exports' | 'system' | 'operations'
 
 export type Stage = {
   name: StageName
@@ -32,6 +35,10 @@ export type Stage = {
   uploadGrace: number
   /** Records of a slice at the most; where it is absent the split function's own limit holds. */
   sliceRecords?: number
+  /** Profiles that an export answers at once at the most; where it is absent the function's own limit holds. */
+  exportInlineRows?: number
+  /** The cache that environments share: none, or one of ElastiCache, which costs money also when it is idle. */
+  cache: CacheKind
   /** Days after which uploads and reports of skipped rows expire. */
   uploadRetentionDays: number
   /** Origins that may call the API and the bucket from a browser. */
@@ -42,14 +49,21 @@ export type Stage = {
 
 type Sizes = Omit<
   Stage,
-  'name' | 'timeouts' | 'maxReceiveCount' | 'stalledAfter' | 'uploadGrace' | 'sliceRecords'
+  | 'name'
+  | 'timeouts'
+  | 'maxReceiveCount'
+  | 'stalledAfter'
+  | 'uploadGrace'
+  | 'sliceRecords'
+  | 'exportInlineRows'
 >
 
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
-    workerConcurrency: { split: 2, insert: 2, finish: 2, remove: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, system: 5, operations: 2 },
+    workerConcurrency: { split: 2, insert: 2, finish: 2, remove: 2, export: 2 },
+    apiConcurrency: { profiles: 15, imports: 5, exports: 2, system: 5, operations: 2 },
+    cache: 'valkey',
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
     uploadRetentionDays: 30,
@@ -61,8 +75,9 @@ const sizes: Record<StageName, Sizes> = {
   },
   dev: {
     aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
-    workerConcurrency: { split: 2, insert: 4, finish: 2, remove: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, system: 5, operations: 2 },
+    workerConcurrency: { split: 2, insert: 4, finish: 2, remove: 2, export: 2 },
+    apiConcurrency: { profiles: 15, imports: 5, exports: 2, system: 5, operations: 2 },
+    cache: 'none',
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
     uploadRetentionDays: 30,
@@ -72,8 +87,9 @@ const sizes: Record<StageName, Sizes> = {
   },
   prod: {
     aurora: { minCapacity: 2, maxCapacity: 16, readers: 1 },
-    workerConcurrency: { split: 4, insert: 10, finish: 4, remove: 2 },
-    apiConcurrency: { profiles: 60, imports: 20, system: 20, operations: 5 },
+    workerConcurrency: { split: 4, insert: 10, finish: 4, remove: 2, export: 2 },
+    apiConcurrency: { profiles: 60, imports: 20, exports: 10, system: 20, operations: 5 },
+    cache: 'none',
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
     uploadRetentionDays: 90,
@@ -86,6 +102,7 @@ const sizes: Record<StageName, Sizes> = {
 const timeouts: Record<FunctionName, number> = {
   profiles: 15,
   imports: 15,
+  exports: 15,
   system: 10,
   keys: 30,
   // Ten million profiles are counted in seconds from memory, in a minute or two from storage.
@@ -95,6 +112,8 @@ const timeouts: Record<FunctionName, number> = {
   insert: 60,
   finish: 300,
   remove: 300,
+  // The most that Lambda gives.
+  export: 900,
   'dead-letters': 30,
   // Less than the minute of its schedule.
   sweep: 50,
@@ -110,13 +129,15 @@ const shortTimeouts: Record<FunctionName, number> = {
   insert: 4,
   finish: 6,
   remove: 6,
+  export: 6,
   'dead-letters': 6,
 }
 
 /**
- * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short),
- * `consoleOrigins` (comma-separated), `sliceRecords` and `insertWorkers` (whole numbers). Throws on any other
- * value, with the ones that exist.
+ * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
+ * valkey; that of the stage when absent),
+ * `consoleOrigins` (comma-separated), `sliceRecords`, `insertWorkers` and `exportInlineRows` (whole numbers).
+ * Throws on any other value, with the ones that exist.
  */
 export function stageOf(node: Node): Stage {
   const name = choice(node, 'stage', stageNames)
@@ -124,13 +145,16 @@ export function stageOf(node: Node): Stage {
   const origins: unknown = node.tryGetContext('consoleOrigins')
   const { workerConcurrency, ...size } = sizes[name]
   const sliceRecords = whole(node, 'sliceRecords', 1, 1_000_000)
+  const exportInlineRows = whole(node, 'exportInlineRows', 1, 25_000)
   // The bounds are those of AWS for the maximum concurrency of an event source.
   const insert = whole(node, 'insertWorkers', 2, 1000) ?? workerConcurrency.insert
   return {
     name,
     ...size,
+    cache: choice(node, 'cache', cacheKinds, size.cache),
     workerConcurrency: { ...workerConcurrency, insert },
     ...(sliceRecords !== undefined && { sliceRecords }),
+    ...(exportInlineRows !== undefined && { exportInlineRows }),
     ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
     timeouts: short ? shortTimeouts : timeouts,
     maxReceiveCount: short ? 3 : 5,
@@ -140,8 +164,14 @@ export function stageOf(node: Node): Stage {
   }
 }
 
-function choice<Value extends string>(node: Node, key: string, values: readonly [Value, ...Value[]]): Value {
-  const given: unknown = node.tryGetContext(key) ?? values[0]
+/** The value of a context key, or `fallback` (the first that exists) where it is not given. */
+function choice<Value extends string>(
+  node: Node,
+  key: string,
+  values: readonly [Value, ...Value[]],
+  fallback: Value = values[0],
+): Value {
+  const given: unknown = node.tryGetContext(key) ?? fallback
   const found = values.find((value) => value === given)
   if (found === undefined) {
     throw new Error(

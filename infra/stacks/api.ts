@@ -15,7 +15,7 @@ import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
-import { env, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import { env, exportsPrefix, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
@@ -30,7 +30,9 @@ import {
 import { outsideAddresses } from '../outside.ts'
 import { inspect, sendTo } from '../queues.ts'
 import type { ApiFunctionName, Stage } from '../stage.ts'
+import type { CacheStack } from './cache.ts'
 import type { DataStack } from './data.ts'
+import type { ExportsStack } from './exports.ts'
 import type { ImportsStack } from './imports.ts'
 
 /** The HTTP API with the functions behind it, and the operator's: one makes keys, one sees to the facets. */
@@ -44,7 +46,9 @@ export class ApiStack extends Stack {
     id: string,
     surroundings: Surroundings,
     data: DataStack,
+    exports: ExportsStack,
     imports: ImportsStack,
+    cache: CacheStack | undefined,
     props?: StackProps,
   ) {
     super(scope, id, props)
@@ -54,6 +58,7 @@ export class ApiStack extends Stack {
     this.functions = {
       profiles: makeFunction(this, 'profiles', surroundings, environment),
       imports: makeFunction(this, 'imports', surroundings, uploads),
+      exports: makeFunction(this, 'exports', surroundings, uploads),
       system: makeFunction(this, 'system', surroundings, environment),
       keys: makeFunction(this, 'keys', surroundings, environment),
       facets: makeFunction(this, 'facets', surroundings, environment),
@@ -63,14 +68,22 @@ export class ApiStack extends Stack {
       }),
     }
     applicationUser(cluster, ...Object.values(this.functions))
+    if (cache) this.shareCache(cache, surroundings.stage)
     this.enrich = makeOutsideFunction(this, 'enrich', surroundings, outsideAddresses)
     allowInvoke(this.functions.profiles, this.enrich, env.enrichFunctionName)
     // A presigned address can do no more than the role that signed it.
     allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
     allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
-    for (const work of [data.importObjects, imports.slices, imports.finishes, imports.removals]) {
+    allowObjects(this.functions.exports, bucket, exportsPrefix, ['s3:GetObject'])
+    const { exportInlineRows } = surroundings.stage
+    if (exportInlineRows !== undefined) {
+      this.functions.exports.addEnvironment(env.exportInlineRows, String(exportInlineRows))
+    }
+    const importQueues = [data.importObjects, imports.slices, imports.finishes, imports.removals]
+    for (const work of importQueues) sendTo(this.functions.imports, work, queueVariables[work.name].source)
+    sendTo(this.functions.exports, exports.files, env.exportsQueueUrl)
+    for (const work of [...importQueues, exports.files]) {
       const variables = queueVariables[work.name]
-      sendTo(this.functions.imports, work, variables.source)
       sendTo(this.functions.operations, work, variables.source)
       inspect(this.functions.operations, work, variables.deadLetters)
     }
@@ -88,6 +101,13 @@ export class ApiStack extends Stack {
     new CfnOutput(this, 'ApiUrl', { value: this.api.apiEndpoint })
     new CfnOutput(this, 'KeysFunctionName', { value: this.functions.keys.functionName })
     new CfnOutput(this, 'FacetsFunctionName', { value: this.functions.facets.functionName })
+  }
+
+  /** Among the functions behind the gateway: each counts requests there, and one keeps its answers. */
+  private shareCache(cache: CacheStack, stage: Stage): void {
+    for (const name of Object.keys(stage.apiConcurrency) as ApiFunctionName[]) {
+      this.functions[name].addEnvironment(env.cacheUrl, cache.url)
+    }
   }
 }
 
@@ -108,7 +128,9 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
           'x-api-version',
         ],
         exposeHeaders: [
+          'content-disposition',
           'etag',
+          'location',
           'ratelimit-limit',
           'ratelimit-remaining',
           'ratelimit-reset',

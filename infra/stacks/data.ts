@@ -14,7 +14,15 @@ import { SqsDestination } from 'aws-cdk-lib/aws-s3-notifications'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import { Trigger } from 'aws-cdk-lib/triggers'
 import type { Construct } from 'constructs'
-import { database, env, queues, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import {
+  database,
+  env,
+  exportRetentionDays,
+  exportsPrefix,
+  queues,
+  rejectsPrefix,
+  uploadPrefix,
+} from '../../lib/platform/names.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import { databaseEnvironment, makeFunction } from '../functions.ts'
 import type { WorkQueue } from '../queues.ts'
@@ -132,6 +140,7 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
         prefix,
         expiration: Duration.days(stage.uploadRetentionDays),
       })),
+      { prefix: exportsPrefix, expiration: Duration.days(exportRetentionDays) },
     ],
   })
   Validations.of(bucket).acknowledge({

@@ -15,8 +15,12 @@ import {
 import type { WorkQueue } from '../queues.ts'
 import { consume, consumeDeadLetters, makeWorkQueue, sendTo } from '../queues.ts'
 import type { DataStack } from './data.ts'
+import type { ExportsStack } from './exports.ts'
 
-/** An uploaded file on its way into the table: split into slices, insert each, finish with the report. */
+/**
+ * An uploaded file on its way into the table: split into slices, insert each, finish with the report. And what
+ * takes up work that stands still, of exports too.
+ */
 export class ImportsStack extends Stack {
   readonly slices: WorkQueue
   readonly finishes: WorkQueue
@@ -28,7 +32,14 @@ export class ImportsStack extends Stack {
   readonly deadLetters: LambdaFunction
   readonly sweep: LambdaFunction
 
-  constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    surroundings: Surroundings,
+    data: DataStack,
+    exports: ExportsStack,
+    props?: StackProps,
+  ) {
     super(scope, id, props)
     const { stage } = surroundings
     const { bucket, cluster, importObjects } = data
@@ -88,12 +99,12 @@ export class ImportsStack extends Stack {
     // To look for uploads whose event was lost.
     allowObjects(this.sweep, bucket, uploadPrefix, ['s3:GetObject'])
     allowToMiss(this.sweep, bucket)
-    for (const work of [importObjects, this.slices, this.finishes, this.removals]) {
+    for (const work of [importObjects, this.slices, this.finishes, this.removals, exports.files]) {
       consumeDeadLetters(this.deadLetters, work)
       sendTo(this.sweep, work, queueVariables[work.name].source)
     }
     new Rule(this, 'EveryMinute', {
-      description: 'Takes up imports and dead letters that stand still',
+      description: 'Takes up imports, exports and dead letters that stand still',
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [new LambdaTarget(this.sweep)],
     })

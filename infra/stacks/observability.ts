@@ -11,9 +11,16 @@ import type { WorkQueue } from '../queues.ts'
 import type { Stage } from '../stage.ts'
 import type { ApiStack } from './api.ts'
 import type { DataStack } from './data.ts'
+import type { ExportsStack } from './exports.ts'
 import type { ImportsStack } from './imports.ts'
 
-export type Observed = { stage: Stage; data: DataStack; imports: ImportsStack; api: ApiStack }
+export type Observed = {
+  stage: Stage
+  data: DataStack
+  exports: ExportsStack
+  imports: ImportsStack
+  api: ApiStack
+}
 
 /** Three dashboards, and alarms that reach people through one topic. */
 export class ObservabilityStack extends Stack {
@@ -21,8 +28,14 @@ export class ObservabilityStack extends Stack {
 
   constructor(scope: Construct, id: string, observed: Observed, props?: StackProps) {
     super(scope, id, props)
-    const { stage, data, imports, api } = observed
-    const workQueues: WorkQueue[] = [data.importObjects, imports.slices, imports.finishes, imports.removals]
+    const { stage, data, exports, imports, api } = observed
+    const workQueues: WorkQueue[] = [
+      data.importObjects,
+      imports.slices,
+      imports.finishes,
+      imports.removals,
+      exports.files,
+    ]
     const functions: Record<FunctionName, LambdaFunction> = {
       ...api.functions,
       enrich: api.enrich,
@@ -31,6 +44,7 @@ export class ObservabilityStack extends Stack {
       insert: imports.insert,
       finish: imports.finish,
       remove: imports.remove,
+      export: exports.export,
       'dead-letters': imports.deadLetters,
       sweep: imports.sweep,
     }

@@ -1,10 +1,8 @@
-import type * as z from 'zod'
+import { judge, parseBody } from '../platform/dead-letter-verdict.ts'
 import { type DeadLetterOwner, type DeadMessage, superseded, type Verdict } from '../platform/dead-letters.ts'
-import type { WorkFailure } from '../platform/failures.ts'
 import { queues } from '../platform/names.ts'
 import { importMessage, importOfKey, objectMessage, sliceMessage } from './messages.ts'
 import {
-  type Attempts,
   failSlice,
   failSplit,
   lockImportAttempts,
@@ -20,7 +18,7 @@ import {
 export function importOwners(maxReceiveCount: number) {
   const slices: DeadLetterOwner = {
     async fail(tx, message) {
-      const body = parse(sliceMessage, message.body)
+      const body = parseBody(sliceMessage, message)
       const slice = body && (await lockSliceAttempts(tx, body.import_id, body.slice_no))
       if (!body || !slice) return unknownMessage
       const failure = judge(slice, maxReceiveCount)
@@ -60,7 +58,7 @@ export function importOwners(maxReceiveCount: number) {
   // An import keeps its state: the sweep takes its end up again.
   const finishes: DeadLetterOwner = {
     async fail(tx, message) {
-      const body = parse(importMessage, message.body)
+      const body = parseBody(importMessage, message)
       const file = body && (await lockImportAttempts(tx, body.import_id))
       if (!body || !file) return unknownMessage
       const owner = { type: 'import', id: body.import_id, part: null }
@@ -79,7 +77,7 @@ export function importOwners(maxReceiveCount: number) {
   // A removal stays asked for, and the sweep takes it up again too.
   const removals: DeadLetterOwner = {
     async fail(tx, message) {
-      const body = parse(importMessage, message.body)
+      const body = parseBody(importMessage, message)
       const file = body && (await lockImportAttempts(tx, body.import_id))
       if (!body || !file) return unknownMessage
       const owner = { type: 'import', id: body.import_id, part: null }
@@ -107,34 +105,10 @@ const unknownMessage: Verdict = {
   moot: false,
 }
 
-/**
- * Attempts are counted in the database before they begin: where there were fewer than deliveries, the rest
- * found it away, or were throttled before they ran.
- */
-function judge({ attempts, error, error_cause }: Attempts, maxReceiveCount: number): WorkFailure {
-  if (attempts < maxReceiveCount) {
-    const noted = error_cause === 'dependency' ? error : null
-    return { error: noted ?? 'The database could not be reached', cause: 'dependency' }
-  }
-  if (error === null || error_cause === null) {
-    return { error: 'The worker ended without saying why: out of time or memory', cause: 'unknown' }
-  }
-  return { error, cause: error_cause }
-}
-
 function importsOf(message: DeadMessage): string[] {
-  const body = parse(objectMessage, message.body)
+  const body = parseBody(objectMessage, message)
   if (!body) return []
   if ('continue_import_id' in body) return [body.continue_import_id]
   if (!('Records' in body)) return []
   return body.Records.map(({ s3 }) => importOfKey(s3.object.key)).filter((id) => id !== undefined)
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, text: string): z.output<Schema> | undefined {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch {
-    // Whatever it is, it is kept as it came, and its letter says that it belongs to nobody.
-    return undefined
-  }
 }

@@ -1,3 +1,4 @@
+import { csvField } from '../platform/csv.ts'
 import type { SliceRecord } from './records.ts'
 import type { Rejection } from './row.ts'
 
@@ -6,13 +7,7 @@ export type Reject = Rejection & Pick<SliceRecord, 'row' | 'line' | 'raw'>
 
 export const rejectsHeader = 'row,line,reason,column,value,raw\r\n'
 
-const special = /[",\r\n]/
-
-function field(value: string): string {
-  return special.test(value) ? `"${value.replaceAll('"', '""')}"` : value
-}
-
 /** One line of the rejects file (RFC 4180). The row number comes first, so that a line can be told by it. */
 export function rejectLine({ row, line, reason, column, value, raw }: Reject): string {
-  return `${row},${line},${reason},${column ?? ''},${field(value ?? '')},${field(raw)}\r\n`
+  return `${row},${line},${reason},${column ?? ''},${csvField(value ?? '')},${csvField(raw)}\r\n`
 }

@@ -15,35 +15,67 @@ export const env = {
   databasePassword: 'PGPASSWORD',
   databasePoolMax: 'DATABASE_POOL_MAX',
   databaseSecretArn: 'DATABASE_SECRET_ARN',
+  /** Of the shared cache tier: redis:// or, with TLS, rediss://. Absent or empty, there is none. */
+  cacheUrl: 'CACHE_URL',
   functionTimeoutSeconds: 'FUNCTION_TIMEOUT_SECONDS',
   uploadBucket: 'UPLOAD_BUCKET',
   importObjectsQueueUrl: 'IMPORT_OBJECTS_QUEUE_URL',
   importSlicesQueueUrl: 'IMPORT_SLICES_QUEUE_URL',
   importFinishQueueUrl: 'IMPORT_FINISH_QUEUE_URL',
   importRemovalsQueueUrl: 'IMPORT_REMOVALS_QUEUE_URL',
+  exportsQueueUrl: 'EXPORTS_QUEUE_URL',
   importObjectsDeadLettersUrl: 'IMPORT_OBJECTS_DEAD_LETTERS_URL',
   importSlicesDeadLettersUrl: 'IMPORT_SLICES_DEAD_LETTERS_URL',
   importFinishDeadLettersUrl: 'IMPORT_FINISH_DEAD_LETTERS_URL',
   importRemovalsDeadLettersUrl: 'IMPORT_REMOVALS_DEAD_LETTERS_URL',
+  exportsDeadLettersUrl: 'EXPORTS_DEAD_LETTERS_URL',
   /** Deliveries of a message before it moves to the dead-letter queue. */
   maxReceiveCount: 'MAX_RECEIVE_COUNT',
+  /** Seconds before a failed message of interviews comes again: of the first wait, and of the longest. */
+  redeliveryBaseSeconds: 'REDELIVERY_BASE_SECONDS',
+  redeliveryMaxSeconds: 'REDELIVERY_MAX_SECONDS',
   /** Seconds without progress after which the sweep takes an import up again. */
   stalledAfterSeconds: 'STALLED_AFTER_SECONDS',
   /** Seconds that an upload may still take when its address has expired. */
   uploadGraceSeconds: 'UPLOAD_GRACE_SECONDS',
   /** Records of a slice at the most; 10,000 where it is not set. */
   importSliceRecords: 'IMPORT_SLICE_RECORDS',
+  /** Profiles that an export answers at once at the most; 25,000 where it is not set. */
+  exportInlineRows: 'EXPORT_INLINE_ROWS',
   /** The function that calls the third parties, from inside the VPC, which has no way out. */
   enrichFunctionName: 'ENRICH_FUNCTION_NAME',
   genderizeUrl: 'GENDERIZE_URL',
   agifyUrl: 'AGIFY_URL',
   nationalizeUrl: 'NATIONALIZE_URL',
+  geminiUrl: 'GEMINI_URL',
+  geminiModel: 'GEMINI_MODEL',
+  resendUrl: 'RESEND_URL',
+  livekitUrl: 'LIVEKIT_URL',
+  /** The sender of every e-mail, as `Insighta <interviews@example.com>`. */
+  mailFrom: 'MAIL_FROM',
+  /** Where recruiters work; e-mails link there. */
+  consoleUrl: 'CONSOLE_URL',
+  geminiFunctionName: 'GEMINI_FUNCTION_NAME',
+  mailerFunctionName: 'MAILER_FUNCTION_NAME',
+  geminiSecretArn: 'GEMINI_SECRET_ARN',
+  resendSecretArn: 'RESEND_SECRET_ARN',
+  livekitSecretArn: 'LIVEKIT_SECRET_ARN',
+  agentSecretArn: 'AGENT_SECRET_ARN',
+  interviewEventsQueueUrl: 'INTERVIEW_EVENTS_QUEUE_URL',
+  assessmentsQueueUrl: 'ASSESSMENTS_QUEUE_URL',
+  emailsQueueUrl: 'EMAILS_QUEUE_URL',
+  resumesQueueUrl: 'RESUMES_QUEUE_URL',
+  interviewEventsDeadLettersUrl: 'INTERVIEW_EVENTS_DEAD_LETTERS_URL',
+  assessmentsDeadLettersUrl: 'ASSESSMENTS_DEAD_LETTERS_URL',
+  emailsDeadLettersUrl: 'EMAILS_DEAD_LETTERS_URL',
+  resumesDeadLettersUrl: 'RESUMES_DEAD_LETTERS_URL',
 } as const
 
 /** Every Lambda: the name is that of its file in `functions/`. */
 export const functionNames = [
   'profiles',
   'imports',
+  'exports',
   'system',
   'keys',
   'facets',
@@ -52,6 +84,7 @@ export const functionNames = [
   'insert',
   'finish',
   'remove',
+  'export',
   'dead-letters',
   'sweep',
   'operations',
@@ -64,8 +97,16 @@ export const queues = {
   importSlices: 'import-slices',
   importFinish: 'import-finish',
   importRemovals: 'import-removals',
+  exports: 'exports',
 } as const
 export type QueueName = (typeof queues)[keyof typeof queues]
+
+export const interviewQueues = {
+  interviewEvents: 'interview-events',
+  assessments: 'assessments',
+  emails: 'emails',
+  resumes: 'resumes',
+} as const
 
 /** The variables that hold the address of each queue and of its dead-letter queue. */
 export const queueVariables: Record<QueueName, { source: string; deadLetters: string }> = {
@@ -73,6 +114,7 @@ export const queueVariables: Record<QueueName, { source: string; deadLetters: st
   'import-slices': { source: env.importSlicesQueueUrl, deadLetters: env.importSlicesDeadLettersUrl },
   'import-finish': { source: env.importFinishQueueUrl, deadLetters: env.importFinishDeadLettersUrl },
   'import-removals': { source: env.importRemovalsQueueUrl, deadLetters: env.importRemovalsDeadLettersUrl },
+  exports: { source: env.exportsQueueUrl, deadLetters: env.exportsDeadLettersUrl },
 }
 
 /** The role the functions connect with, and the database they connect to. */
@@ -82,5 +124,12 @@ export const database = { name: 'insighta', appUser: 'insighta_app' } as const
 export const uploadPrefix = 'uploads/'
 /** Reports of skipped rows, per slice and joined. */
 export const rejectsPrefix = 'rejects/'
+/** Résumés arrive under this one. */
+export const resumePrefix = 'resumes/'
+/** Bodies of webhooks that are too large for a message. */
+export const webhookPrefix = 'webhooks/'
+/** Files of exports, which expire after these days. */
+export const exportsPrefix = 'exports/'
+export const exportRetentionDays = 7
 
 export const metricsNamespace = 'Insighta'

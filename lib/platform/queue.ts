@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import {
+  ChangeMessageVisibilityCommand,
+  GetQueueAttributesCommand,
+  SendMessageBatchCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
 import { UnavailableError } from './errors.ts'
+import { logger } from './log.ts'
 
 export type Queue = {
   /** Sends each value as JSON. Rejects with UnavailableError where some were not accepted after three tries. */
@@ -17,6 +23,15 @@ export type SourceQueue = {
 /** Messages, approximately: SQS counts over many servers. */
 export type QueueDepth = { ready: number; in_flight: number; delayed: number }
 
+/** What was asked for is committed: where the queue does not take its messages now, the sweep sends them. */
+export async function sendOrLeave(send: () => Promise<void>): Promise<void> {
+  try {
+    await send()
+  } catch (error) {
+    logger.error('Messages are left to the sweep', { error: error as Error })
+  }
+}
+
 /** SQS takes ten messages a call, of 1 MiB together. */
 const batchSize = 10
 const batchBytes = 1000 * 1024
@@ -26,14 +41,35 @@ const client = () => new SQSClient({ useQueueUrlAsEndpoint: false })
 
 export function createQueue(url: string, sqs = client()): Queue {
   return {
-    send: (messages) =>
-      sendBodies(
-        sqs,
-        url,
-        messages.map((message) => JSON.stringify(message)),
-      ),
+    send: (messages) => sendBodies(sqs, url, messages.map(messageBody)),
   }
 }
+
+/** A value as JSON that SQS takes: of all characters that JSON leaves as they are it refuses these two. */
+export function messageBody(value: unknown): string {
+  return JSON.stringify(value).replaceAll('\ufffe', '\\ufffe').replaceAll('\uffff', '\\uffff')
+}
+
+/**
+ * Lets a received message come back in so many seconds, 43,200 at the most, instead of when its queue's
+ * visibility timeout ends.
+ */
+export async function postpone(
+  message: { eventSourceARN: string; receiptHandle: string },
+  seconds: number,
+): Promise<void> {
+  const [, , , region, account, name] = message.eventSourceARN.split(':')
+  const command = new ChangeMessageVisibilityCommand({
+    QueueUrl: `https://sqs.${region}.amazonaws.com/${account}/${name}`,
+    ReceiptHandle: message.receiptHandle,
+    VisibilityTimeout: seconds,
+  })
+  // One for all messages: a failure in every one of a batch must not make as many clients.
+  postponing ??= client()
+  await postponing.send(command)
+}
+
+let postponing: SQSClient | undefined
 
 export function createSourceQueue(url: string, sqs = client()): SourceQueue {
   return {

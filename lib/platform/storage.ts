@@ -40,8 +40,8 @@ export type Storage = {
   write(key: string, body: Readable, contentType: string): Promise<void>
   remove(key: string): Promise<void>
   presignPut(key: string, size: number, contentType: string, expiresInSeconds: number): Promise<PresignedPut>
-  /** A URL that downloads the object under `filename` until it expires. */
-  presignGet(key: string, filename: string, expiresInSeconds: number): Promise<string>
+  /** A URL that downloads the object under `filename` and as `contentType` until it expires. */
+  presignGet(key: string, filename: string, contentType: string, expiresInSeconds: number): Promise<string>
 }
 
 export type PresignedPut = {
@@ -105,12 +105,12 @@ export function createStorage(bucket: string, client = new S3Client(s3Settings))
         expires_at: new Date(Date.now() + expiresInSeconds * 1000).toISOString(),
       }
     },
-    presignGet(key, filename, expiresInSeconds) {
+    presignGet(key, filename, contentType, expiresInSeconds) {
       const command = new GetObjectCommand({
         Bucket: bucket,
         Key: key,
         ResponseContentDisposition: `attachment; filename="${filename}"`,
-        ResponseContentType: 'text/csv; charset=utf-8',
+        ResponseContentType: contentType,
       })
       return getSignedUrl(client, command, { expiresIn: expiresInSeconds })
     },

@@ -207,7 +207,8 @@ function ordering(sql: Sql, sort: Sort): Fragment {
   return sql`gender_probability ${direction}, id ${direction}`
 }
 
-function orderingOfAll(sql: Sql, { sort, backwards }: Reading): Fragment {
+/** The whole order, nulls last in both directions; `backwards` turns them to the front. */
+export function orderingOfAll(sql: Sql, { sort, backwards }: Pick<Reading, 'sort' | 'backwards'>): Fragment {
   if (sort.by !== 'gender_probability') return ordering(sql, sort)
   const direction = sort.order === 'asc' ? sql`asc` : sql`desc`
   const nulls = backwards ? sql`nulls first` : sql`nulls last`

@@ -143,6 +143,7 @@ test('messages that got lost are sent again by the schedule alone', async () => 
 test('the open dead letters of every queue are a metric', () => {
   const series = cloud.metrics.list().filter(({ metric }) => metric === 'DeadLetters')
   expect(series.map(({ dimensions }) => dimensions.Queue).sort()).toEqual([
+    'exports',
     'import-finish',
     'import-objects',
     'import-removals',

@@ -81,6 +81,7 @@ test('counts the open dead letters of every queue, none too, and redrives those 
     'import-slices': 1,
     'import-finish': 0,
     'import-removals': 0,
+    exports: 0,
   })
   expect(sqs.inspect('insighta-test-import-slices')?.ready.map(({ body }) => body)).toEqual(['{"n":1}'])
 })

@@ -12,11 +12,14 @@ type Report = {
 }
 
 /** What the AwsSolutions rules find in a stage, as `rule at path`. */
-async function findings(stage: string): Promise<{ rules: Set<string>; places: string[] }> {
+async function findings(context: {
+  stage: string
+  cache?: string
+}): Promise<{ rules: Set<string>; places: string[] }> {
   await using folder = await temporaryFolder()
   const outdir = join(folder.path, 'out')
   const assets = await writeStubs(join(folder.path, 'assets'))
-  const app = await buildApp({ context: { stage }, outdir, assets })
+  const app = await buildApp({ context, outdir, assets })
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
   let failed = false
   try {
@@ -36,24 +39,27 @@ async function findings(stage: string): Promise<{ rules: Set<string>; places: st
   }
 }
 
-describe.each(['dev', 'prod'])('cdk-nag (AwsSolutions) on stage %s', (stage) => {
-  afterEach(() => {
-    vi.restoreAllMocks()
-  })
-
-  it('finds nothing that is not acknowledged', async () => {
-    expect((await findings(stage)).places).toEqual([])
-  })
-
-  it('finds everything that is acknowledged, and each has a reason', async () => {
-    vi.spyOn(console, 'error').mockImplementation(() => {})
-    const acknowledged: Acknowledgment[] = []
-    vi.spyOn(Validations.prototype, 'acknowledge').mockImplementation((...rules) => {
-      // CDK acknowledges rules of its own.
-      acknowledged.push(...rules.filter(({ id }) => id.startsWith('AwsSolutions-')))
+describe.each([{ stage: 'dev' }, { stage: 'prod' }, { stage: 'prod', cache: 'valkey' }])(
+  'cdk-nag (AwsSolutions) on stage $stage with the cache $cache',
+  (context) => {
+    afterEach(() => {
+      vi.restoreAllMocks()
     })
-    const { rules } = await findings(stage)
-    expect(new Set(acknowledged.map(({ id }) => id))).toEqual(rules)
-    for (const { id, reason } of acknowledged) expect(reason.length, id).toBeGreaterThan(30)
-  })
-})
+
+    it('finds nothing that is not acknowledged', async () => {
+      expect((await findings(context)).places).toEqual([])
+    })
+
+    it('finds everything that is acknowledged, and each has a reason', async () => {
+      vi.spyOn(console, 'error').mockImplementation(() => {})
+      const acknowledged: Acknowledgment[] = []
+      vi.spyOn(Validations.prototype, 'acknowledge').mockImplementation((...rules) => {
+        // CDK acknowledges rules of its own.
+        acknowledged.push(...rules.filter(({ id }) => id.startsWith('AwsSolutions-')))
+      })
+      const { rules } = await findings(context)
+      expect(new Set(acknowledged.map(({ id }) => id))).toEqual(rules)
+      for (const { id, reason } of acknowledged) expect(reason.length, id).toBeGreaterThan(30)
+    })
+  },
+)

@@ -16,9 +16,15 @@ const spareConnections = 10
 
 /** What the functions publish; a metric that nobody draws is not worth its price. */
 const publishedMetrics = [
+  'CacheErrors',
   'CacheHit',
   'CacheMiss',
+  'CacheSharedHit',
+  'CacheStale',
   'DeadLetters',
+  'ExportDuration',
+  'ExportRows',
+  'ExportsFailed',
   'ImportsCompleted',
   'ImportsFailed',
   'QueryDuration',
@@ -58,6 +64,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_FINISH_QUEUE_URL',
     'IMPORT_REMOVALS_QUEUE_URL',
   ],
+  exports: ['PGUSER', 'UPLOAD_BUCKET', 'EXPORTS_QUEUE_URL'],
   system: ['PGUSER'],
   keys: ['PGUSER'],
   facets: ['PGUSER'],
@@ -72,6 +79,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
+  export: ['PGUSER', 'UPLOAD_BUCKET'],
   'dead-letters': ['PGUSER', 'IMPORT_FINISH_QUEUE_URL', 'MAX_RECEIVE_COUNT'],
   sweep: [
     'PGUSER',
@@ -80,6 +88,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_SLICES_QUEUE_URL',
     'IMPORT_FINISH_QUEUE_URL',
     'IMPORT_REMOVALS_QUEUE_URL',
+    'EXPORTS_QUEUE_URL',
     'MAX_RECEIVE_COUNT',
     'STALLED_AFTER_SECONDS',
     'UPLOAD_GRACE_SECONDS',
@@ -90,10 +99,12 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_SLICES_QUEUE_URL',
     'IMPORT_FINISH_QUEUE_URL',
     'IMPORT_REMOVALS_QUEUE_URL',
+    'EXPORTS_QUEUE_URL',
     'IMPORT_OBJECTS_DEAD_LETTERS_URL',
     'IMPORT_SLICES_DEAD_LETTERS_URL',
     'IMPORT_FINISH_DEAD_LETTERS_URL',
     'IMPORT_REMOVALS_DEAD_LETTERS_URL',
+    'EXPORTS_DEAD_LETTERS_URL',
     'MAX_RECEIVE_COUNT',
   ],
 }
@@ -103,7 +114,8 @@ describe.each([
   { stage: 'local', timeouts: 'short' },
   { stage: 'dev', timeouts: 'normal' },
   { stage: 'prod', timeouts: 'normal' },
-])('the templates of stage $stage with $timeouts timeouts', (context) => {
+  { stage: 'prod', timeouts: 'normal', cache: 'valkey' },
+])('the templates of stage $stage with $timeouts timeouts and the cache $cache', (context) => {
   let resources: Resource[]
   let functions: Map<string, Resource>
 
@@ -134,7 +146,7 @@ describe.each([
 
     it('have a dead-letter queue that keeps messages for 14 days, or are one', () => {
       const queues = all('AWS::SQS::Queue').filter((queue) => !isDeadLetterQueue(queue))
-      expect(queues).toHaveLength(4)
+      expect(queues).toHaveLength(5)
       for (const queue of queues) {
         expect(of(queue, queue.Properties.RedrivePolicy?.deadLetterTargetArn)?.Properties).toMatchObject({
           QueueName: `${queue.Properties.QueueName}-dlq`,
@@ -164,7 +176,7 @@ describe.each([
 
     it('hide a message for six times as long as its function may take', () => {
       const mappings = all('AWS::Lambda::EventSourceMapping')
-      expect(mappings).toHaveLength(8)
+      expect(mappings).toHaveLength(10)
       for (const mapping of mappings) {
         const queue = of(mapping, mapping.Properties.EventSourceArn)
         const lambda = of(mapping, mapping.Properties.FunctionName)
@@ -199,9 +211,12 @@ describe.each([
     })
 
     it('find in their environment every name they need and no other', () => {
+      const { apiConcurrency, cache } = stageWith(context)
+      const cached = cache === 'valkey'
       for (const name of functionNames) {
         const variables = functions.get(name)?.Properties.Environment?.Variables ?? {}
         const expected = [...everywhere, ...(outside.includes(name) ? [] : insideTheNetwork)]
+        if (cached && name in apiConcurrency) expected.push('CACHE_URL')
         expect(Object.keys(variables).sort(), name).toEqual([...expected, ...environments[name]].sort())
         expect(variables.FUNCTION_TIMEOUT_SECONDS, name).toBe(String(functions.get(name)?.Properties.Timeout))
       }
@@ -245,7 +260,7 @@ describe.each([
       const reserved = [...functions.values()].filter(
         ({ Properties }) => Properties.ReservedConcurrentExecutions !== undefined,
       )
-      expect(reserved).toHaveLength(context.stage === 'prod' ? 6 : 0)
+      expect(reserved).toHaveLength(context.stage === 'prod' ? 7 : 0)
     })
 
     it('may do nothing with every resource, and touch objects only under a prefix', () => {
@@ -254,11 +269,27 @@ describe.each([
           expect(Resource, policy.id).not.toBe('*')
           expect(String(Action), policy.id).not.toContain('*')
           if (/s3:(Get|Put|Delete)/.test(String(Action))) {
-            expect(JSON.stringify(Resource), policy.id).toMatch(/"\/(uploads|rejects)\/\*"/)
+            expect(JSON.stringify(Resource), policy.id).toMatch(/"\/(uploads|rejects|exports)\/\*"/)
           }
         }
       }
     })
+  })
+
+  it('have a cache where the stage or the context says so, with TLS, that functions alone reach', () => {
+    const caches = all('AWS::ElastiCache::ServerlessCache')
+    const asked = 'cache' in context || context.stage === 'local'
+    expect(caches).toHaveLength(asked ? 1 : 0)
+    for (const cache of caches) {
+      expect(cache.Properties).toMatchObject({ Engine: 'valkey', SnapshotRetentionLimit: 0 })
+      const url = functions.get('profiles')?.Properties.Environment?.Variables.CACHE_URL
+      expect(JSON.stringify(url)).toContain('"rediss://"')
+      const inside = all('AWS::EC2::SecurityGroupIngress').filter(({ stack }) => stack === cache.stack)
+      expect(inside.map(({ Properties }) => Properties)).toEqual([
+        expect.objectContaining({ FromPort: 6379, ToPort: 6379, IpProtocol: 'tcp' }),
+      ])
+      expect(of(inside[0]!, inside[0]?.Properties.SourceSecurityGroupId)?.id).toContain('Function')
+    }
   })
 
   const schedule = (expression: string) => {

@@ -25,14 +25,28 @@ describe('the stage', () => {
     ])
   })
 
-  it('takes the size of a slice and the number of insert workers from the context, within their bounds', () => {
+  it('takes the size of a slice, the number of insert workers and the rows of an answer from the context, within their bounds', () => {
     expect(stage({}).sliceRecords).toBeUndefined()
     expect(stage({ sliceRecords: '2500', insertWorkers: '6' })).toMatchObject({
       sliceRecords: 2500,
       workerConcurrency: { ...stage({}).workerConcurrency, insert: 6 },
     })
+    expect(stage({}).exportInlineRows).toBeUndefined()
+    expect(stage({ exportInlineRows: '10' }).exportInlineRows).toBe(10)
+    expect(() => stage({ exportInlineRows: '25001' })).toThrow('whole number from 1 to 25000')
     expect(() => stage({ insertWorkers: '1' })).toThrow('whole number from 2 to 1000')
     expect(() => stage({ sliceRecords: 'many' })).toThrow('"many"; it must be a whole number')
+  })
+
+  it('shares a cache on this machine, and elsewhere when the context asks for it', () => {
+    expect(['local', 'dev', 'prod'].map((name) => stage({ stage: name }).cache)).toEqual([
+      'valkey',
+      'none',
+      'none',
+    ])
+    expect(stage({ stage: 'prod', cache: 'valkey' }).cache).toBe('valkey')
+    expect(stage({ cache: 'none' }).cache).toBe('none')
+    expect(() => stage({ cache: 'redis' })).toThrow('"redis"; it must be one of none, valkey')
   })
 
   it('keeps data and reserves concurrency in prod only', () => {

@@ -59,6 +59,7 @@ export type Properties = {
   ScheduleExpression?: string
   ScalingConfig?: { MaximumConcurrency: number }
   ServerlessV2ScalingConfiguration?: { MinCapacity: number; MaxCapacity: number }
+  SourceSecurityGroupId?: Value
   SqsManagedSseEnabled?: boolean
   StorageEncrypted?: boolean
   Target?: Value

@@ -122,6 +122,6 @@ export async function call(handler: Handler, target: string, options?: CallOptio
   const text = result.body ?? ''
   const status = result.statusCode ?? 200
   contractFor(handler)?.(event.routeKey, { status, text, header: (name) => headers[name] })
-  const isJson = headers['content-type']?.startsWith('application/json')
+  const isJson = /^application\/json(?:;|$)/.test(headers['content-type'] ?? '')
   return { status, headers, text, body: isJson ? JSON.parse(text) : undefined }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { exportOwners } from '../../lib/exports/dead-letter.ts'
 import { attemptSlice } from '../../lib/imports/attempt.ts'
 import { cancelImport } from '../../lib/imports/cancel.ts'
 import { importOwners } from '../../lib/imports/dead-letter.ts'
@@ -31,7 +32,7 @@ export type RecoveryBench = Awaited<ReturnType<typeof startRecoveryBench>>
 export async function startRecoveryBench() {
   const bench = await startImportBench()
   const { sql, storage, teamId } = bench
-  const owners = importOwners(deliveries)
+  const owners = { ...importOwners(deliveries), ...exportOwners(deliveries) }
   const sent = {
     objects: heldQueue(),
     slices: heldQueue<Slice>(),

@@ -1,0 +1,45 @@
+import { csvField, csvText } from '../platform/csv.ts'
+import { type ProfileRow, toProfile } from '../profiles/profile.ts'
+
+export const formats = ['csv', 'jsonl'] as const
+export type Format = (typeof formats)[number]
+
+export const contentTypes: Record<Format, string> = {
+  csv: 'text/csv; charset=utf-8; header=present',
+  jsonl: 'application/jsonl',
+}
+
+/** The first line of a CSV file, which is there also where no profile follows. */
+const csvHeader =
+  'id,name,gender,gender_probability,age,age_group,country_id,country_name,country_probability,created_at\r\n'
+
+/** What a file begins with. */
+export const heads: Record<Format, string> = { csv: csvHeader, jsonl: '' }
+
+function csvLine(row: ProfileRow): string {
+  const profile = toProfile(row)
+  const { id, gender, gender_probability, age, age_group, country_id, country_probability } = profile
+  const name = csvText(profile.name)
+  const country = csvField(profile.country_name)
+  return `${id},${name},${gender},${gender_probability ?? ''},${age},${age_group},${country_id},${country},${country_probability ?? ''},${profile.created_at}\r\n`
+}
+
+function jsonLine(row: ProfileRow): string {
+  return `${JSON.stringify(toProfile(row))}\n`
+}
+
+const lines: Record<Format, (row: ProfileRow) => string> = { csv: csvLine, jsonl: jsonLine }
+
+/** The lines of some profiles: CSV by RFC 4180 without a byte order mark, or the objects of the list. */
+export function serialise(rows: readonly ProfileRow[], format: Format): string {
+  const line = lines[format]
+  let text = ''
+  for (const row of rows) text += line(row)
+  return text
+}
+
+/** `profiles_20261101_120000.csv`, in UTC. */
+export function filename(format: Format, at: Date): string {
+  const [day = '', time = ''] = at.toISOString().replaceAll(/[-:]/g, '').split(/[T.]/)
+  return `profiles_${day}_${time}.${format}`
+}

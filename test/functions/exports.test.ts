@@ -1,0 +1,264 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { parse } from 'csv-parse/sync'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type LocalS3, startS3 } from '../../infra/local/s3/index.ts'
+import { type Sqs, startSqs } from '../../infra/local/sqs.ts'
+import { disconnect } from '../../lib/platform/db.ts'
+import { createKey } from '../../lib/platform/keys.ts'
+import type { NewProfile } from '../../lib/profiles/profile.ts'
+import { call, lambdaContext } from '../support/http-event.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+import { population, storeProfiles } from '../support/profiles.ts'
+
+let folder: string
+let database: TestDatabase
+let sqs: Sqs
+let s3: LocalS3
+let queue: { url: string; arn: string }
+const keys = { analyst: '', other: '', recruiter: '' }
+let api: typeof import('../../functions/exports.ts').handler
+let profiles: typeof import('../../functions/profiles.ts').handler
+let worker: (event: SQSEvent) => Promise<SQSBatchResponse>
+
+/** As many as are answered at once. */
+const people = population(25_000)
+const one: NewProfile = { ...people[0]!, name: 'One Too Many', country_id: 'TD' }
+const hostile = ['=cmd|A1', '+1', '-1', '@x', 'Bo "Bee", Example', 'two\nlines', '李小龍']
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'insighta-test-exports-'))
+  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
+  const region = 'eu-west-1'
+  database = await freshDatabase()
+  sqs = await startSqs({ dataDir: folder, region })
+  s3 = await startS3({
+    dataDir: join(folder, 's3'),
+    region,
+    credentials,
+    publish: async () => {},
+    log: () => {},
+  })
+  await s3.putBucket('uploads', {})
+  queue = sqs.createQueue('insighta-test-exports')
+  const environment = {
+    ...database.env,
+    AWS_ENDPOINT_URL_SQS: sqs.url,
+    AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    UPLOAD_BUCKET: 'uploads',
+    EXPORTS_QUEUE_URL: queue.url,
+  }
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  await storeProfiles(database.sql, people)
+  keys.analyst = (await createKey(database.sql, { role: 'analyst', team: 'acme', label: 'a' })).key
+  keys.other = (await createKey(database.sql, { role: 'analyst', team: 'other', label: 'b' })).key
+  keys.recruiter = (await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'c' })).key
+  api = (await import('../../functions/exports.ts')).handler
+  profiles = (await import('../../functions/profiles.ts')).handler
+  const { handler } = await import('../../functions/export.ts')
+  worker = async (event) => (await handler(event, lambdaContext())) as SQSBatchResponse
+})
+beforeEach(async () => {
+  await database.sql`truncate exports`
+  await messages()
+})
+afterAll(async () => {
+  await disconnect()
+  await Promise.all([database.close(), sqs.close(), s3.close()])
+  await rm(folder, { recursive: true, force: true })
+  vi.unstubAllEnvs()
+})
+
+const ask = (target: string, key = keys.analyst) => call(api, target, { key })
+
+/** Takes what is in the queue. */
+async function messages(): Promise<string[]> {
+  const received = await sqs.receive(queue.arn, { max: 10, waitSeconds: 0 })
+  sqs.deleteMessages(
+    queue.arn,
+    received.map(({ receiptHandle }) => receiptHandle),
+  )
+  return received.map(({ body }) => body)
+}
+
+const deliver = (body: string) =>
+  worker({ Records: [{ messageId: '1', body, attributes: { ApproximateReceiveCount: '1' } }] } as SQSEvent)
+
+const rowsOf = (csv: string): Record<string, string>[] => parse(csv, { columns: true })
+
+/** The work of a request that is too large for one answer, delivered `times` times. */
+async function exported(target: string, times = 1): Promise<string> {
+  const { status, body, headers } = await ask(target)
+  expect(status).toBe(202)
+  expect(headers.location).toBe(`/api/exports/${body.id}`)
+  const [message] = await messages()
+  for (let n = 0; n < times; n++) expect(await deliver(message!)).toEqual({ batchItemFailures: [] })
+  return body.id
+}
+
+async function fetched(id: string) {
+  const { status, headers } = await ask(`GET /api/exports/${id}/file`)
+  expect(status).toBe(302)
+  return fetch(headers.location!)
+}
+
+describe('GET /api/profiles/export', () => {
+  it('answers the profiles of the list, in its order, as CSV', async () => {
+    const query = 'gender=female&age_group=senior&country_id=ao&sort_by=gender_probability&order=desc'
+    const { status, headers, text } = await ask(`GET /api/profiles/export?format=csv&${query}`)
+    expect(status).toBe(200)
+    expect(headers['content-type']).toBe('text/csv; charset=utf-8; header=present')
+    expect(headers['content-disposition']).toMatch(/^attachment; filename="profiles_\d{8}_\d{6}\.csv"$/)
+    const { body } = await call(profiles, `GET /api/profiles?limit=50&${query}`, { key: keys.analyst })
+    const rows = rowsOf(text)
+    expect(rows).toHaveLength(body.total)
+    const cells = (profile: Record<string, unknown>) =>
+      Object.fromEntries(Object.entries(profile).map(([name, value]) => [name, String(value ?? '')]))
+    expect(rows.slice(0, 50)).toEqual(body.data.map(cells))
+  })
+
+  it('answers them as JSON Lines', async () => {
+    const { headers, text } = await ask('GET /api/profiles/export?format=jsonl&max_age=1')
+    expect(headers['content-type']).toBe('application/jsonl')
+    expect(headers['content-disposition']).toContain('.jsonl"')
+    const { body } = await call(profiles, 'GET /api/profiles?limit=50&max_age=1', { key: keys.analyst })
+    const objects = text.trimEnd().split('\n')
+    expect(objects).toHaveLength(body.total)
+    expect(objects.slice(0, 50).map((line) => JSON.parse(line))).toEqual(body.data)
+  })
+
+  it('is CSV unless told, with a header alone where nobody matches', async () => {
+    const { status, text } = await ask('GET /api/profiles/export?country_id=AQ')
+    expect([status, text]).toEqual([200, expect.stringMatching(/^id,name,[^\r]*created_at\r\n$/)])
+  })
+
+  it('brings back every name, and none that a spreadsheet calculates', async () => {
+    await storeProfiles(
+      database.sql,
+      hostile.map((name) => ({ ...one, name, country_id: 'VA' })),
+    )
+    const names = rowsOf((await ask('GET /api/profiles/export?country_id=va')).text).map(({ name }) => name)
+    expect(names).toEqual(hostile.map((name) => (/^[=+\-@]/.test(name) ? `'${name}` : name)))
+    const lines = (await ask('GET /api/profiles/export?country_id=va&format=jsonl')).text
+      .trimEnd()
+      .split('\n')
+    expect(lines.map((line) => JSON.parse(line).name)).toEqual(hostile)
+  })
+
+  it.each([
+    ['format=xlsx', 422, 'format'],
+    ['gender=x', 422, 'gender'],
+    ['min_age=40&max_age=30', 422, 'min_age'],
+    ['sort_by=name', 422, 'sort_by'],
+    ['page=2', 400, 'page'],
+    ['limit=5', 400, 'limit'],
+    ['cursor=x', 400, 'cursor'],
+    ['q=women', 400, 'q'],
+    ['format=', 400, 'format'],
+  ])('refuses %s', async (query, status, field) => {
+    const answer = await ask(`GET /api/profiles/export?${query}`)
+    expect(answer.status).toBe(status)
+    expect(answer.body.details).toContainEqual(expect.objectContaining({ field }))
+  })
+
+  it('is for analysts', async () => {
+    expect((await ask('GET /api/profiles/export', keys.recruiter)).status).toBe(403)
+    expect((await ask('GET /api/exports', keys.recruiter)).status).toBe(403)
+  })
+})
+
+describe('at the limits of an answer', () => {
+  const filter = 'country_id=AO,GH,KE,NG,TD'
+
+  it('25,000 profiles are one, and with one more they are an export', async () => {
+    const whole = await ask(`GET /api/profiles/export?${filter}`)
+    expect(whole.status).toBe(200)
+    expect(rowsOf(whole.text)).toHaveLength(25_000)
+    expect(await messages()).toEqual([])
+    await storeProfiles(database.sql, [one])
+    const id = await exported(`GET /api/profiles/export?${filter}`)
+    const { body } = await ask(`GET /api/exports/${id}`)
+    expect(body).toMatchObject({
+      state: 'completed',
+      format: 'csv',
+      filter: { country_id: ['AO', 'GH', 'KE', 'NG', 'TD'] },
+      sort_by: 'created_at',
+      order: 'asc',
+      rows_done: 25_001,
+      rows_total: 25_001,
+      file_url: `/api/exports/${id}/file`,
+    })
+    const file = await fetched(id)
+    expect(file.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present')
+    expect(file.headers.get('content-disposition')).toMatch(/filename="profiles_\d{8}_\d{6}\.csv"/)
+    expect(Number(file.headers.get('content-length'))).toBe(body.size)
+    const text = await file.text()
+    expect(text.startsWith(whole.text.slice(0, 1_000_000))).toBe(true)
+    expect(rowsOf(text)).toHaveLength(25_001)
+    await database.sql`delete from profiles where name = ${one.name}`
+    await database.sql`update facets set count = 0 where country_id = 'TD'`
+  })
+
+  it('fewer that are too many bytes for Lambda are an export too', async () => {
+    const id = await exported(`GET /api/profiles/export?format=jsonl&${filter}`, 2)
+    const file = await fetched(id)
+    expect(file.headers.get('content-type')).toBe('application/jsonl')
+    const lines = (await file.text()).trimEnd().split('\n')
+    expect(new Set(lines.map((line) => JSON.parse(line).id)).size).toBe(25_000)
+  })
+})
+
+describe('an export', () => {
+  const large = 'GET /api/profiles/export?format=jsonl'
+
+  it('that is asked for twice is one, and one message', async () => {
+    const first = await ask(`${large}&country_id=ng,gh,ke,ao`)
+    const again = await ask(`${large}&country_id=AO,KE,GH,NG&sort_by=created_at`)
+    expect([first.status, again.status]).toEqual([202, 202])
+    expect(again.body.id).toBe(first.body.id)
+    expect(await messages()).toHaveLength(1)
+    const other = await ask(`${large}&country_id=ng,gh,ke,ao`, keys.other)
+    expect(other.body.id).not.toBe(first.body.id)
+  })
+
+  it("is its team's own", async () => {
+    const { body } = await ask(large)
+    for (const path of ['', '/file']) {
+      expect((await ask(`GET /api/exports/${body.id}${path}`, keys.other)).status).toBe(404)
+    }
+    expect((await ask('GET /api/exports', keys.other)).body).toMatchObject({ total: 0, data: [] })
+    expect((await ask('GET /api/exports?limit=1')).body).toMatchObject({
+      page: 1,
+      limit: 1,
+      total: 1,
+      total_pages: 1,
+      data: [{ id: body.id, state: 'queued' }],
+    })
+  })
+
+  it('has no file before it is completed, nor once it has expired', async () => {
+    const { body } = await ask(large)
+    const early = await ask(`GET /api/exports/${body.id}/file`)
+    expect([early.status, early.body.code]).toEqual([409, 'not_finished'])
+    await deliver((await messages())[0]!)
+    await database.sql`update exports set expires_at = now() - interval '1 second'`
+    expect((await ask(`GET /api/exports/${body.id}`)).body.state).toBe('expired')
+    const late = await ask(`GET /api/exports/${body.id}/file`)
+    expect([late.status, late.body.message]).toEqual([404, expect.stringContaining('expired')])
+  })
+
+  it('is taken on also while the queue is away', async () => {
+    vi.stubEnv('EXPORTS_QUEUE_URL', `${queue.url}-away`)
+    vi.resetModules()
+    const { handler } = await import('../../functions/exports.ts')
+    const { status, body } = await call(handler, large, { key: keys.analyst })
+    vi.stubEnv('EXPORTS_QUEUE_URL', queue.url)
+    expect([status, body.state]).toEqual([202, 'queued'])
+    const { disconnect } = await import('../../lib/platform/db.ts')
+    await disconnect()
+  })
+})

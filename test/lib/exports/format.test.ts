@@ -1,0 +1,99 @@
+import { parse } from 'csv-parse/sync'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { filename, heads, serialise } from '../../../lib/exports/format.ts'
+import { requestKey } from '../../../lib/exports/request.ts'
+import { nameProblem, type ProfileRow, toProfile } from '../../../lib/profiles/profile.ts'
+
+const row: ProfileRow = {
+  id: '0199c82c-c07b-7000-8000-000000000000',
+  name: 'Ada Example',
+  gender: 'female',
+  gender_probability: 0.98,
+  age: 36,
+  country_id: 'NG',
+  country_probability: null,
+}
+const named = (name: string): ProfileRow => ({ ...row, name })
+const csvName = (name: string) =>
+  serialise([named(name)], 'csv')
+    .split(',')
+    .slice(1, -8)
+    .join(',')
+
+describe('a CSV file', () => {
+  test('has the ten columns in their order, CRLF, and nothing where a probability was never given', () => {
+    expect(heads.csv + serialise([row], 'csv')).toBe(
+      'id,name,gender,gender_probability,age,age_group,country_id,country_name,country_probability,created_at\r\n' +
+        '0199c82c-c07b-7000-8000-000000000000,Ada Example,female,0.98,36,adult,NG,Nigeria,,2025-10-09T08:53:20.123Z\r\n',
+    )
+  })
+
+  test.each([
+    ['Ada Example', 'Ada Example'],
+    ["O'Neil", "O'Neil"],
+    ['Bo "Bee" Example', '"Bo ""Bee"" Example"'],
+    ['Example, Ada', '"Example, Ada"'],
+    ['two\nlines', '"two\nlines"'],
+    ['two\rlines', '"two\rlines"'],
+    ['李小龍 Chloé', '李小龍 Chloé'],
+  ])('quotes %j only where it has to', (name, written) => {
+    expect(csvName(name)).toBe(written)
+  })
+
+  test.each([
+    ['=1+1', "'=1+1"],
+    ['+1', "'+1"],
+    ['-1', "'-1"],
+    ['@SUM(A1)', "'@SUM(A1)"],
+    ['\t=1', "'\t=1"],
+    ['\r=1', `"'\r=1"`],
+    ['=HYPERLINK("x","y")', `"'=HYPERLINK(""x"",""y"")"`],
+    ['a=1', 'a=1'],
+    ["'=1", "'=1"],
+  ])('makes no spreadsheet calculate %j', (name, written) => {
+    expect(csvName(name)).toBe(written)
+  })
+
+  test('is read back by any CSV reader, whatever the names are', () => {
+    const names = fc
+      .string({ unit: 'binary', minLength: 1, maxLength: 200 })
+      .filter((name) => nameProblem(name) === undefined)
+    fc.assert(
+      fc.property(fc.array(names), (given) => {
+        const csv = heads.csv + serialise(given.map(named), 'csv')
+        const rows: { name: string; created_at: string }[] = parse(csv, {
+          columns: true,
+          record_delimiter: '\r\n',
+        })
+        expect(rows.map(({ name }) => name)).toEqual(
+          given.map((name) => (/^[=+\-@\t\r]/.test(name) ? `'${name}` : name)),
+        )
+        expect(rows.every(({ created_at }) => created_at === '2025-10-09T08:53:20.123Z')).toBe(true)
+      }),
+    )
+  })
+})
+
+test('JSON Lines hold the profiles of a list, their names as they are', () => {
+  const rows = [row, named('=1+1 "x"\n')]
+  const lines = serialise(rows, 'jsonl').split('\n')
+  expect(lines.pop()).toBe('')
+  expect(lines.map((line) => JSON.parse(line))).toEqual(rows.map(toProfile))
+  expect(heads.jsonl).toBe('')
+})
+
+test('a file is named by the time in UTC', () => {
+  expect(filename('csv', new Date('2026-11-01T12:03:04.567Z'))).toBe('profiles_20261101_120304.csv')
+})
+
+test('requests of one meaning have one key, and others another', () => {
+  const request = { filter: { gender: 'male' }, sort: { by: 'age', order: 'asc' }, format: 'csv' } as const
+  const others = [
+    { ...request, filter: {} },
+    { ...request, sort: { by: 'age', order: 'desc' } as const },
+    { ...request, format: 'jsonl' as const },
+  ]
+  expect(requestKey({ ...request })).toBe(requestKey(request))
+  expect(new Set([request, ...others].map(requestKey)).size).toBe(4)
+})

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { startS3 } from '../../infra/local/s3/index.ts'
+import { exportOwners } from '../../lib/exports/dead-letter.ts'
+import { type ExportReport, exportReport } from '../../lib/exports/report.ts'
+import type { ExportRequest } from '../../lib/exports/request.ts'
+import { createExport, findExport } from '../../lib/exports/store.ts'
+import { sweepExports } from '../../lib/exports/sweep.ts'
+import { type WriteContext, writeExport } from '../../lib/exports/write.ts'
+import { recordDeadLetter, redrive, type SourceQueues } from '../../lib/platform/dead-letters.ts'
+import { createKey } from '../../lib/platform/keys.ts'
+import { createStorage } from '../../lib/platform/storage.ts'
+import { heldQueue } from './imports.ts'
+import { freshDatabase } from './postgres.ts'
+
+export type ExportBench = Awaited<ReturnType<typeof startExportBench>>
+
+/** Exports on a real database and a real S3, their messages in the test's hands. */
+export async function startExportBench() {
+  const folder = await mkdtemp(join(tmpdir(), 'insighta-test-exports-'))
+  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
+  const region = 'eu-west-1'
+  const [database, s3] = await Promise.all([
+    freshDatabase(),
+    startS3({ dataDir: folder, region, credentials, publish: async () => {}, log: () => {} }),
+  ])
+  await s3.putBucket('uploads', {})
+  const client = new S3Client({
+    endpoint: s3.url,
+    region,
+    credentials,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+  })
+  const storage = createStorage('uploads', client)
+  const { sql } = database
+  const { id: keyId } = await createKey(sql, { role: 'analyst', team: 'acme', label: 'test' })
+  const [team] = await sql<{ id: string }[]>`select id from teams where name = 'acme'`
+  const owner = { teamId: team!.id, keyId }
+  const queue = heldQueue<{ export_id: string }>()
+  const redriven = heldQueue<unknown>()
+  const owners = exportOwners(3)
+  const sources = {
+    exports: {
+      sendBodies: (bodies: readonly string[]) => redriven.send(bodies.map((body) => JSON.parse(body))),
+      depth: async () => ({ ready: 0, in_flight: 0, delayed: 0 }),
+    },
+  } as unknown as SourceQueues
+  const row = async (id: string) => (await findExport(sql, owner.teamId, id))!
+
+  return {
+    sql,
+    storage,
+    owner,
+    /** What a worker's environment holds. */
+    env: {
+      ...database.env,
+      UPLOAD_BUCKET: 'uploads',
+      AWS_REGION: region,
+      AWS_ENDPOINT_URL_S3: s3.url,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    },
+    queue,
+    redriven,
+    create: async (request: ExportRequest, matches = 0) => {
+      const created = await createExport(sql, owner, request, matches)
+      return { ...created, id: created.row.id }
+    },
+    write: (id: string, context: Partial<WriteContext> = {}) =>
+      writeExport({ sql, storage, remainingMs: () => 60_000, ...context }, id),
+    report: async (id: string): Promise<ExportReport> => exportReport(await row(id), new Date()),
+    file: async (id: string) => text(await storage.read((await row(id)).file_key!)),
+    /** The keys of the objects that are there. */
+    async objects(): Promise<string[]> {
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'uploads' }))
+      return Contents.map(({ Key = '' }) => Key)
+    },
+    /** Uploads in parts that were begun and neither completed nor given up. */
+    async openUploads(): Promise<number> {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'uploads' }))
+      return Uploads.length
+    },
+    sweep: () => sweepExports(sql, queue, 900),
+    /** Lets time pass. */
+    age: (id: string, seconds: number) => sql`
+      update exports set touched_at = touched_at - make_interval(secs => ${seconds}) where id = ${id}`,
+    /** The export's message dies. */
+    async die(id: string, sentAt = new Date()) {
+      const body = JSON.stringify({ export_id: id })
+      const message = { id: randomUUID(), body, attributes: {}, receiveCount: 4, sentAt }
+      return (await recordDeadLetter(sql, 'exports', owners.exports, message)).verdict
+    },
+    redrive: () =>
+      redrive(
+        { sql, queues: sources, owners: owners as Parameters<typeof redrive>[0]['owners'] },
+        'exports',
+        {
+          all: true,
+        },
+      ),
+    async clear(): Promise<void> {
+      await sql`truncate exports, dead_letters`
+      queue.messages.length = 0
+      redriven.messages.length = 0
+    },
+    async close(): Promise<void> {
+      client.destroy()
+      await Promise.all([s3.close(), database.close()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
