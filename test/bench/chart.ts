@@ -1,5 +1,5 @@
-/** One bar: its value in seconds. `ours` draws it in the accent colour. */
-export type Bar = { name: string; seconds: number; ours: boolean }
+/** One bar. `ours` draws it in the accent colour. */
+export type Bar = { name: string; value: number; ours: boolean }
 
 const width = 720
 const left = 190
@@ -7,18 +7,18 @@ const barHeight = 26
 const gap = 12
 const top = 56
 
-/** Horizontal bars, the quickest first, as an SVG that reads on a light and on a dark page. */
-export function barChart(title: string, subtitle: string, bars: readonly Bar[]): string {
-  const sorted = bars.toSorted((a, b) => a.seconds - b.seconds)
-  const longest = Math.max(...sorted.map(({ seconds }) => seconds))
+/** Horizontal bars, the shortest first, as an SVG that reads on a light and on a dark page. */
+export function barChart(title: string, subtitle: string, unit: string, bars: readonly Bar[]): string {
+  const sorted = bars.toSorted((a, b) => a.value - b.value)
+  const longest = Math.max(...sorted.map(({ value }) => value))
   const height = top + sorted.length * (barHeight + gap) + 8
-  const rows = sorted.map(({ name, seconds, ours }, index) => {
+  const rows = sorted.map(({ name, value, ours }, index) => {
     const y = top + index * (barHeight + gap)
-    const length = Math.max(2, (seconds / longest) * (width - left - 90))
+    const length = Math.max(2, (value / longest) * (width - left - 90))
     const middle = y + barHeight / 2 + 5
     return `  <text class="name" x="${left - 10}" y="${middle}" text-anchor="end">${escapeXml(name)}</text>
   <rect class="${ours ? 'ours' : 'other'}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="3"/>
-  <text class="value" x="${(left + length + 8).toFixed(1)}" y="${middle}">${seconds.toFixed(1)} s</text>`
+  <text class="value" x="${(left + length + 8).toFixed(1)}" y="${middle}">${value.toFixed(1)} ${unit}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeXml(title)}">
   <style>

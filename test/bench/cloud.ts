@@ -5,6 +5,7 @@ import { type Api, createApi } from '../../clients/cli/api.ts'
 import { type Cloud, startCloud } from '../../infra/local/cloud.ts'
 import { synthesise } from '../../infra/local/synthesis.ts'
 import { createPool, type Sql } from '../../lib/platform/db.ts'
+import type { Run } from './run.ts'
 
 export type BenchCloud = Cloud & {
   api: Api
@@ -22,14 +23,22 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** A local cloud on the folder, on any free port. */
-export async function openCloud(dataDir: string, settings: Settings = {}): Promise<BenchCloud> {
-  const outDir = await assembly(settings)
+/** A local cloud on the folder, on any free port. It ends with close() or with the run. */
+export async function openCloud(run: Run, dataDir: string, settings: Settings = {}): Promise<BenchCloud> {
+  const starting = start(run, dataDir, settings)
+  run.onStop(() => starting.then((cloud) => cloud.close()))
+  return starting
+}
+
+async function start({ stopped }: Run, dataDir: string, settings: Settings): Promise<BenchCloud> {
+  const outDir = await assembly(settings, stopped)
   const removeAssembly = () => rm(outDir, { recursive: true, force: true })
-  const cloud = await startCloud({ dataDir, outDir, port: 0 }).catch(async (error: unknown) => {
-    await removeAssembly()
-    throw error
-  })
+  const cloud = await startCloud({ dataDir, outDir, port: 0, signal: stopped }).catch(
+    async (error: unknown) => {
+      await removeAssembly()
+      throw error
+    },
+  )
   const sql = masterPool(cloud.credentials.database_url)
   const close = async () => {
     await sql.end({ timeout: 2 })
@@ -55,17 +64,23 @@ export function masterPool(databaseUrl: string, max = 4): Sql {
   })
 }
 
-async function assembly({ sliceRecords, insertWorkers }: Settings): Promise<string> {
+async function assembly({ sliceRecords, insertWorkers }: Settings, signal: AbortSignal): Promise<string> {
   const outDir = await temporaryFolder()
-  await synthesise({
-    outDir,
-    context: {
-      ...(sliceRecords && { sliceRecords: String(sliceRecords) }),
-      ...(insertWorkers && insertWorkers > 1 && { insertWorkers: String(insertWorkers) }),
-    },
-  })
-  if (insertWorkers === 1) await useOneWorker(join(outDir, 'Insighta-local-imports.template.json'))
-  return outDir
+  try {
+    await synthesise({
+      outDir,
+      context: {
+        ...(sliceRecords && { sliceRecords: String(sliceRecords) }),
+        ...(insertWorkers && insertWorkers > 1 && { insertWorkers: String(insertWorkers) }),
+      },
+      signal,
+    })
+    if (insertWorkers === 1) await useOneWorker(join(outDir, 'Insighta-local-imports.template.json'))
+    return outDir
+  } catch (error) {
+    await rm(outDir, { recursive: true, force: true })
+    throw error
+  }
 }
 
 /** AWS accepts no maximum concurrency below 2, nor does CDK; the local event source takes any. */

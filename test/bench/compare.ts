@@ -77,11 +77,11 @@ ${results.map(({ contender }) => `- **${contender.name}**: ${contender.what}.`).
 ${await surroundings(cloud.sql)}`,
   )
   const bars = results.map(({ contender, seconds }) => {
-    return { name: contender.name, seconds: median(seconds), ours: contender.name === oursName }
+    return { name: contender.name, value: median(seconds), ours: contender.name === oursName }
   })
   await writeFile(
     join(options.out, 'import-bench.svg'),
-    barChart(title, `Seconds, median of ${rounds} rounds; less is better`, bars),
+    barChart(title, `Seconds, median of ${rounds} rounds; less is better`, 's', bars),
   )
 }
 

@@ -1,10 +1,10 @@
-import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { queriesBeside } from './beside.ts'
 import { bigFile } from './big.ts'
-import { openCloud, temporaryFolder } from './cloud.ts'
+import { openCloud } from './cloud.ts'
 import { compare } from './compare.ts'
+import { inRun, type Run, say, whole } from './run.ts'
 import { sweep } from './sweep.ts'
 import { prepareTable } from './table.ts'
 
@@ -22,15 +22,6 @@ type Flags = {
   big?: number
   only?: Part
   out: string
-}
-
-const say = (line: string) => void process.stdout.write(`${line}\n`)
-
-function whole(text: string): number {
-  if (!/^\d{1,12}$/.test(text) || Number(text) === 0) {
-    throw new InvalidArgumentError('It must be a whole number above 0.')
-  }
-  return Number(text)
 }
 
 /** The command `bench import`: needs minutes and a machine that does nothing else. */
@@ -51,10 +42,10 @@ export function importBench(): Command {
     .option('--big <bytes>', 'also import one file of so many bytes, 1073741824 say', whole)
     .addOption(new Option('--only <part>', 'one part alone').choices(['compare', 'queries', 'sweep', 'big']))
     .option('--out <folder>', 'where benchmarks.md and the chart are written', 'docs')
-    .action(runImportBench)
+    .action((flags: Flags) => inRun(flags.keep === true, (run) => runImportBench(run, flags)))
 }
 
-async function runImportBench(flags: Flags): Promise<void> {
+async function runImportBench(run: Run, flags: Flags): Promise<void> {
   const { quick, only } = flags
   const base = flags.base ?? (quick ? 50_000 : 10_000_000)
   const rows = flags.rows ?? (quick ? 20_000 : 500_000)
@@ -62,32 +53,21 @@ async function runImportBench(flags: Flags): Promise<void> {
   const bytes = flags.big ?? (only === 'big' ? 2 ** 30 : undefined)
   const wanted = (part: Part, asked: boolean) => (only === undefined ? asked : only === part)
 
-  const folder = await temporaryFolder()
+  const { folder } = run
   const dataDir = flags.dataDir ? resolve(flags.dataDir) : `${folder}/data`
-  const onSignal = () => {
-    // The database and the functions end with this process; only the folder would stay.
-    void rm(folder, { recursive: true, force: true }).finally(() => process.exit(130))
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)
+  const cloud = await openCloud(run, dataDir)
   try {
-    const cloud = await openCloud(dataDir)
-    try {
-      const table = await prepareTable(cloud.sql, base, say)
-      const common = { cloud, base: table, folder, out: flags.out, say }
-      if (wanted('compare', true)) await compare({ ...common, rows, rounds })
-      if (wanted('queries', true)) await queriesBeside({ ...common, rows, idleSeconds: quick ? 5 : 20 })
-      if (wanted('big', bytes !== undefined)) await bigFile({ ...common, bytes: bytes ?? 2 ** 30 })
-    } finally {
-      await cloud.close()
-    }
-    if (wanted('sweep', flags.sweep === true)) {
-      const sweepRows = flags.sweepRows ?? (quick ? 10_000 : 100_000)
-      await sweep({ dataDir, folder, base, rows: sweepRows, rounds, out: flags.out, say })
-    }
-    say(`The figures are in ${flags.out}/benchmarks.md`)
+    const table = await prepareTable(cloud.sql, base, say)
+    const common = { cloud, base: table, folder, out: flags.out, say }
+    if (wanted('compare', true)) await compare({ ...common, rows, rounds })
+    if (wanted('queries', true)) await queriesBeside({ ...common, rows, idleSeconds: quick ? 5 : 20 })
+    if (wanted('big', bytes !== undefined)) await bigFile({ ...common, bytes: bytes ?? 2 ** 30 })
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    if (flags.keep) say(`Kept: ${folder}`)
-    else await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    await cloud.close()
   }
+  if (wanted('sweep', flags.sweep === true)) {
+    const sweepRows = flags.sweepRows ?? (quick ? 10_000 : 100_000)
+    await sweep({ run, dataDir, base, rows: sweepRows, rounds, out: flags.out, say })
+  }
+  say(`The figures are in ${flags.out}/benchmarks.md`)
 }

@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import { importBench } from './import.ts'
+import { queryBench } from './query.ts'
 
 const program = new Command('bench')
   .description('Measure this product against others, all in one run on this machine')
   .addCommand(importBench())
+  .addCommand(queryBench())
 
 try {
   await program.parseAsync()

@@ -37,9 +37,9 @@ describe('quantiles', () => {
 })
 
 it('the chart begins with the quickest and escapes names', () => {
-  const svg = barChart('a < b', 'seconds', [
-    { name: 'slow', seconds: 2, ours: false },
-    { name: 'quick & ours', seconds: 1, ours: true },
+  const svg = barChart('a < b', 'seconds', 's', [
+    { name: 'slow', value: 2, ours: false },
+    { name: 'quick & ours', value: 1, ours: true },
   ])
   expect(svg).toContain('a &lt; b')
   expect(svg.indexOf('quick &amp; ours')).toBeLessThan(svg.indexOf('>slow<'))

@@ -5,12 +5,13 @@ import { finished } from './contenders.ts'
 import { watchMemoryReports } from './memory.ts'
 import { writePeople } from './people-file.ts'
 import { figure, surroundings, table, writeSection } from './report.ts'
+import type { Run } from './run.ts'
 import { median } from './statistics.ts'
 import { prepareTable, restore } from './table.ts'
 
 export type SweepOptions = {
+  run: Run
   dataDir: string
-  folder: string
   base: number
   rows: number
   rounds: number
@@ -67,15 +68,15 @@ async function measureAll(
 }
 
 async function measure(options: SweepOptions, settings: Settings): Promise<Measured> {
-  const { dataDir, folder, rows, rounds } = options
-  const cloud = await openCloud(dataDir, settings)
+  const { run, dataDir, rows, rounds } = options
+  const cloud = await openCloud(run, dataDir, settings)
   try {
     const base = await prepareTable(cloud.sql, options.base, () => {})
     const memory = await watchMemoryReports(cloud.logDir)
     const seconds: number[] = []
     // The first starts the functions and is not counted.
     for (let round = 0; round <= rounds; round++) {
-      const file = join(folder, `sweep-${round}.csv`)
+      const file = join(run.folder, `sweep-${round}.csv`)
       try {
         await writePeople(file, rows, 201 + round)
         const id = await cloud.api.upload(file, 'people.csv')
