@@ -1,6 +1,7 @@
 import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { finishOwed } from '../lib/imports/store.ts'
+import { interviewOwners } from '../lib/interviews/dead-letter.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { recordDeadLetter } from '../lib/platform/dead-letters.ts'
@@ -11,7 +12,11 @@ import { createQueue } from '../lib/platform/queue.ts'
 import { recordFunction } from '../lib/platform/queue-function.ts'
 
 const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
-const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
+const owners = {
+  ...importOwners(maxReceiveCount),
+  ...exportOwners(maxReceiveCount),
+  ...interviewOwners(maxReceiveCount),
+}
 const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
 
 /** `arn:...:insighta-<stage>-import-slices-dlq` holds the dead letters of import-slices. */

@@ -1,13 +1,24 @@
 import middy from '@middy/core'
 import * as z from 'zod'
-import { connect } from '../lib/platform/db.ts'
+import { queueEmail } from '../lib/interviews/emails.ts'
+import { connect, type Transaction } from '../lib/platform/db.ts'
 import { isInsightaError, UnprocessableError } from '../lib/platform/errors.ts'
-import { createKey, listKeys, revokeKey, setRateLimit } from '../lib/platform/keys.ts'
+import {
+  type ApiKey,
+  insertKey,
+  listKeys,
+  replaceKey,
+  revokeKey,
+  setRateLimit,
+  teamOfKey,
+} from '../lib/platform/keys.ts'
 import { logger } from '../lib/platform/log.ts'
 
 const team = z.string().trim().min(1).max(100)
 /** Requests per minute; null is no limit. */
 const rateLimit = z.int().positive().max(1_000_000).nullable()
+/** Of whoever is to hold the key. */
+const email = z.email().max(254).optional()
 /** Of a new key, in requests per minute: a client that asks ten times a second. */
 const defaultRateLimit = 600
 
@@ -19,9 +30,11 @@ const payloadSchema = z.discriminatedUnion('action', [
     label: z.string().trim().min(1).max(200),
     expires_in_days: z.number().positive().max(36_500).optional(),
     rate_limit: rateLimit.default(defaultRateLimit),
+    email,
   }),
   z.strictObject({ action: z.literal('list'), team: team.optional() }),
   z.strictObject({ action: z.literal('limit'), id: z.uuid(), rate_limit: rateLimit }),
+  z.strictObject({ action: z.literal('reset'), id: z.uuid(), email }),
   z.strictObject({ action: z.literal('revoke'), id: z.uuid() }),
 ])
 
@@ -33,9 +46,13 @@ async function perform(payload: Payload): Promise<object> {
   const sql = connect()
   switch (payload.action) {
     case 'create': {
-      const { expires_in_days: days, rate_limit, role, team, label } = payload
+      const { expires_in_days: days, rate_limit: rateLimit, role, team, label, email } = payload
       const expiresAt = days === undefined ? null : new Date(Date.now() + days * day)
-      const key = await createKey(sql, { role, team, label, expiresAt, rateLimit: rate_limit })
+      const key = await sql.begin(async (tx) => {
+        const made = await insertKey(tx, { role, team, label, expiresAt, rateLimit })
+        await tellHolder(tx, 'welcome', made, email)
+        return made
+      })
       logger.info('Key created', { key_id: key.id, role })
       return key
     }
@@ -47,12 +64,34 @@ async function perform(payload: Payload): Promise<object> {
       logger.info('Rate limit set', { key_id: id, rate_limit })
       return { id, rate_limit }
     }
+    case 'reset': {
+      const { id, email } = payload
+      const key = await sql.begin(async (tx) => {
+        const made = await replaceKey(tx, id)
+        await tellHolder(tx, 'reset', made, email)
+        return made
+      })
+      logger.info('Key replaced', { key_id: key.id, replaced: id })
+      return key
+    }
     case 'revoke': {
       const revokedAt = await revokeKey(sql, payload.id)
       logger.info('Key revoked', { key_id: payload.id })
       return { id: payload.id, revoked_at: revokedAt }
     }
   }
+}
+
+/** Has an e-mail sent that a key was made, without the key. Its message is left to the sweep. */
+async function tellHolder(
+  tx: Transaction,
+  kind: 'welcome' | 'reset',
+  { id, team, role, label }: ApiKey,
+  recipient: string | undefined,
+): Promise<void> {
+  if (recipient === undefined) return
+  const teamId = await teamOfKey(tx, id)
+  await queueEmail(tx, { teamId, interviewId: null, kind, recipient, data: { team, role, label } })
 }
 
 function parsePayload(event: unknown): Payload {
@@ -64,7 +103,7 @@ function parsePayload(event: unknown): Payload {
 }
 
 /**
- * Creates, lists, limits and revokes access keys. Invoked directly and by no route: who may invoke it is a matter
+ * Creates, lists, limits, replaces and revokes access keys. Invoked directly and by no route: who may invoke it is a matter
  * of IAM. What a caller got wrong is answered, anything else fails the invocation.
  */
 export const handler = middy<unknown, object>()

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
+import { interviewOwners, withoutContents } from '../lib/interviews/dead-letter.ts'
 import { numberEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import {
@@ -18,7 +19,11 @@ import { env, queues } from '../lib/platform/names.ts'
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()
 const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
-const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
+const owners = {
+  ...importOwners(maxReceiveCount),
+  ...exportOwners(maxReceiveCount),
+  ...interviewOwners(maxReceiveCount),
+}
 const names = Object.values(queues)
 
 const success = z.literal('success')
@@ -50,7 +55,7 @@ const letterSchema = z.strictObject({
   cause: z.enum(['dependency', 'defect', 'unknown']),
   owner: z.strictObject({ type: z.string(), id: z.uuid(), part: z.int().nullable() }).nullable(),
   message_id: z.string(),
-  /** As it was sent: it holds ids, and no person. */
+  /** As it was sent: ids, and no person. Of webhooks, whose bodies are what people said, only whose they are. */
   body: z.string(),
   receive_count: z.int(),
   first_seen_at: z.iso.datetime(),
@@ -60,7 +65,7 @@ const letterSchema = z.strictObject({
 })
 
 function shown(letter: DeadLetter): z.output<typeof letterSchema> {
-  const { id, state, error, cause, message_id, body, receive_count, automatic_redrives } = letter
+  const { id, state, error, cause, message_id, receive_count, automatic_redrives } = letter
   const { owner_type: type, owner_id, owner_part: part } = letter
   return {
     id,
@@ -69,7 +74,7 @@ function shown(letter: DeadLetter): z.output<typeof letterSchema> {
     cause,
     owner: type !== null && owner_id !== null ? { type, id: owner_id, part } : null,
     message_id,
-    body,
+    body: withoutContents(letter.queue, letter.body),
     receive_count,
     first_seen_at: letter.first_seen_at.toISOString(),
     last_seen_at: letter.last_seen_at.toISOString(),

@@ -3,6 +3,8 @@ import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { sweepExports } from '../lib/exports/sweep.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
+import { interviewOwners } from '../lib/interviews/dead-letter.ts'
+import { sweepInterviews } from '../lib/interviews/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { countOpen } from '../lib/platform/dead-letter-store.ts'
@@ -10,6 +12,7 @@ import { redriveAfterOutage, sendUnsent, sourceQueues } from '../lib/platform/de
 import { logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
+import { sweepOutbox } from '../lib/platform/outbox.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
@@ -23,13 +26,20 @@ const send = {
 const exportsQueue = createQueue(requiredEnv(env.exportsQueueUrl))
 const sources = sourceQueues()
 const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
-const owners = { ...importOwners(maxReceiveCount), ...exportOwners(maxReceiveCount) }
+const owners = {
+  ...importOwners(maxReceiveCount),
+  ...exportOwners(maxReceiveCount),
+  ...interviewOwners(maxReceiveCount),
+}
 const stalledAfter = numberEnv(env.stalledAfterSeconds, 900)
 const waits = {
   stalledAfter,
   uploadCheck: stalledAfter / 3,
   uploadGrace: numberEnv(env.uploadGraceSeconds, 7200),
+  abandoned: numberEnv(env.abandonedAfterSeconds, 300),
 }
+/** Seconds in which whoever wrote a message into the outbox, or redrives one, sends it by itself. */
+const sentAfter = stalledAfter / 15
 /** After an outage: 1, 2, 4, 8 and 16 minutes, each with all the deliveries of a new message. */
 const afterOutage = { seconds: stalledAfter / 15, redrives: 5 }
 
@@ -55,7 +65,9 @@ export const handler = middy().handler(async (_event, context) => {
   const parts = {
     imports: () => sweepImports({ sql, storage, ...send, waits }),
     exports: () => sweepExports(sql, exportsQueue, stalledAfter),
-    unsent: () => sendUnsent({ sql, queues: sources }, stalledAfter / 15),
+    interviews: () => sweepInterviews({ sql, storage, queues: sources, waits }),
+    outbox: () => sweepOutbox(sql, sources, sentAfter),
+    unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),
     redriven,
     metrics: publishDeadLetters,
   }

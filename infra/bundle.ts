@@ -19,8 +19,8 @@ export type BundleOptions = {
 }
 
 /**
- * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate and the API's
- * description beside system, and returns the absolute `outDir`. Equal sources give equal bytes, and files
+ * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate, the API's
+ * description beside system and the fonts of PDFs beside interviews, and returns the absolute `outDir`. Equal sources give equal bytes, and files
  * that are already right are left alone: two builds at once do not disturb each other, nor somebody who is
  * reading. Throws where a source is missing or does not compile.
  */
@@ -55,6 +55,12 @@ export async function bundleFunctions(options: BundleOptions = {}): Promise<stri
     const migrations = join(root, 'lib/db/migrations')
     for (const name of await readdir(migrations)) {
       files.set(join(outDir, 'migrate/migrations', name), await readFile(join(migrations, name)))
+    }
+  }
+  if ('interviews' in entries) {
+    for (const name of ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']) {
+      const font = join(root, 'node_modules/dejavu-fonts-ttf/ttf', name)
+      files.set(join(outDir, 'interviews/fonts', name), await readFile(font))
     }
   }
   for (const [name, text] of described) files.set(join(outDir, 'system', name), Buffer.from(text))

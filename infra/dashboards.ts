@@ -69,11 +69,15 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
       graph('Requests over their limit', [byFunction('RateLimited')]),
       graph('Limits counted without the shared cache', [byFunction('RateLimitFallbacks')]),
     ],
-    [
-      graph('Third parties: calls tried again', [byCall('RetryAttempts')]),
-      graph('Third parties: then answered', [byCall('RetryRecoveries')]),
-      graph('Third parties: given up', [byCall('RetryExhaustions')]),
-    ],
+    retryWidgets(),
+  ]
+}
+
+function retryWidgets(): IWidget[] {
+  return [
+    graph('Third parties: calls tried again', [byDimension('RetryAttempts', 'Call')]),
+    graph('Third parties: then answered', [byDimension('RetryRecoveries', 'Call')]),
+    graph('Third parties: given up', [byDimension('RetryExhaustions', 'Call')]),
   ]
 }
 
@@ -87,65 +91,36 @@ function byFunction(metricName: string): MathExpression {
   })
 }
 
-/** A metric of retries for each call that had any, whichever function made it. */
-function byCall(metricName: string): MathExpression {
+/** A metric for each value of a dimension that had any, whichever function published it. */
+function byDimension(metricName: string, dimension: string, statistic = 'Sum'): MathExpression {
   return new MathExpression({
     label: '',
-    expression: `SEARCH('{${metricsNamespace},Call,service} MetricName="${metricName}"', 'Sum', 60)`,
+    expression: `SEARCH('{${metricsNamespace},${dimension},service} MetricName="${metricName}"', '${statistic}', 60)`,
     usingMetrics: {},
     period,
   })
 }
 
 /** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters; and for exports. */
-export function importWidgets(workQueues: WorkQueue[], functions: Functions): IWidget[][] {
+export function importWidgets(workQueues: readonly WorkQueue[], functions: Functions): IWidget[][] {
   const rowsPerSecond = new MathExpression({
     label: 'rows/s',
     expression: 'rows / PERIOD(rows)',
     usingMetrics: { rows: own('insert', 'RowsInserted') },
     period,
   })
-  // The reasons are the business's; the search finds whichever occurred.
-  const skipped = new MathExpression({
-    label: '',
-    expression: `SEARCH('{${metricsNamespace},Reason,service} MetricName="RowsSkipped"', 'Sum', 60)`,
-    usingMetrics: {},
-    period,
-  })
   const workers = (['split', 'insert', 'finish'] as const).map((name) => [name, functions[name]] as const)
   return [
     [
       graph('Rows inserted per second', [rowsPerSecond]),
-      graph('Rows skipped, by reason', [skipped]),
+      // The reasons are the business's; the search finds whichever occurred.
+      graph('Rows skipped, by reason', [byDimension('RowsSkipped', 'Reason')]),
       graph(
         'Slice, ms',
         ['p50', 'p95'].map((p) => own('insert', 'SliceDuration', p, p)),
       ),
     ],
-    [
-      graph(
-        'Backlog, messages',
-        workQueues.map(({ name, queue }) =>
-          queue.metricApproximateNumberOfMessagesVisible({ ...maximum, label: name }),
-        ),
-      ),
-      graph(
-        'Oldest message, s',
-        workQueues.map(({ name, queue }) =>
-          queue.metricApproximateAgeOfOldestMessage({ ...maximum, label: name }),
-        ),
-      ),
-      graph(
-        'Dead letters',
-        workQueues.flatMap(({ name, deadLetters }) => [
-          openDeadLetters(name).with({ label: name }),
-          deadLetters.metricApproximateNumberOfMessagesVisible({
-            ...maximum,
-            label: `${name}, not yet recorded`,
-          }),
-        ]),
-      ),
-    ],
+    queueWidgets(workQueues),
     [
       graph('Imports', [
         own('finish', 'ImportsCompleted', 'Sum', 'completed'),
@@ -169,6 +144,70 @@ export function importWidgets(workQueues: WorkQueue[], functions: Functions): IW
       ),
       graph('Exports failed', [exportsFailed()]),
     ],
+  ]
+}
+
+/** Rows of widgets for interviews: webhooks, assessments, third parties, backlog, dead letters. */
+export function interviewWidgets(workQueues: readonly WorkQueue[], functions: Functions): IWidget[][] {
+  const workers = (['apply-event', 'assess', 'send-email', 'read-resume'] as const).map(
+    (name) => [name, functions[name]] as const,
+  )
+  return [
+    [
+      graph('Webhooks received, by sender', [byDimension('WebhooksReceived', 'Source')]),
+      graph('Webhooks refused, by sender', [byDimension('WebhooksRefused', 'Source')]),
+      graph('Webhook, ms, p95', [byDimension('WebhookDuration', 'Source', 'p95')]),
+    ],
+    [
+      graph('Events, by outcome', [byDimension('InterviewEvents', 'Outcome')]),
+      graph('Assessments', [
+        own('assess', 'AssessmentsCompleted', 'Sum', 'completed'),
+        byDimension('AssessmentsFailed', 'Reason'),
+      ]),
+      graph(
+        'Assessment, ms',
+        ['p50', 'p95'].map((p) => own('assess', 'AssessmentDuration', p, p)),
+      ),
+    ],
+    retryWidgets(),
+    queueWidgets(workQueues),
+    [
+      graph(
+        'Function errors',
+        workers.map(([name, lambda]) => lambda.metricErrors({ ...sum, label: name })),
+      ),
+      graph(
+        'Function duration, ms',
+        workers.map(([name, lambda]) => lambda.metricDuration({ ...maximum, label: name })),
+      ),
+    ],
+  ]
+}
+
+function queueWidgets(workQueues: readonly WorkQueue[]): IWidget[] {
+  return [
+    graph(
+      'Backlog, messages',
+      workQueues.map(({ name, queue }) =>
+        queue.metricApproximateNumberOfMessagesVisible({ ...maximum, label: name }),
+      ),
+    ),
+    graph(
+      'Oldest message, s',
+      workQueues.map(({ name, queue }) =>
+        queue.metricApproximateAgeOfOldestMessage({ ...maximum, label: name }),
+      ),
+    ),
+    graph(
+      'Dead letters',
+      workQueues.flatMap(({ name, deadLetters }) => [
+        openDeadLetters(name).with({ label: name }),
+        deadLetters.metricApproximateNumberOfMessagesVisible({
+          ...maximum,
+          label: `${name}, not yet recorded`,
+        }),
+      ]),
+    ),
   ]
 }
 

@@ -25,7 +25,7 @@ export type Surroundings = {
 }
 
 /** Functions that call third parties, and not the database. */
-export type OutsideFunctionName = 'enrich'
+export type OutsideFunctionName = 'enrich' | 'webhooks' | 'gemini' | 'mailer'
 export type InsideFunctionName = Exclude<FunctionName, OutsideFunctionName>
 
 /** MiB. The share of a CPU grows with it: 1,769 MiB are one whole. */
@@ -46,6 +46,16 @@ const memory: Record<FunctionName, number> = {
   sweep: 512,
   operations: 512,
   enrich: 512,
+  candidates: 512,
+  interviews: 1024,
+  webhooks: 512,
+  'apply-event': 512,
+  assess: 512,
+  'send-email': 512,
+  // A résumé of 10 MB is read as a whole.
+  'read-resume': 1024,
+  gemini: 512,
+  mailer: 512,
 }
 
 /**
@@ -68,6 +78,12 @@ const poolMax: Record<InsideFunctionName, number> = {
   'dead-letters': 1,
   sweep: 1,
   operations: 1,
+  candidates: 1,
+  interviews: 1,
+  'apply-event': 1,
+  assess: 1,
+  'send-email': 1,
+  'read-resume': 1,
 }
 
 /** The Lambda of `functions/<name>.ts`, inside the VPC, with its own role and log group. */

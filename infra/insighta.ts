@@ -7,8 +7,10 @@ import { CacheStack } from './stacks/cache.ts'
 import { DataStack } from './stacks/data.ts'
 import { ExportsStack } from './stacks/exports.ts'
 import { ImportsStack } from './stacks/imports.ts'
+import { InterviewsStack } from './stacks/interviews.ts'
 import { NetworkStack } from './stacks/network.ts'
 import { ObservabilityStack } from './stacks/observability.ts'
+import { RecoveryStack } from './stacks/recovery.ts'
 import { stageOf } from './stage.ts'
 
 /**
@@ -61,12 +63,13 @@ export async function buildApp(options: AppOptions = {}): Promise<App> {
   const data = new DataStack(app, name('data'), surroundings)
   const cache = stage.cache === 'valkey' ? new CacheStack(app, name('cache'), surroundings) : undefined
   const exports = new ExportsStack(app, name('exports'), surroundings, data)
-  const imports = new ImportsStack(app, name('imports'), surroundings, data, exports)
-  const api = new ApiStack(app, name('api'), surroundings, data, exports, imports, cache)
+  const imports = new ImportsStack(app, name('imports'), surroundings, data)
+  const interviews = new InterviewsStack(app, name('interviews'), surroundings, data)
+  const parts = { data, exports, imports, interviews }
+  const recovery = new RecoveryStack(app, name('recovery'), surroundings, parts)
+  const api = new ApiStack(app, name('api'), surroundings, parts, cache)
   // Named, though references imply it: the schema is migrated before code that needs it arrives.
-  exports.addStackDependency(data)
-  imports.addStackDependency(data)
-  api.addStackDependency(data)
-  new ObservabilityStack(app, name('observability'), { stage, data, exports, imports, api })
+  for (const stack of [exports, imports, interviews, recovery, api]) stack.addStackDependency(data)
+  new ObservabilityStack(app, name('observability'), { stage, ...parts, recovery, api })
   return app
 }

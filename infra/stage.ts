@@ -9,9 +9,25 @@ const cacheKinds = ['none', 'valkey'] as const
 export type CacheKind = (typeof cacheKinds)[number]
 
 /** Functions fed by a queue; their concurrency is capped by the event source mapping. */
-export type WorkerName = 'split' | 'insert' | 'finish' | 'remove' | 'export'
-/** Functions behind the HTTP API. */
-export type ApiFunctionName = 'profiles' | 'imports' | 'exports' | 'system' | 'operations'
+export type WorkerName =
+  | 'split'
+  | 'insert'
+  | 'finish'
+  | 'remove'
+  | 'export'
+  | 'apply-event'
+  | 'assess'
+  | 'send-email'
+  | 'read-resume'
+/** Functions behind the HTTP API with the database behind them. */
+export type ApiFunctionName =
+  | 'profiles'
+  | 'imports'
+  | 'exports'
+  | 'candidates'
+  | 'interviews'
+  | 'system'
+  | 'operations'
 
 export type Stage = {
   name: StageName
@@ -39,6 +55,16 @@ export type Stage = {
   exportInlineRows?: number
   /** The cache that environments share: none, or one of ElastiCache, which costs money also when it is idle. */
   cache: CacheKind
+  /** A message of interviews that failed stays away so long, twice as long each time, never longer than the second. */
+  redelivery: { baseSeconds: number; maxSeconds: number }
+  /** Seconds after the room was closed in which the agent may still give its account of the session. */
+  abandonedAfter: number
+  /** https://ai.google.dev/gemini-api/docs/models */
+  geminiModel: string
+  /** The sender of every e-mail, of a domain that is verified at Resend. */
+  mailFrom: string
+  /** Where recruiters work; e-mails link there. */
+  consoleUrl: string
   /** Days after which uploads and reports of skipped rows expire. */
   uploadRetentionDays: number
   /** Origins that may call the API and the bucket from a browser. */
@@ -56,13 +82,36 @@ type Sizes = Omit<
   | 'uploadGrace'
   | 'sliceRecords'
   | 'exportInlineRows'
+  | 'redelivery'
+  | 'abandonedAfter'
+  | 'geminiModel'
+  | 'mailFrom'
+  | 'consoleUrl'
 >
 
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
-    workerConcurrency: { split: 2, insert: 2, finish: 2, remove: 2, export: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, exports: 2, system: 5, operations: 2 },
+    workerConcurrency: {
+      split: 2,
+      insert: 2,
+      finish: 2,
+      remove: 2,
+      export: 2,
+      'apply-event': 2,
+      assess: 2,
+      'send-email': 2,
+      'read-resume': 2,
+    },
+    apiConcurrency: {
+      profiles: 7,
+      imports: 3,
+      exports: 2,
+      candidates: 2,
+      interviews: 3,
+      system: 2,
+      operations: 2,
+    },
     cache: 'valkey',
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
@@ -75,8 +124,26 @@ const sizes: Record<StageName, Sizes> = {
   },
   dev: {
     aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
-    workerConcurrency: { split: 2, insert: 4, finish: 2, remove: 2, export: 2 },
-    apiConcurrency: { profiles: 15, imports: 5, exports: 2, system: 5, operations: 2 },
+    workerConcurrency: {
+      split: 2,
+      insert: 4,
+      finish: 2,
+      remove: 2,
+      export: 2,
+      'apply-event': 2,
+      assess: 2,
+      'send-email': 2,
+      'read-resume': 2,
+    },
+    apiConcurrency: {
+      profiles: 7,
+      imports: 3,
+      exports: 2,
+      candidates: 2,
+      interviews: 3,
+      system: 2,
+      operations: 2,
+    },
     cache: 'none',
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
@@ -87,8 +154,26 @@ const sizes: Record<StageName, Sizes> = {
   },
   prod: {
     aurora: { minCapacity: 2, maxCapacity: 16, readers: 1 },
-    workerConcurrency: { split: 4, insert: 10, finish: 4, remove: 2, export: 2 },
-    apiConcurrency: { profiles: 60, imports: 20, exports: 10, system: 20, operations: 5 },
+    workerConcurrency: {
+      split: 4,
+      insert: 10,
+      finish: 4,
+      remove: 2,
+      export: 2,
+      'apply-event': 8,
+      assess: 5,
+      'send-email': 4,
+      'read-resume': 3,
+    },
+    apiConcurrency: {
+      profiles: 60,
+      imports: 20,
+      exports: 10,
+      candidates: 10,
+      interviews: 20,
+      system: 20,
+      operations: 5,
+    },
     cache: 'none',
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
@@ -120,6 +205,24 @@ const timeouts: Record<FunctionName, number> = {
   operations: 15,
   // Less than that of profiles, which waits for it.
   enrich: 12,
+  candidates: 15,
+  // The gateway gives up after 30.
+  interviews: 29,
+  webhooks: 10,
+  'apply-event': 30,
+  assess: 120,
+  'send-email': 40,
+  'read-resume': 120,
+  // Less than those of the functions that wait for them.
+  gemini: 110,
+  mailer: 30,
+}
+
+/** Five deliveries take half a minute on one machine, where somebody waits, and about five on AWS. */
+const redelivery: Record<StageName, Stage['redelivery']> = {
+  local: { baseSeconds: 2, maxSeconds: 60 },
+  dev: { baseSeconds: 20, maxSeconds: 900 },
+  prod: { baseSeconds: 20, maxSeconds: 900 },
 }
 
 /** With these a message comes back after 24 to 36 s and is a dead letter within two minutes. */
@@ -131,13 +234,20 @@ const shortTimeouts: Record<FunctionName, number> = {
   remove: 6,
   export: 6,
   'dead-letters': 6,
+  'apply-event': 6,
+  assess: 14,
+  'send-email': 10,
+  'read-resume': 14,
+  gemini: 12,
+  mailer: 8,
 }
 
 /**
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
- * valkey; that of the stage when absent),
- * `consoleOrigins` (comma-separated), `sliceRecords`, `insertWorkers` and `exportInlineRows` (whole numbers).
- * Throws on any other value, with the ones that exist.
+ * valkey; that of the stage when absent), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
+ * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers` and
+ * `exportInlineRows` (whole numbers). Throws on any other value, with the ones that exist, and where one is
+ * missing.
  */
 export function stageOf(node: Node): Stage {
   const name = choice(node, 'stage', stageNames)
@@ -156,6 +266,11 @@ export function stageOf(node: Node): Stage {
     ...(sliceRecords !== undefined && { sliceRecords }),
     ...(exportInlineRows !== undefined && { exportInlineRows }),
     ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
+    geminiModel: text(node, 'geminiModel', 'gemini-flash-latest'),
+    mailFrom: text(node, 'mailFrom', name === 'prod' ? undefined : 'Insighta <interviews@insighta.example>'),
+    consoleUrl: text(node, 'consoleUrl', name === 'prod' ? undefined : 'http://localhost:4000'),
+    redelivery: short ? { baseSeconds: 1, maxSeconds: 3 } : redelivery[name],
+    abandonedAfter: short ? 3 : 5 * 60,
     timeouts: short ? shortTimeouts : timeouts,
     maxReceiveCount: short ? 3 : 5,
     stalledAfter: short ? 15 : 15 * 60,
@@ -179,6 +294,13 @@ function choice<Value extends string>(
     )
   }
   return found
+}
+
+/** Throws where neither the context nor the stage has one. */
+function text(node: Node, key: string, fallback: string | undefined): string {
+  const given: unknown = node.tryGetContext(key) ?? fallback
+  if (typeof given === 'string' && given.trim() !== '') return given.trim()
+  throw new Error(`The context "${key}" is missing: give it by -c ${key}=<value>`)
 }
 
 function whole(node: Node, key: string, least: number, most: number): number | undefined {

@@ -16,6 +16,8 @@ const schema = z.object({
   }),
   keys_function: z.string(),
   facets_function: z.string(),
+  /** Where the third parties are simulated. */
+  simulators: z.url(),
 })
 
 /** How to reach a local cloud. */
@@ -26,9 +28,14 @@ export type LocalCredentials = z.output<typeof schema>
  * where there is none.
  */
 export async function localCredentials(): Promise<LocalCredentials> {
-  const file = join(process.env.INSIGHTA_DATA_DIR ?? '.insighta', 'credentials.json')
+  const file = join(dataDir(), 'credentials.json')
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new Error(`${file} cannot be read: start the local cloud first (npm start)`, { cause })
   })
   return schema.parse(JSON.parse(text))
+}
+
+/** Where the local cloud keeps what it stores. */
+export function dataDir(): string {
+  return process.env.INSIGHTA_DATA_DIR ?? '.insighta'
 }

@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { Report } from '../../lib/imports/report.ts'
 import { type Api, createApi } from './api.ts'
 import { localCredentials } from './credentials.ts'
+import { interviewDemo } from './demo-interviews.ts'
 import { type Expected, people } from './people.ts'
 
 const write = (text: string) => void process.stdout.write(text)
@@ -35,6 +36,11 @@ const program = new Command('demo')
       await rm(folder, { recursive: true, force: true })
     }
   })
+
+program
+  .command('interviews')
+  .description('Play a whole interview against the running local cloud, faults included')
+  .action(interviewDemo)
 
 async function writeFile(file: string, rows: number, seed: number): Promise<Expected> {
   const { chunks, expected } = people({ rows, seed, dirtPerThousand: 30 })

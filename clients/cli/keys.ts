@@ -18,10 +18,12 @@ function rateLimitOf(value: Limit | undefined): number | null | undefined {
   return value === 'none' ? null : value
 }
 
-/** The command line `keys create|list|limit|revoke`. Answers are written to `write` as JSON. */
+/** The command line `keys create|list|limit|reset|revoke`. Answers are written to `write` as JSON. */
 export function keysProgram(write: (text: string) => void): Command {
   const program = new Command('keys')
-    .description('Create, list, limit and revoke access keys, on the local cloud or (--function) on AWS')
+    .description(
+      'Create, list, limit, replace and revoke access keys, on the local cloud or (--function) on AWS',
+    )
     .option(
       '--function <name>',
       'the keys function on AWS; its credentials and region as the AWS CLI finds them',
@@ -38,7 +40,8 @@ export function keysProgram(write: (text: string) => void): Command {
     .requiredOption('--label <text>', 'what it is for')
     .option('--expires-in-days <days>', 'when it ends (default: never)', positive)
     .option('--rate-limit <number>', 'requests per minute, or none (default: 600)', limit)
-    .action(({ role, team, label, expiresInDays, rateLimit }) =>
+    .option('--email <address>', 'of whoever is to hold it, who is told of it and not told the key')
+    .action(({ role, team, label, expiresInDays, rateLimit, email }) =>
       perform({
         action: 'create',
         role,
@@ -46,6 +49,7 @@ export function keysProgram(write: (text: string) => void): Command {
         label,
         expires_in_days: expiresInDays,
         rate_limit: rateLimitOf(rateLimit),
+        email,
       }),
     )
   program
@@ -61,6 +65,12 @@ export function keysProgram(write: (text: string) => void): Command {
     .action((id: string, rateLimit: Limit) =>
       perform({ action: 'limit', id, rate_limit: rateLimitOf(rateLimit) }),
     )
+  program
+    .command('reset')
+    .description('revoke a key and make another one of the same team, role, label, limit and end')
+    .argument('<id>')
+    .option('--email <address>', 'of whoever holds it, who is told of it and not told the key')
+    .action((id: string, { email }) => perform({ action: 'reset', id, email }))
   program
     .command('revoke')
     .description('end a key; it is refused within a minute')

@@ -14,6 +14,7 @@ import { openLogFile } from './logs.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openPlatform, type Platform } from './platform.ts'
 import { choosePorts, lockDataDir, portIsFree, randomFreePort } from './ports.ts'
+import { findRedis, startRedis } from './redis.ts'
 import { registry } from './resources/registry.ts'
 import type { Alarm, Dashboard, Services } from './resources/services.ts'
 import { type LocalS3, startS3 } from './s3/index.ts'
@@ -167,10 +168,20 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     )
     const simulators = await step(
       'simulators',
-      () => startSimulators({ port: ports.simulators, log }),
+      () =>
+        startSimulators({
+          port: ports.simulators,
+          log,
+          outgoing: () => ({
+            gatewayUrl: url,
+            secret: (name) => JSON.parse(secretField(secrets, `insighta-local-${name}`, '')),
+          }),
+        }),
       (started) => started.close(),
     )
     const endpoints = { s3: s3.url, sqs: sqs.url, aws: `http://127.0.0.1:${ports.aws}` }
+    // Filled when the template asks for a cache: without TLS here, or none where no server is installed.
+    const cacheEnvironment: { CACHE_URL?: string } = {}
     const lambda = await step(
       'Lambda',
       () =>
@@ -182,6 +193,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           platformEnvironment: () => ({
             ...platformEnvironment(platform, endpoints),
             ...simulators.environment,
+            ...cacheEnvironment,
           }),
         }),
       (started) => started.close(),
@@ -212,6 +224,18 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       },
       invoke: (name, payload) => lambda.invoke(name, payload),
       startCluster: (request) => step('PostgreSQL', () => database.startCluster(request)),
+      async startCache() {
+        const binary = await findRedis()
+        cacheEnvironment.CACHE_URL = binary ? `redis://127.0.0.1:${ports.cache}` : ''
+        if (binary === undefined) return undefined
+        const logFile = join(logDir, 'cache.log')
+        const { port } = await step(
+          'cache',
+          () => startRedis({ binary, port: ports.cache, logFile, log }),
+          (started) => started.close(),
+        )
+        return { host: '127.0.0.1', port }
+      },
       refreshLogins: () => database.refreshLogins(),
       clusters: new Map(),
       buckets: new Map(),

@@ -5,7 +5,7 @@ import { type HttpApi, tokenBucket } from './http-api.ts'
 import { corsFor, corsHeaders, isPreflight } from './http-cors.ts'
 import { answerOf, type HttpAnswer, jsonAnswer, requestEvent } from './http-payload.ts'
 import { routeTable } from './http-routes.ts'
-import { isTooManyRequests } from './lambda/errors.ts'
+import { isRequestTooLarge, isTooManyRequests } from './lambda/errors.ts'
 import type { InvokeResult } from './lambda/functions.ts'
 
 /** What happened to one request, for logs and metrics. */
@@ -99,6 +99,8 @@ export async function startGateway(
       return refusal(500, 'Internal Server Error')
     } catch (error) {
       if (signal.aborted || isTooManyRequests(error)) return refusal(503, 'Service Unavailable')
+      // A body between Lambda's limit and the gateway's own.
+      if (isRequestTooLarge(error)) return refusal(413, 'Request Entity Too Large')
       options.log(`${routeKey}: 500, ${functionName} could not be invoked: ${String(error)}`)
       return refusal(500, 'Internal Server Error')
     }

@@ -14,8 +14,17 @@ import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations
 import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import type { Construct } from 'constructs'
-import { env, exportsPrefix, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import {
+  env,
+  exportsPrefix,
+  queueVariables,
+  rejectsPrefix,
+  resumePrefix,
+  uploadPrefix,
+  webhookPrefix,
+} from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
@@ -27,27 +36,27 @@ import {
   makeOutsideFunction,
   pascal,
 } from '../functions.ts'
-import { outsideAddresses } from '../outside.ts'
+import { addresses } from '../outside.ts'
 import { inspect, sendTo } from '../queues.ts'
 import type { ApiFunctionName, Stage } from '../stage.ts'
 import type { CacheStack } from './cache.ts'
-import type { DataStack } from './data.ts'
-import type { ExportsStack } from './exports.ts'
-import type { ImportsStack } from './imports.ts'
+import type { InterviewsStack } from './interviews.ts'
+import type { Recovered } from './recovery.ts'
+
+type HttpFunctionName = ApiFunctionName | 'webhooks'
 
 /** The HTTP API with the functions behind it, and the operator's: one makes keys, one sees to the facets. */
 export class ApiStack extends Stack {
   readonly api: HttpApi
   readonly functions: Record<ApiFunctionName | 'keys' | 'facets', LambdaFunction>
   readonly enrich: LambdaFunction
+  readonly webhooks: LambdaFunction
 
   constructor(
     scope: Construct,
     id: string,
     surroundings: Surroundings,
-    data: DataStack,
-    exports: ExportsStack,
-    imports: ImportsStack,
+    { data, exports, imports, interviews }: Recovered,
     cache: CacheStack | undefined,
     props?: StackProps,
   ) {
@@ -60,6 +69,8 @@ export class ApiStack extends Stack {
       imports: makeFunction(this, 'imports', surroundings, uploads),
       exports: makeFunction(this, 'exports', surroundings, uploads),
       system: makeFunction(this, 'system', surroundings, environment),
+      candidates: makeFunction(this, 'candidates', surroundings, uploads),
+      interviews: makeFunction(this, 'interviews', surroundings, environment),
       keys: makeFunction(this, 'keys', surroundings, environment),
       facets: makeFunction(this, 'facets', surroundings, environment),
       operations: makeFunction(this, 'operations', surroundings, {
@@ -69,7 +80,12 @@ export class ApiStack extends Stack {
     }
     applicationUser(cluster, ...Object.values(this.functions))
     if (cache) this.shareCache(cache, surroundings.stage)
-    this.enrich = makeOutsideFunction(this, 'enrich', surroundings, outsideAddresses)
+    this.enrich = makeOutsideFunction(
+      this,
+      'enrich',
+      surroundings,
+      addresses(env.genderizeUrl, env.agifyUrl, env.nationalizeUrl),
+    )
     allowInvoke(this.functions.profiles, this.enrich, env.enrichFunctionName)
     // A presigned address can do no more than the role that signed it.
     allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
@@ -79,10 +95,11 @@ export class ApiStack extends Stack {
     if (exportInlineRows !== undefined) {
       this.functions.exports.addEnvironment(env.exportInlineRows, String(exportInlineRows))
     }
-    const importQueues = [data.importObjects, imports.slices, imports.finishes, imports.removals]
-    for (const work of importQueues) sendTo(this.functions.imports, work, queueVariables[work.name].source)
+    for (const work of imports.queues) sendTo(this.functions.imports, work, queueVariables[work.name].source)
     sendTo(this.functions.exports, exports.files, env.exportsQueueUrl)
-    for (const work of [...importQueues, exports.files]) {
+    this.serveInterviews(interviews, data.bucket)
+    this.webhooks = makeWebhooks(this, surroundings, interviews, data.bucket)
+    for (const work of [...imports.queues, ...exports.queues, ...interviews.queues]) {
       const variables = queueVariables[work.name]
       sendTo(this.functions.operations, work, variables.source)
       inspect(this.functions.operations, work, variables.deadLetters)
@@ -97,10 +114,19 @@ export class ApiStack extends Stack {
     })
 
     this.api = makeGateway(this, surroundings.stage)
-    addRoutes(this, this.api, this.functions)
+    addRoutes(this, this.api, { ...this.functions, webhooks: this.webhooks })
     new CfnOutput(this, 'ApiUrl', { value: this.api.apiEndpoint })
     new CfnOutput(this, 'KeysFunctionName', { value: this.functions.keys.functionName })
     new CfnOutput(this, 'FacetsFunctionName', { value: this.functions.facets.functionName })
+  }
+
+  private serveInterviews(stack: InterviewsStack, bucket: Bucket): void {
+    const { candidates, interviews } = this.functions
+    allowObjects(candidates, bucket, resumePrefix, ['s3:PutObject', 's3:DeleteObject'])
+    allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
+    stack.share('livekit', interviews)
+    sendTo(interviews, stack.assessments, env.assessmentsQueueUrl)
+    sendTo(interviews, stack.emails, env.emailsQueueUrl)
   }
 
   /** Among the functions behind the gateway: each counts requests there, and one keeps its answers. */
@@ -111,6 +137,22 @@ export class ApiStack extends Stack {
   }
 }
 
+/** Outside the VPC, so that the database cannot be in its way: what comes in is put into a queue. */
+function makeWebhooks(
+  scope: Stack,
+  surroundings: Surroundings,
+  interviews: InterviewsStack,
+  bucket: Bucket,
+): LambdaFunction {
+  const webhooks = makeOutsideFunction(scope, 'webhooks', surroundings, {
+    [env.uploadBucket]: bucket.bucketName,
+  })
+  for (const name of ['agent', 'livekit', 'resend'] as const) interviews.share(name, webhooks)
+  sendTo(webhooks, interviews.events, env.interviewEventsQueueUrl)
+  allowObjects(webhooks, bucket, webhookPrefix, ['s3:PutObject'])
+  return webhooks
+}
+
 function makeGateway(scope: Stack, stage: Stage): HttpApi {
   const api = new HttpApi(scope, 'Api', {
     apiName: `insighta-${stage.name}`,
@@ -118,7 +160,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
     ...(stage.consoleOrigins.length > 0 && {
       corsPreflight: {
         allowOrigins: stage.consoleOrigins,
-        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.DELETE],
+        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.PATCH, CorsHttpMethod.DELETE],
         allowHeaders: [
           'authorization',
           'content-type',
@@ -174,8 +216,8 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
 }
 
 /** Every route of the table, onto one integration for each function. */
-function addRoutes(scope: Stack, api: HttpApi, functions: Record<ApiFunctionName, LambdaFunction>): void {
-  const integrations = new Map<ApiFunctionName, HttpLambdaIntegration>()
+function addRoutes(scope: Stack, api: HttpApi, functions: Record<HttpFunctionName, LambdaFunction>): void {
+  const integrations = new Map<HttpFunctionName, HttpLambdaIntegration>()
   for (const [key, { function: name }] of Object.entries(routes)) {
     const integration =
       integrations.get(name) ??

@@ -21,7 +21,10 @@ import {
   exportsPrefix,
   queues,
   rejectsPrefix,
+  resumePrefix,
   uploadPrefix,
+  webhookPrefix,
+  webhookRetentionDays,
 } from '../../lib/platform/names.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import { databaseEnvironment, makeFunction } from '../functions.ts'
@@ -29,11 +32,12 @@ import type { WorkQueue } from '../queues.ts'
 import { makeWorkQueue } from '../queues.ts'
 import type { Stage } from '../stage.ts'
 
-/** What outlives a deployment: the database with its schema, and the bucket with the queue it notifies. */
+/** What outlives a deployment: the database with its schema, and the bucket with the queues it notifies. */
 export class DataStack extends Stack {
   readonly cluster: DatabaseCluster
   readonly bucket: Bucket
   readonly importObjects: WorkQueue
+  readonly resumes: WorkQueue
   readonly migrate: LambdaFunction
 
   constructor(scope: Construct, id: string, surroundings: Surroundings, props?: StackProps) {
@@ -50,6 +54,10 @@ export class DataStack extends Stack {
       new SqsDestination(this.importObjects.queue),
       { prefix: uploadPrefix },
     )
+    this.resumes = makeWorkQueue(this, stage, queues.resumes, 'read-resume')
+    this.bucket.addEventNotification(EventType.OBJECT_CREATED, new SqsDestination(this.resumes.queue), {
+      prefix: resumePrefix,
+    })
     acknowledgeNotifications(this)
     new CfnOutput(this, 'UploadBucketName', { value: this.bucket.bucketName })
   }
@@ -141,6 +149,7 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
         expiration: Duration.days(stage.uploadRetentionDays),
       })),
       { prefix: exportsPrefix, expiration: Duration.days(exportRetentionDays) },
+      { prefix: webhookPrefix, expiration: Duration.days(webhookRetentionDays) },
     ],
   })
   Validations.of(bucket).acknowledge({

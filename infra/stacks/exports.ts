@@ -11,12 +11,14 @@ import type { DataStack } from './data.ts'
 /** Exports that are too large for one answer: each is written into the bucket by one run of a function. */
 export class ExportsStack extends Stack {
   readonly files: WorkQueue
+  readonly queues: readonly WorkQueue[]
   readonly export: LambdaFunction
 
   constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
     super(scope, id, props)
     const { bucket, cluster } = data
     this.files = makeWorkQueue(this, surroundings.stage, queues.exports, 'export')
+    this.queues = [this.files]
     this.export = makeFunction(this, 'export', surroundings, {
       ...databaseEnvironment(cluster),
       [env.uploadBucket]: bucket.bucketName,

@@ -1,9 +1,7 @@
 import type { StackProps } from 'aws-cdk-lib'
-import { Duration, Stack } from 'aws-cdk-lib'
-import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
-import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets'
+import { Stack } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
-import { env, queues, queueVariables, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
+import { env, queues, rejectsPrefix, uploadPrefix } from '../../lib/platform/names.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
   allowObjects,
@@ -13,39 +11,29 @@ import {
   makeFunction,
 } from '../functions.ts'
 import type { WorkQueue } from '../queues.ts'
-import { consume, consumeDeadLetters, makeWorkQueue, sendTo } from '../queues.ts'
+import { consume, makeWorkQueue, sendTo } from '../queues.ts'
 import type { DataStack } from './data.ts'
-import type { ExportsStack } from './exports.ts'
 
-/**
- * An uploaded file on its way into the table: split into slices, insert each, finish with the report. And what
- * takes up work that stands still, of exports too.
- */
+/** An uploaded file on its way into the table: split into slices, insert each, finish with the report. */
 export class ImportsStack extends Stack {
   readonly slices: WorkQueue
   readonly finishes: WorkQueue
   readonly removals: WorkQueue
+  /** All of them, that of the bucket's events too. */
+  readonly queues: readonly WorkQueue[]
   readonly split: LambdaFunction
   readonly insert: LambdaFunction
   readonly finish: LambdaFunction
   readonly remove: LambdaFunction
-  readonly deadLetters: LambdaFunction
-  readonly sweep: LambdaFunction
 
-  constructor(
-    scope: Construct,
-    id: string,
-    surroundings: Surroundings,
-    data: DataStack,
-    exports: ExportsStack,
-    props?: StackProps,
-  ) {
+  constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
     super(scope, id, props)
     const { stage } = surroundings
     const { bucket, cluster, importObjects } = data
     this.slices = makeWorkQueue(this, stage, queues.importSlices, 'insert')
     this.finishes = makeWorkQueue(this, stage, queues.importFinish, 'finish')
     this.removals = makeWorkQueue(this, stage, queues.importRemovals, 'remove')
+    this.queues = [importObjects, this.slices, this.finishes, this.removals]
 
     const environment = { ...databaseEnvironment(cluster), [env.uploadBucket]: bucket.bucketName }
     this.split = makeFunction(this, 'split', surroundings, environment)
@@ -83,30 +71,5 @@ export class ImportsStack extends Stack {
     consume(this.insert, this.slices, stage)
     consume(this.finish, this.finishes, stage)
     consume(this.remove, this.removals, stage)
-
-    this.deadLetters = makeFunction(this, 'dead-letters', surroundings, {
-      ...databaseEnvironment(cluster),
-      [env.maxReceiveCount]: String(stage.maxReceiveCount),
-    })
-    this.sweep = makeFunction(this, 'sweep', surroundings, {
-      ...environment,
-      [env.maxReceiveCount]: String(stage.maxReceiveCount),
-      [env.stalledAfterSeconds]: String(stage.stalledAfter),
-      [env.uploadGraceSeconds]: String(stage.uploadGrace),
-    })
-    applicationUser(cluster, this.deadLetters, this.sweep)
-    sendTo(this.deadLetters, this.finishes, env.importFinishQueueUrl)
-    // To look for uploads whose event was lost.
-    allowObjects(this.sweep, bucket, uploadPrefix, ['s3:GetObject'])
-    allowToMiss(this.sweep, bucket)
-    for (const work of [importObjects, this.slices, this.finishes, this.removals, exports.files]) {
-      consumeDeadLetters(this.deadLetters, work)
-      sendTo(this.sweep, work, queueVariables[work.name].source)
-    }
-    new Rule(this, 'EveryMinute', {
-      description: 'Takes up imports, exports and dead letters that stand still',
-      schedule: Schedule.rate(Duration.minutes(1)),
-      targets: [new LambdaTarget(this.sweep)],
-    })
   }
 }

@@ -5,55 +5,46 @@ import { Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../../lib/platform/names.ts'
 import { addAlarms } from '../alarms.ts'
-import { databaseWidgets, importWidgets, queryWidgets } from '../dashboards.ts'
+import { databaseWidgets, importWidgets, interviewWidgets, queryWidgets } from '../dashboards.ts'
 import type { LambdaFunction } from '../functions.ts'
-import type { WorkQueue } from '../queues.ts'
 import type { Stage } from '../stage.ts'
 import type { ApiStack } from './api.ts'
-import type { DataStack } from './data.ts'
-import type { ExportsStack } from './exports.ts'
-import type { ImportsStack } from './imports.ts'
+import type { Recovered, RecoveryStack } from './recovery.ts'
 
-export type Observed = {
-  stage: Stage
-  data: DataStack
-  exports: ExportsStack
-  imports: ImportsStack
-  api: ApiStack
-}
+export type Observed = Recovered & { stage: Stage; recovery: RecoveryStack; api: ApiStack }
 
-/** Three dashboards, and alarms that reach people through one topic. */
+/** A dashboard for each half and one for the database, and alarms that reach people through one topic. */
 export class ObservabilityStack extends Stack {
   readonly topic: Topic
 
   constructor(scope: Construct, id: string, observed: Observed, props?: StackProps) {
     super(scope, id, props)
-    const { stage, data, exports, imports, api } = observed
-    const workQueues: WorkQueue[] = [
-      data.importObjects,
-      imports.slices,
-      imports.finishes,
-      imports.removals,
-      exports.files,
-    ]
+    const { stage, data, exports, imports, interviews, recovery, api } = observed
+    const profileQueues = [...imports.queues, ...exports.queues]
+    const workQueues = [...profileQueues, ...interviews.queues]
     const functions: Record<FunctionName, LambdaFunction> = {
       ...api.functions,
       enrich: api.enrich,
+      webhooks: api.webhooks,
       migrate: data.migrate,
       split: imports.split,
       insert: imports.insert,
       finish: imports.finish,
       remove: imports.remove,
       export: exports.export,
-      'dead-letters': imports.deadLetters,
-      sweep: imports.sweep,
+      ...interviews.workers,
+      gemini: interviews.gemini,
+      mailer: interviews.mailer,
+      'dead-letters': recovery.deadLetters,
+      sweep: recovery.sweep,
     }
     this.topic = new Topic(this, 'Alarms', { enforceSSL: true })
     addAlarms(this, { stage, topic: this.topic, workQueues, functions, api: api.api, cluster: data.cluster })
 
     const dashboards = {
       queries: queryWidgets(api.api, functions),
-      imports: importWidgets(workQueues, functions),
+      imports: importWidgets(profileQueues, functions),
+      interviews: interviewWidgets(interviews.queues, functions),
       database: databaseWidgets(data.cluster),
     }
     for (const [name, widgets] of Object.entries(dashboards)) {

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
-import { retryRead, type Sql } from './db.ts'
-import { NotFoundError } from './errors.ts'
+import { retryRead, type Sql, type Transaction } from './db.ts'
+import { ConflictError, NotFoundError } from './errors.ts'
 import type { Role } from './routes.ts'
 
 /** A key as it is listed: what it is, never the key itself, which is stored nowhere. */
@@ -48,19 +48,54 @@ export function keyHash(key: string): Buffer {
   return hash('sha256', key, 'buffer')
 }
 
-/** Makes a key for a team, which is made too where it is new. The answer is the only time the key is seen. */
-export async function createKey(sql: Sql, input: NewKey): Promise<ApiKey & { key: string }> {
+/** A key as it is answered when it is made: the only time that it is seen. */
+export type IssuedKey = ApiKey & { key: string }
+
+/** Makes a key for a team, which is made too where it is new. */
+export async function createKey(sql: Sql, input: NewKey): Promise<IssuedKey> {
+  return sql.begin((tx) => insertKey(tx, input))
+}
+
+/** The same inside a transaction. */
+export async function insertKey(tx: Transaction, input: NewKey): Promise<IssuedKey> {
   const key = `ins_${randomBytes(32).toString('base64url')}`
-  const [row] = await sql.begin(async (tx) => {
-    await tx`insert into teams (name) values (${input.team}) on conflict (name) do nothing`
-    return tx<ApiKey[]>`
-      insert into api_keys (team_id, label, role, hash, rate_limit, expires_at)
-      select id, ${input.label}, ${input.role}, ${keyHash(key)}, ${input.rateLimit ?? null},
-        ${input.expiresAt ?? null}::timestamptz
-      from teams where name = ${input.team}
-      returning id, ${input.team}::text as team, label, role, rate_limit, created_at, expires_at, revoked_at`
-  })
+  await tx`insert into teams (name) values (${input.team}) on conflict (name) do nothing`
+  const [row] = await tx<ApiKey[]>`
+    insert into api_keys (team_id, label, role, hash, rate_limit, expires_at)
+    select id, ${input.label}, ${input.role}, ${keyHash(key)}, ${input.rateLimit ?? null},
+      ${input.expiresAt ?? null}::timestamptz
+    from teams where name = ${input.team}
+    returning id, ${input.team}::text as team, label, role, rate_limit, created_at, expires_at, revoked_at`
   return { ...row!, key }
+}
+
+/**
+ * Revokes a key and makes another one of the same team, role, label, limit and end. Throws NotFoundError where
+ * there is none, ConflictError where it has ended.
+ */
+export async function replaceKey(tx: Transaction, id: string): Promise<IssuedKey> {
+  const [old] = await tx<ApiKey[]>`
+    update api_keys k set revoked_at = now()
+    from teams t
+    where k.id = ${id} and t.id = team_id and revoked_at is null and (expires_at is null or expires_at > now())
+    returning t.name as team, label, role, rate_limit, expires_at`
+  if (!old) {
+    const [known] = await tx`select from api_keys where id = ${id}`
+    throw known ? new ConflictError(`The key ${id} is revoked or expired`) : noKey(id)
+  }
+  const { team, label, role, rate_limit: rateLimit, expires_at: expiresAt } = old
+  return insertKey(tx, { team, label, role, rateLimit, expiresAt })
+}
+
+/** The team that a key belongs to. Throws NotFoundError where there is no key. */
+export async function teamOfKey(tx: Transaction, id: string): Promise<string> {
+  const [row] = await tx<{ team_id: string }[]>`select team_id from api_keys where id = ${id}`
+  if (!row) throw noKey(id)
+  return row.team_id
+}
+
+function noKey(id: string): NotFoundError {
+  return new NotFoundError(`There is no key ${id}`)
 }
 
 /** All keys, or those of one team, oldest first. */
@@ -78,14 +113,14 @@ export async function listKeys(sql: Sql, team?: string): Promise<ApiKey[]> {
 /** Gives a key another limit, in requests per minute; null is none. Throws NotFoundError where there is no key. */
 export async function setRateLimit(sql: Sql, id: string, rateLimit: number | null): Promise<void> {
   const { count } = await sql`update api_keys set rate_limit = ${rateLimit} where id = ${id}`
-  if (count === 0) throw new NotFoundError(`There is no key ${id}`)
+  if (count === 0) throw noKey(id)
 }
 
 /** Revokes a key for good; one that is revoked keeps its time. Throws NotFoundError where there is none. */
 export async function revokeKey(sql: Sql, id: string): Promise<Date> {
   const [row] = await sql<{ revoked_at: Date }[]>`
     update api_keys set revoked_at = coalesce(revoked_at, now()) where id = ${id} returning revoked_at`
-  if (!row) throw new NotFoundError(`There is no key ${id}`)
+  if (!row) throw noKey(id)
   return row.revoked_at
 }
 

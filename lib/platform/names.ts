@@ -38,6 +38,8 @@ export const env = {
   stalledAfterSeconds: 'STALLED_AFTER_SECONDS',
   /** Seconds that an upload may still take when its address has expired. */
   uploadGraceSeconds: 'UPLOAD_GRACE_SECONDS',
+  /** Seconds after its room was closed in which an interview's agent may still give its account of it. */
+  abandonedAfterSeconds: 'ABANDONED_AFTER_SECONDS',
   /** Records of a slice at the most; 10,000 where it is not set. */
   importSliceRecords: 'IMPORT_SLICE_RECORDS',
   /** Profiles that an export answers at once at the most; 25,000 where it is not set. */
@@ -89,6 +91,15 @@ export const functionNames = [
   'sweep',
   'operations',
   'enrich',
+  'candidates',
+  'interviews',
+  'webhooks',
+  'apply-event',
+  'assess',
+  'send-email',
+  'read-resume',
+  'gemini',
+  'mailer',
 ] as const
 export type FunctionName = (typeof functionNames)[number]
 
@@ -98,15 +109,12 @@ export const queues = {
   importFinish: 'import-finish',
   importRemovals: 'import-removals',
   exports: 'exports',
-} as const
-export type QueueName = (typeof queues)[keyof typeof queues]
-
-export const interviewQueues = {
   interviewEvents: 'interview-events',
   assessments: 'assessments',
   emails: 'emails',
   resumes: 'resumes',
 } as const
+export type QueueName = (typeof queues)[keyof typeof queues]
 
 /** The variables that hold the address of each queue and of its dead-letter queue. */
 export const queueVariables: Record<QueueName, { source: string; deadLetters: string }> = {
@@ -115,19 +123,27 @@ export const queueVariables: Record<QueueName, { source: string; deadLetters: st
   'import-finish': { source: env.importFinishQueueUrl, deadLetters: env.importFinishDeadLettersUrl },
   'import-removals': { source: env.importRemovalsQueueUrl, deadLetters: env.importRemovalsDeadLettersUrl },
   exports: { source: env.exportsQueueUrl, deadLetters: env.exportsDeadLettersUrl },
+  'interview-events': {
+    source: env.interviewEventsQueueUrl,
+    deadLetters: env.interviewEventsDeadLettersUrl,
+  },
+  assessments: { source: env.assessmentsQueueUrl, deadLetters: env.assessmentsDeadLettersUrl },
+  emails: { source: env.emailsQueueUrl, deadLetters: env.emailsDeadLettersUrl },
+  resumes: { source: env.resumesQueueUrl, deadLetters: env.resumesDeadLettersUrl },
 }
 
 /** The role the functions connect with, and the database they connect to. */
 export const database = { name: 'insighta', appUser: 'insighta_app' } as const
 
-/** Uploads arrive under this prefix; only it notifies the import queue. */
+/** Uploads arrive under this prefix, which notifies the import queue. */
 export const uploadPrefix = 'uploads/'
 /** Reports of skipped rows, per slice and joined. */
 export const rejectsPrefix = 'rejects/'
-/** Résumés arrive under this one. */
+/** Résumés arrive under this one, which notifies their own. */
 export const resumePrefix = 'resumes/'
-/** Bodies of webhooks that are too large for a message. */
+/** Bodies of webhooks that are too large for a message, which expire after these days. */
 export const webhookPrefix = 'webhooks/'
+export const webhookRetentionDays = 30
 /** Files of exports, which expire after these days. */
 export const exportsPrefix = 'exports/'
 export const exportRetentionDays = 7

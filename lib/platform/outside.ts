@@ -1,33 +1,82 @@
 import type * as z from 'zod'
 import { createCircuit } from './circuit.ts'
-import { isInsightaError, UnavailableError, UpstreamInvalidError } from './errors.ts'
+import { isInsightaError, UpstreamInvalidError, UpstreamUnavailableError } from './errors.ts'
 import { type RetryOptions, retry } from './retry.ts'
 import { parseRetryAfter } from './retry-after.ts'
-import { isTransientStatus } from './transient.ts'
+import { isTransientStatus, neverRetried } from './transient.ts'
 
-/** Thrown when a third party does not answer, or says that it cannot now: 503. */
-export class UpstreamUnavailableError extends UnavailableError {
-  /** What the service asked for by Retry-After. */
-  readonly retryAfterMs: number | undefined
-
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined } = {}) {
-    const { cause, retryAfterMs } = options
-    super(message, cause, retryAfterMs === undefined ? 5 : Math.max(1, Math.ceil(retryAfterMs / 1000)))
-    this.retryAfterMs = retryAfterMs
-  }
-}
-
-export type OutsideOptions = {
+export type ThirdPartyOptions = {
   /** As people know it; in log lines and error messages. */
   service: string
-  /** Its parameters, as an API key, are kept. */
-  baseUrl: string
   /** Milliseconds for one attempt, its whole answer included. Default 5,000. */
   timeout?: number
-  retry?: Pick<RetryOptions, 'attempts' | 'initialDelay' | 'factor' | 'maxDelay' | 'jitter' | 'clock'>
+  retry?: Omit<RetryOptions, 'name' | keyof CallOptions>
 }
 
 export type CallOptions = Pick<RetryOptions, 'signal' | 'remainingMs'>
+
+/** Somebody else's service: every call to one goes through here. */
+export type ThirdParty = {
+  /**
+   * Runs the attempt, which ends by its signal at the latest, until it succeeds. Rejects with what the last one
+   * met, RetryLaterError, or UpstreamUnavailableError where there was no answer.
+   */
+  call<T>(name: string, attempt: (signal: AbortSignal) => Promise<T>, options?: CallOptions): Promise<T>
+}
+
+/** With a timeout, retries, and a circuit breaker of its own: make one for an environment's life. */
+export function createThirdParty(options: ThirdPartyOptions): ThirdParty {
+  const { service, timeout = 5000 } = options
+  const circuit = createCircuit(service)
+
+  return {
+    call(name, attempt, { signal, remainingMs } = {}) {
+      const settings = { ...options.retry, name, signal, ...(remainingMs && { remainingMs }) }
+      return retry(settings, () =>
+        circuit.run(() => {
+          const left = remainingMs ? Math.max(1, Math.min(timeout, remainingMs())) : timeout
+          return inTime(service, left, signal, attempt)
+        }, signal),
+      )
+    },
+  }
+}
+
+async function inTime<T>(
+  service: string,
+  timeout: number,
+  signal: AbortSignal | undefined,
+  attempt: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = AbortSignal.timeout(timeout)
+  try {
+    return await attempt(signal ? AbortSignal.any([signal, ended]) : ended)
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason
+    if (isInsightaError(error) || isMistake(error)) throw error
+    const said = ended.aborted ? `did not answer within ${(timeout / 1000).toFixed(2)}s` : 'does not answer'
+    throw new UpstreamUnavailableError(`${service} ${said}`, { cause: error })
+  }
+}
+
+/** Of the program, that is: fetch throws a TypeError too, but with a cause. */
+function isMistake(error: unknown): boolean {
+  return neverRetried(error) && (error as Error).cause === undefined
+}
+
+/** A fetch for an SDK that keeps the headers of answers to itself. */
+export function fetchNoting(note: (response: Response) => void): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init)
+    note(response)
+    return response
+  }
+}
+
+export type OutsideOptions = ThirdPartyOptions & {
+  /** Its parameters, as an API key, are kept. */
+  baseUrl: string
+}
 
 /** A third party that answers GET with JSON. */
 export type Outside = {
@@ -45,22 +94,16 @@ export type Outside = {
 /** Bytes of an answer at the most. */
 const largestAnswer = 1024 * 1024
 
-/** The one place that calls third parties: with a timeout, retries, and a circuit breaker of its own. */
+/** Each keeps a circuit breaker, so make one for an environment's life. */
 export function createOutside(options: OutsideOptions): Outside {
-  const { service, baseUrl, timeout = 5000 } = options
-  const circuit = createCircuit(service)
+  const { service, baseUrl } = options
+  const party = createThirdParty(options)
 
   return {
-    async get(query, schema, { signal, remainingMs } = {}) {
+    async get(query, schema, call) {
       const url = new URL(baseUrl)
       for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-      const settings = { ...options.retry, name: service, signal, ...(remainingMs && { remainingMs }) }
-      const text = await retry(settings, () =>
-        circuit.run(() => {
-          const left = remainingMs ? Math.max(1, Math.min(timeout, remainingMs())) : timeout
-          return getText(service, url, left, signal)
-        }, signal),
-      )
+      const text = await party.call(service, (signal) => getText(service, url, signal), call)
       const parsed = schema.safeParse(parseJson(service, text))
       // zod's error says which field is wrong, never what stood there.
       if (!parsed.success) throw new UpstreamInvalidError(service, parsed.error)
@@ -69,31 +112,14 @@ export function createOutside(options: OutsideOptions): Outside {
   }
 }
 
-async function getText(
-  service: string,
-  url: URL,
-  timeout: number,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const ended = AbortSignal.timeout(timeout)
-  try {
-    const response = await fetch(url, {
-      headers: { accept: 'application/json' },
-      redirect: 'error',
-      signal: signal ? AbortSignal.any([signal, ended]) : ended,
-    })
-    const text = await readText(service, response)
-    if (response.ok) return text
-    const answered = `${service} answered ${response.status}`
-    if (!isTransientStatus(response.status)) throw new UpstreamInvalidError(service, new Error(answered))
-    const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now())
-    throw new UpstreamUnavailableError(answered, { retryAfterMs })
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason
-    if (isInsightaError(error)) throw error
-    const said = ended.aborted ? `did not answer within ${(timeout / 1000).toFixed(2)}s` : 'does not answer'
-    throw new UpstreamUnavailableError(`${service} ${said}`, { cause: error })
-  }
+async function getText(service: string, url: URL, signal: AbortSignal): Promise<string> {
+  const response = await fetch(url, { headers: { accept: 'application/json' }, redirect: 'error', signal })
+  const text = await readText(service, response)
+  if (response.ok) return text
+  const answered = `${service} answered ${response.status}`
+  if (!isTransientStatus(response.status)) throw new UpstreamInvalidError(service, new Error(answered))
+  const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now())
+  throw new UpstreamUnavailableError(answered, { retryAfterMs })
 }
 
 async function readText(service: string, response: Response): Promise<string> {

@@ -1,9 +1,9 @@
 import type * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
 import type { Sql } from '../platform/db.ts'
-import { invokeFunction } from '../platform/invoke.ts'
 import { env } from '../platform/names.ts'
-import { factsOf, type NameFacts } from './name-facts.ts'
+import { callRemote } from '../platform/remote.ts'
+import { factsSchema, type NameFacts } from './name-facts.ts'
 import { newProfileSchema, type ProfileRow } from './profile.ts'
 import { findProfileByName, insertProfile } from './store.ts'
 
@@ -41,8 +41,10 @@ export type CreateRequest = z.output<typeof createRequestSchema>
 export type AskFacts = (name: string, signal: AbortSignal) => Promise<NameFacts>
 
 /** Asks through the enrich function: this one has no way out to the internet. */
-export const askFacts: AskFacts = async (name, signal) =>
-  factsOf(await invokeFunction(requiredEnv(env.enrichFunctionName), { name }, signal))
+export const askFacts: AskFacts = (name, signal) => {
+  const functionName = requiredEnv(env.enrichFunctionName)
+  return callRemote({ functionName, name: 'Enrich', request: { name }, result: factsSchema }, { signal })
+}
 
 /**
  * Stores a profile, or finds the one that has its name: then nobody is asked about it. `version` is set where

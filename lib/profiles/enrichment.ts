@@ -1,10 +1,15 @@
 import * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
-import { isInsightaError, retryAfterSeconds, UpstreamInvalidError } from '../platform/errors.ts'
+import {
+  isInsightaError,
+  retryAfterSeconds,
+  UnavailableError,
+  UpstreamInvalidError,
+} from '../platform/errors.ts'
 import { env } from '../platform/names.ts'
 import { type CallOptions, createOutside, type Outside, type OutsideOptions } from '../platform/outside.ts'
 import { isCountry } from './countries.ts'
-import { type Enricher, EnricherUnavailableError, type NameFacts } from './name-facts.ts'
+import type { Enricher, NameFacts } from './name-facts.ts'
 import { genders, maxAge } from './profile.ts'
 
 const probability = z.number().min(0).max(1)
@@ -19,7 +24,7 @@ const nationalizeSchema = z.object({ country: z.array(z.object({ country_id: z.s
 export type Enrichment = {
   /**
    * Asks the three at once. Rejects with UpstreamInvalidError where one knows nothing or answers nonsense, else
-   * with EnricherUnavailableError where one does not answer; the first failure calls the others off.
+   * with UnavailableError naming the one that does not answer; the first failure calls the others off.
    */
   enrich(name: string, options?: CallOptions): Promise<NameFacts>
 }
@@ -95,6 +100,6 @@ async function named<T>(service: Enricher, asked: Promise<T>): Promise<T> {
     return await asked
   } catch (error) {
     if (!isInsightaError(error) || !error.retryable) throw error
-    throw new EnricherUnavailableError(service, retryAfterSeconds(error), error)
+    throw new UnavailableError(`${service} does not answer`, error, retryAfterSeconds(error))
   }
 }

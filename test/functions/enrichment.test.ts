@@ -1,15 +1,11 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LambdaError } from '../../infra/local/lambda/errors.ts'
-import type { InvokeResult, Lambda } from '../../infra/local/lambda/functions.ts'
-import { serveInvokeApi } from '../../infra/local/lambda/invoke-api.ts'
 import { disconnect } from '../../lib/platform/db.ts'
 import { errorSchema } from '../../lib/platform/http/index.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import { verifyFacets } from '../../lib/profiles/facets.ts'
-import { call, lambdaContext } from '../support/http-event.ts'
+import { startTestAws, type TestAws, type TestFunction } from '../support/aws.ts'
+import { call } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 import { startThirdParties, type ThirdParties } from '../support/third-parties.ts'
 
@@ -17,28 +13,24 @@ let database: TestDatabase
 let parties: ThirdParties
 let key: string
 let handler: typeof import('../../functions/profiles.ts').handler
-let enrich: (event: unknown, context: ReturnType<typeof lambdaContext>) => unknown
-let lambdaAnswers: (() => Promise<InvokeResult>) | undefined
+let aws: TestAws
 
 beforeAll(async () => {
   database = await freshDatabase()
   parties = await startThirdParties()
-  const api = await lambdaApi()
+  aws = await startTestAws()
   const variables = {
     ...database.env,
     ...parties.environment,
+    ...aws.environment,
     ENRICH_FUNCTION_NAME: 'enrich',
-    AWS_ENDPOINT_URL_LAMBDA: api.url,
-    AWS_ACCESS_KEY_ID: 'TESTTESTTESTTESTTEST',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_MAX_ATTEMPTS: '1',
   }
   for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
   key = (await createKey(database.sql, { role: 'admin', team: 'acme', label: 'admin' })).key
   handler = (await import('../../functions/profiles.ts')).handler
-  enrich = (await import('../../functions/enrich.ts')).handler as typeof enrich
+  aws.functions.enrich = (await import('../../functions/enrich.ts')).handler as TestFunction
   return async () => {
-    await api.close()
+    await aws.close()
     await parties.close()
   }
 })
@@ -49,34 +41,8 @@ afterAll(async () => {
 })
 beforeEach(() => {
   parties.asked.clear()
-  lambdaAnswers = undefined
+  aws.lambdaAnswers = undefined
 })
-
-/** Lambda's HTTP API in front of the enrich function in this process. */
-async function lambdaApi(): Promise<{ url: string; close(): Promise<void> }> {
-  const lambda: Pick<Lambda, 'names' | 'arnOf' | 'invoke'> = {
-    names: () => ['enrich'],
-    arnOf: (name) => name,
-    invoke: async (_name, payload) =>
-      lambdaAnswers
-        ? lambdaAnswers()
-        : {
-            payload: JSON.stringify(await enrich(JSON.parse(payload), lambdaContext(12_000))),
-          },
-  }
-  const api = serveInvokeApi(lambda as Lambda)
-  const server = createServer((request, response) => void api.handle(request, response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async close() {
-      api.close()
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
 
 const post = (body: object) => call(handler, 'POST /api/profiles', { key, body })
 
@@ -145,9 +111,9 @@ describe('a profile of a name alone', () => {
 
   it('is 503 where Lambda is at its limit, and 500 where the function died', async () => {
     const before = await stored()
-    lambdaAnswers = () => Promise.reject(new LambdaError('TooManyRequestsException', 'Rate Exceeded.'))
+    aws.lambdaAnswers = () => Promise.reject(new LambdaError('TooManyRequestsException', 'Rate Exceeded.'))
     expect((await post({ name: 'Zuri Example' })).status).toBe(503)
-    lambdaAnswers = async () => ({
+    aws.lambdaAnswers = async () => ({
       functionError: 'Unhandled',
       payload: '{"errorType":"Runtime.ExitError","errorMessage":"Zuri Example"}',
     })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { handler } from '../../functions/keys.ts'
 import { authenticate } from '../../lib/platform/auth.ts'
 import { disconnect } from '../../lib/platform/db.ts'
@@ -22,6 +22,11 @@ const invoke = async (payload: unknown) => {
   // What leaves Lambda is JSON.
   return JSON.parse(JSON.stringify(await handler(payload, lambdaContext()))) as Answer
 }
+
+/** Those of one test. */
+const emails = () => database.sql<Record<string, unknown>[]>`
+  select e.id, kind, recipient, state, data, t.name as team from emails e join teams t on t.id = team_id`
+beforeEach(() => database.sql`truncate emails, outbox`)
 
 describe('the keys function', () => {
   it('makes a key that works at once, and stores only its hash', async () => {
@@ -78,6 +83,45 @@ describe('the keys function', () => {
     expect(await authenticate({ 'x-api-key': String(made.key) })).toMatchObject({ rateLimit: null })
   })
 
+  it('tells whoever is to hold a new key, without the key', async () => {
+    const options = { role: 'recruiter', team: 'mailed', label: 'Laptop', email: 'ada@example.com' }
+    const made = await invoke({ action: 'create', ...options })
+    const [email] = await emails()
+    expect(email).toMatchObject({
+      kind: 'welcome',
+      recipient: 'ada@example.com',
+      team: 'mailed',
+      state: 'queued',
+      data: { team: 'mailed', role: 'recruiter', label: 'Laptop' },
+    })
+    expect(JSON.stringify(email)).not.toContain(String(made.key))
+    const [message] = await database.sql`select queue, body from outbox`
+    expect(message).toEqual({ queue: 'emails', body: { email_id: email!.id } })
+  })
+
+  it('replaces a key by one of the same kind: the old one ends with it', async () => {
+    const of = { role: 'analyst', team: 'replaced', label: 'x', expires_in_days: 7, rate_limit: 5 }
+    const old = await invoke({ action: 'create', ...of })
+    const made = await invoke({ action: 'reset', id: old.id, email: 'ada@example.com' })
+    const { key: _, id: __, created_at: ___, ...same } = old
+    expect(made).toMatchObject(same)
+    expect(made.id).not.toBe(old.id)
+    expect(await authenticate({ 'x-api-key': String(made.key) })).toMatchObject({ rateLimit: 5 })
+    await expect(authenticate({ 'x-api-key': String(old.key) })).rejects.toThrow()
+    expect(await emails()).toMatchObject([{ kind: 'reset', team: 'replaced', recipient: 'ada@example.com' }])
+    expect(await invoke({ action: 'reset', id: old.id })).toMatchObject({ status: 'error', code: 'conflict' })
+    const { keys } = (await invoke({ action: 'list', team: 'replaced' })) as unknown as { keys: Answer[] }
+    expect(keys.map(({ id }) => id)).toEqual([old.id, made.id])
+  })
+
+  it('leaves a key as it is where nobody can be told', async () => {
+    const old = await invoke({ action: 'create', role: 'analyst', team: 'kept', label: 'x' })
+    await database.sql`alter table emails rename to emails_gone`
+    await expect(invoke({ action: 'reset', id: old.id, email: 'ada@example.com' })).rejects.toThrow()
+    await database.sql`alter table emails_gone rename to emails`
+    expect(await invoke({ action: 'list', team: 'kept' })).toMatchObject({ keys: [{ revoked_at: null }] })
+  })
+
   it('revokes for good, and twice is once', async () => {
     const made = await invoke({ action: 'create', role: 'analyst', team: 'local', label: 'x' })
     const first = await invoke({ action: 'revoke', id: made.id })
@@ -97,6 +141,9 @@ describe('the keys function', () => {
     [{ action: 'create', role: 'admin', team: 'a', label: 'b', rate_limit: 0 }, 'invalid_value'],
     [{ action: 'limit', id: '00000000-0000-4000-8000-000000000000' }, 'invalid_value'],
     [{ action: 'limit', id: '00000000-0000-4000-8000-000000000000', rate_limit: 1 }, 'not_found'],
+    [{ action: 'create', role: 'admin', team: 'a', label: 'b', email: 'a@b\r\nBcc: c@d.e' }, 'invalid_value'],
+    [{ action: 'reset', id: 'x' }, 'invalid_value'],
+    [{ action: 'reset', id: '00000000-0000-4000-8000-000000000000' }, 'not_found'],
     [{ action: 'revoke', id: 'x' }, 'invalid_value'],
     [{ action: 'revoke', id: '00000000-0000-4000-8000-000000000000' }, 'not_found'],
   ])('answers an error to %j', async (payload, code) => {

@@ -5,7 +5,7 @@ import { Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { buildApp } from '../../infra/insighta.ts'
-import { temporaryFolder, writeStubs } from './synthesis.ts'
+import { needed, temporaryFolder, writeStubs } from './synthesis.ts'
 
 type Report = {
   pluginReports: { violations: { ruleName: string; violatingConstructs: { constructPath: string }[] }[] }[]
@@ -19,7 +19,7 @@ async function findings(context: {
   await using folder = await temporaryFolder()
   const outdir = join(folder.path, 'out')
   const assets = await writeStubs(join(folder.path, 'assets'))
-  const app = await buildApp({ context, outdir, assets })
+  const app = await buildApp({ context: { ...needed, ...context }, outdir, assets })
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
   let failed = false
   try {

@@ -16,6 +16,9 @@ const spareConnections = 10
 
 /** What the functions publish; a metric that nobody draws is not worth its price. */
 const publishedMetrics = [
+  'AssessmentDuration',
+  'AssessmentsCompleted',
+  'AssessmentsFailed',
   'CacheErrors',
   'CacheHit',
   'CacheMiss',
@@ -27,7 +30,10 @@ const publishedMetrics = [
   'ExportsFailed',
   'ImportsCompleted',
   'ImportsFailed',
+  'InterviewEvents',
   'QueryDuration',
+  'RateLimitFallbacks',
+  'RateLimited',
   'RequestErrors',
   'RetryAttempts',
   'RetryExhaustions',
@@ -35,6 +41,9 @@ const publishedMetrics = [
   'RowsInserted',
   'RowsSkipped',
   'SliceDuration',
+  'WebhookDuration',
+  'WebhooksReceived',
+  'WebhooksRefused',
 ]
 
 const everywhere = [
@@ -52,7 +61,14 @@ const insideTheNetwork = [
   'PGSSLMODE',
 ]
 /** Functions that call third parties: with a way out to the internet, and none to the database. */
-const outside = ['enrich']
+const outside = ['enrich', 'webhooks', 'gemini', 'mailer']
+const interviewQueues = [
+  'INTERVIEW_EVENTS_QUEUE_URL',
+  'ASSESSMENTS_QUEUE_URL',
+  'EMAILS_QUEUE_URL',
+  'RESUMES_QUEUE_URL',
+]
+const redelivery = ['REDELIVERY_BASE_SECONDS', 'REDELIVERY_MAX_SECONDS']
 const environments: Record<(typeof functionNames)[number], string[]> = {
   profiles: ['PGUSER', 'ENRICH_FUNCTION_NAME'],
   enrich: ['GENDERIZE_URL', 'AGIFY_URL', 'NATIONALIZE_URL'],
@@ -80,6 +96,27 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
   export: ['PGUSER', 'UPLOAD_BUCKET'],
+  candidates: ['PGUSER', 'UPLOAD_BUCKET'],
+  interviews: [
+    'PGUSER',
+    'ASSESSMENTS_QUEUE_URL',
+    'EMAILS_QUEUE_URL',
+    'GEMINI_FUNCTION_NAME',
+    'LIVEKIT_SECRET_ARN',
+  ],
+  webhooks: [
+    'UPLOAD_BUCKET',
+    'INTERVIEW_EVENTS_QUEUE_URL',
+    'AGENT_SECRET_ARN',
+    'LIVEKIT_SECRET_ARN',
+    'RESEND_SECRET_ARN',
+  ],
+  'apply-event': ['PGUSER', 'UPLOAD_BUCKET', 'ASSESSMENTS_QUEUE_URL', ...redelivery],
+  assess: ['PGUSER', 'EMAILS_QUEUE_URL', 'GEMINI_FUNCTION_NAME', ...redelivery],
+  'send-email': ['PGUSER', 'CONSOLE_URL', 'MAILER_FUNCTION_NAME', ...redelivery],
+  'read-resume': ['PGUSER', 'UPLOAD_BUCKET', 'GEMINI_FUNCTION_NAME', ...redelivery],
+  gemini: ['GEMINI_URL', 'GEMINI_MODEL', 'GEMINI_SECRET_ARN'],
+  mailer: ['RESEND_URL', 'MAIL_FROM', 'RESEND_SECRET_ARN'],
   'dead-letters': ['PGUSER', 'IMPORT_FINISH_QUEUE_URL', 'MAX_RECEIVE_COUNT'],
   sweep: [
     'PGUSER',
@@ -89,9 +126,11 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_FINISH_QUEUE_URL',
     'IMPORT_REMOVALS_QUEUE_URL',
     'EXPORTS_QUEUE_URL',
+    ...interviewQueues,
     'MAX_RECEIVE_COUNT',
     'STALLED_AFTER_SECONDS',
     'UPLOAD_GRACE_SECONDS',
+    'ABANDONED_AFTER_SECONDS',
   ],
   operations: [
     'PGUSER',
@@ -105,6 +144,8 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_FINISH_DEAD_LETTERS_URL',
     'IMPORT_REMOVALS_DEAD_LETTERS_URL',
     'EXPORTS_DEAD_LETTERS_URL',
+    ...interviewQueues,
+    ...interviewQueues.map((name) => name.replace('QUEUE', 'DEAD_LETTERS')),
     'MAX_RECEIVE_COUNT',
   ],
 }
@@ -146,7 +187,7 @@ describe.each([
 
     it('have a dead-letter queue that keeps messages for 14 days, or are one', () => {
       const queues = all('AWS::SQS::Queue').filter((queue) => !isDeadLetterQueue(queue))
-      expect(queues).toHaveLength(5)
+      expect(queues).toHaveLength(9)
       for (const queue of queues) {
         expect(of(queue, queue.Properties.RedrivePolicy?.deadLetterTargetArn)?.Properties).toMatchObject({
           QueueName: `${queue.Properties.QueueName}-dlq`,
@@ -176,7 +217,7 @@ describe.each([
 
     it('hide a message for six times as long as its function may take', () => {
       const mappings = all('AWS::Lambda::EventSourceMapping')
-      expect(mappings).toHaveLength(10)
+      expect(mappings).toHaveLength(18)
       for (const mapping of mappings) {
         const queue = of(mapping, mapping.Properties.EventSourceArn)
         const lambda = of(mapping, mapping.Properties.FunctionName)
@@ -260,7 +301,7 @@ describe.each([
       const reserved = [...functions.values()].filter(
         ({ Properties }) => Properties.ReservedConcurrentExecutions !== undefined,
       )
-      expect(reserved).toHaveLength(context.stage === 'prod' ? 7 : 0)
+      expect(reserved).toHaveLength(context.stage === 'prod' ? 9 : 0)
     })
 
     it('may do nothing with every resource, and touch objects only under a prefix', () => {
@@ -269,7 +310,9 @@ describe.each([
           expect(Resource, policy.id).not.toBe('*')
           expect(String(Action), policy.id).not.toContain('*')
           if (/s3:(Get|Put|Delete)/.test(String(Action))) {
-            expect(JSON.stringify(Resource), policy.id).toMatch(/"\/(uploads|rejects|exports)\/\*"/)
+            expect(JSON.stringify(Resource), policy.id).toMatch(
+              /"\/(uploads|rejects|exports|resumes|webhooks)\/\*"/,
+            )
           }
         }
       }
@@ -361,17 +404,18 @@ describe.each([
       }
     })
 
-    it('reach the queue of imports when an object appears under uploads/, however it was put', () => {
+    it('reach the queue of their prefix when an object appears there, however it was put', () => {
       const notifications = only('Custom::S3BucketNotifications')
-      const [only_, ...others] = notifications.Properties.NotificationConfiguration?.QueueConfigurations ?? []
-      expect(others).toEqual([])
-      expect(only_).toMatchObject({
-        Events: ['s3:ObjectCreated:*'],
-        Filter: { Key: { FilterRules: [{ Name: 'prefix', Value: 'uploads/' }] } },
+      const settings = notifications.Properties.NotificationConfiguration?.QueueConfigurations ?? []
+      for (const { Events } of settings) expect(Events).toEqual(['s3:ObjectCreated:*'])
+      const fed = settings.map(({ Filter, QueueArn }) => [
+        Filter?.Key?.FilterRules?.[0]?.Value,
+        of(notifications, QueueArn)?.Properties.QueueName,
+      ])
+      expect(Object.fromEntries(fed)).toEqual({
+        'uploads/': `insighta-${context.stage}-import-objects`,
+        'resumes/': `insighta-${context.stage}-resumes`,
       })
-      expect(of(notifications, only_?.QueueArn)?.Properties.QueueName).toBe(
-        `insighta-${context.stage}-import-objects`,
-      )
     })
 
     it('stay in an encrypted database that takes IAM tokens, safe from deletion in prod', () => {
@@ -412,7 +456,7 @@ describe.each([
       const bodies = all('AWS::CloudWatch::Dashboard').map(({ Properties }) =>
         JSON.stringify(Properties.DashboardBody),
       )
-      expect(bodies).toHaveLength(3)
+      expect(bodies).toHaveLength(4)
       for (const metric of publishedMetrics) expect(bodies.join('\n')).toContain(metric)
     })
   })

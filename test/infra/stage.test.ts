@@ -17,6 +17,15 @@ describe('the stage', () => {
     expect(maxReceiveCount).toBeLessThan(stage({}).maxReceiveCount)
   })
 
+  it('stops without what prod has no default of, and says how to give it', () => {
+    for (const key of ['mailFrom', 'consoleUrl']) {
+      expect(() => stage({ stage: 'prod', [key]: undefined })).toThrow(
+        `The context "${key}" is missing: give it by -c ${key}=<value>`,
+      )
+      expect(() => stage({ stage: 'dev', [key]: undefined })).not.toThrow()
+    }
+  })
+
   it('takes the origins of the console from the context', () => {
     expect(stage({ stage: 'prod' }).consoleOrigins).toEqual([])
     expect(stage({ consoleOrigins: 'https://a.example, https://b.example' }).consoleOrigins).toEqual([

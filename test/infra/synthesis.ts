@@ -46,7 +46,11 @@ export type Properties = {
     MetricStat?: { Metric: { MetricName: string; Dimensions: Dimension[] } }
   }[]
   NotificationConfiguration?: {
-    QueueConfigurations: { Events: string[]; QueueArn: Value; Filter: unknown }[]
+    QueueConfigurations: {
+      Events: string[]
+      QueueArn: Value
+      Filter?: { Key?: { FilterRules?: { Name: string; Value: string }[] } }
+    }[]
   }
   PolicyDocument?: { Statement: Statement[] }
   PublicAccessBlockConfiguration?: unknown
@@ -83,10 +87,16 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { path: strin
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
 }
 
+/** What prod has no default of. */
+export const needed = {
+  mailFrom: 'Insighta <interviews@insighta.example>',
+  consoleUrl: 'https://console.insighta.example',
+}
+
 /** The stage of a context. An App of its own would leave a folder for its assembly behind. */
 export function stageWith(context: Record<string, unknown>): Stage {
   const { node } = new RootConstruct()
-  for (const [key, value] of Object.entries(context)) node.setContext(key, value)
+  for (const [key, value] of Object.entries({ ...needed, ...context })) node.setContext(key, value)
   return stageOf(node)
 }
 
@@ -106,7 +116,8 @@ export async function synthesise(
 ): Promise<Resource[]> {
   await using folder = await temporaryFolder()
   const outdir = join(folder.path, 'out')
-  const app = await buildApp({ context, outdir, assets: await writeStubs(join(folder.path, 'assets')) })
+  const assets = await writeStubs(join(folder.path, 'assets'))
+  const app = await buildApp({ context: { ...needed, ...context }, outdir, assets })
   prepare(app)
   app.synth()
   // Awaited: the folder goes when this returns.

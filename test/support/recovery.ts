@@ -8,6 +8,7 @@ import { uploadKey } from '../../lib/imports/messages.ts'
 import { retryImport } from '../../lib/imports/retry.ts'
 import { splitImport } from '../../lib/imports/split.ts'
 import { sweepImports } from '../../lib/imports/sweep.ts'
+import { interviewOwners } from '../../lib/interviews/dead-letter.ts'
 import { type DeadLetter, listDeadLetters } from '../../lib/platform/dead-letter-store.ts'
 import {
   recordDeadLetter,
@@ -32,7 +33,7 @@ export type RecoveryBench = Awaited<ReturnType<typeof startRecoveryBench>>
 export async function startRecoveryBench() {
   const bench = await startImportBench()
   const { sql, storage, teamId } = bench
-  const owners = { ...importOwners(deliveries), ...exportOwners(deliveries) }
+  const owners = { ...importOwners(deliveries), ...exportOwners(deliveries), ...interviewOwners(deliveries) }
   const sent = {
     objects: heldQueue(),
     slices: heldQueue<Slice>(),

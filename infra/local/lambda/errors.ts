@@ -38,3 +38,8 @@ export function isLambdaError(error: unknown): error is LambdaError {
 export function isTooManyRequests(error: unknown): error is LambdaError {
   return isLambdaError(error) && error.type === 'TooManyRequestsException'
 }
+
+/** Whether the event was over Lambda's 6 MiB. */
+export function isRequestTooLarge(error: unknown): error is LambdaError {
+  return isLambdaError(error) && error.type === 'RequestTooLargeException'
+}

@@ -31,7 +31,9 @@ export type Faults = {
 
 export function createFaults(): Faults {
   let waiting: Fault[] = []
-  const meets = (fault: Fault, path: string) => path === fault.path || path.startsWith(`${fault.path}/`)
+  // A colon, too, ends a path: Google writes `/models/<model>:<method>`.
+  const meets = ({ path }: Fault, asked: string) =>
+    asked === path || asked.startsWith(`${path}/`) || asked.startsWith(`${path}:`)
   return {
     add: (fault) => void waiting.push({ ...fault }),
     take(path) {

@@ -5,12 +5,21 @@ import { buffer } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { demographics } from './demographics.ts'
 import { createFaults, type Fault, faultSchema } from './faults.ts'
-import type { SimulatedAnswer, Simulator } from './simulator.ts'
+import { gemini } from './gemini.ts'
+import { createLivekit } from './livekit.ts'
+import { createResend } from './resend.ts'
+import { isJson, jsonOf, type SimulatedAnswer, type SimulatedRequest, type Simulator } from './simulator.ts'
+import { createWebhookSender, type Outgoing } from './webhook-sender.ts'
 
 export type SimulatorsOptions = {
   /** Of 127.0.0.1; 0 = any free one. */
   port: number
+  /** All of them where it is not given. */
   simulators?: readonly Simulator[]
+  /** Where webhooks go and how they are signed. Asked at each one, since the gateway starts later than this. */
+  outgoing?(): Outgoing
+  /** Waits before a webhook that was not taken is sent again, in milliseconds. */
+  webhookWaitsMs?: readonly number[]
   log?(line: string): void
   /** Told of each request to a third party before it is answered. */
   onRequest?(path: string): void
@@ -28,15 +37,32 @@ export type Simulators = {
  * next, `GET /faults` lists what is still to come, `DELETE /faults` forgets it.
  */
 export async function startSimulators(options: SimulatorsOptions): Promise<Simulators> {
-  const { simulators = demographics, log = () => {} } = options
+  const { log = () => {}, outgoing, webhookWaitsMs } = options
   const faults = createFaults()
   const closing = new AbortController()
+  const webhooks = createWebhookSender({
+    log,
+    signal: closing.signal,
+    ...(outgoing && { outgoing }),
+    ...(webhookWaitsMs && { waitsMs: webhookWaitsMs }),
+  })
+  const simulators = options.simulators ?? [
+    ...demographics,
+    gemini,
+    createResend(webhooks),
+    createLivekit(webhooks),
+  ]
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://simulators')
-    const body = await buffer(request)
-    const method = request.method ?? 'GET'
-    if (pathname === '/faults') return send(response, script(method, request.headers['content-type'], body))
+    const asked = {
+      method: request.method ?? 'GET',
+      path: pathname,
+      query: searchParams,
+      headers: request.headers,
+      body: await buffer(request),
+    }
+    if (pathname === '/faults') return send(response, script(asked))
     const simulator = simulators.find(
       ({ prefix }) => pathname === prefix || pathname.startsWith(`${prefix}/`),
     )
@@ -44,21 +70,20 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
     options.onRequest?.(pathname)
     const fault = faults.take(pathname)
     if (fault?.delay_ms) await setTimeout(fault.delay_ms, undefined, { signal: closing.signal })
-    if (fault?.status !== undefined) return send(response, failed(fault, fault.status))
+    if (fault?.status !== undefined) return send(response, failed(simulator, fault, fault.status))
     const path = pathname.slice(simulator.prefix.length) || '/'
-    const asked = { method, path, query: searchParams, headers: request.headers, body }
-    send(response, await simulator.answer(asked))
+    send(response, await simulator.answer({ ...asked, path }))
   }
 
-  function script(method: string, type: string | undefined, body: Buffer): SimulatedAnswer {
+  function script(request: SimulatedRequest): SimulatedAnswer {
+    const { method, body } = request
     if (method === 'GET') return { status: 200, body: { faults: faults.list() } }
     if (method === 'DELETE') {
       faults.clear()
       return { status: 200, body: { faults: [] } }
     }
     if (method !== 'POST') return { status: 405, body: { error: 'GET, POST or DELETE' } }
-    // A web page may post text to this machine unasked, but not JSON.
-    if (!/^application\/json\b/.test(type ?? '')) return { status: 415, body: { error: 'JSON is needed' } }
+    if (!isJson(request)) return { status: 415, body: { error: 'JSON is needed' } }
     const parsed = faultSchema.safeParse(jsonOf(body))
     if (!parsed.success) return { status: 422, body: { error: parsed.error.message } }
     faults.add(parsed.data)
@@ -87,20 +112,15 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
   }
 }
 
-function failed({ retry_after, body }: Fault, status: number): SimulatedAnswer {
-  const headers = retry_after === undefined ? {} : { 'retry-after': String(retry_after) }
-  return { status, headers, body: body ?? { error: 'A scripted fault' } }
+function failed(simulator: Simulator, fault: Fault, status: number): SimulatedAnswer {
+  const retryAfter = fault.retry_after === undefined ? undefined : String(fault.retry_after)
+  const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+  const own = status >= 400 ? simulator.errorBody?.(status, retryAfter) : undefined
+  return { status, headers, body: fault.body ?? own ?? { error: 'A scripted fault' } }
 }
 
-function send(response: ServerResponse, { status, headers, body }: SimulatedAnswer): void {
+function send(response: ServerResponse, { status, headers, body, afterwards }: SimulatedAnswer): void {
+  if (afterwards) response.once('close', afterwards)
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers })
   response.end(typeof body === 'string' ? body : JSON.stringify(body))
-}
-
-function jsonOf(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

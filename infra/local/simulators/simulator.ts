@@ -7,8 +7,14 @@ export type SimulatedRequest = {
   body: Buffer
 }
 
-/** A body that is an object is sent as JSON, a text as it is. */
-export type SimulatedAnswer = { status: number; headers?: Record<string, string>; body: object | string }
+export type SimulatedAnswer = {
+  status: number
+  headers?: Record<string, string>
+  /** One that is an object is sent as JSON, a text as it is. */
+  body: object | string
+  /** Called when the answer has left. */
+  afterwards?(): void
+}
 
 /** One third party's wire format. */
 export type Simulator = {
@@ -17,4 +23,20 @@ export type Simulator = {
   /** The variable that tells the functions its address. */
   variable: string
   answer(request: SimulatedRequest): SimulatedAnswer | Promise<SimulatedAnswer>
+  /** What it says with a status of 400 or more, where a scripted fault does not say it. */
+  errorBody?(status: number, retryAfter: string | undefined): object
+}
+
+/** The body of a request, or undefined where it is not JSON. */
+export function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a request says that it is JSON: a web page may post text to this machine unasked, but not that. */
+export function isJson({ headers }: Pick<SimulatedRequest, 'headers'>): boolean {
+  return /^application\/json\b/.test(String(headers['content-type']))
 }

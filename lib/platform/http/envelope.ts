@@ -26,9 +26,12 @@ const jsonType = 'application/json; charset=utf-8'
 /** An answer in the gateway's format. */
 export function toGatewayResult({ status, headers, body }: Answer): APIGatewayProxyStructuredResultV2 {
   if (body === undefined) return { statusCode: status, headers: { ...headers }, body: '' }
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
   const type = { 'content-type': jsonType, 'cache-control': 'private, no-cache' }
-  return { statusCode: status, headers: { ...type, ...headers }, body: text }
+  const answer = { statusCode: status, headers: { ...type, ...headers } }
+  if (body instanceof Uint8Array) {
+    return { ...answer, body: Buffer.from(body).toString('base64'), isBase64Encoded: true }
+  }
+  return { ...answer, body: typeof body === 'string' ? body : JSON.stringify(body) }
 }
 
 /**

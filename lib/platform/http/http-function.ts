@@ -1,5 +1,5 @@
 import middy, { type MiddyfiedHandler } from '@middy/core'
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda'
 import { type Authenticate, authenticate, authorize, type Caller } from '../auth.ts'
 import { BadRequestError, ConfigurationError, RateLimitedError, UnavailableError } from '../errors.ts'
 import { type CountRequest, countRequest, type Quota, quotaHeaders } from '../rate-limit.ts'
@@ -68,7 +68,7 @@ export function httpFunction(
 
   async function dispatch(
     event: APIGatewayProxyEventV2,
-    _context: unknown,
+    context: Context,
     { signal }: { signal: AbortSignal },
   ): Promise<APIGatewayProxyStructuredResultV2> {
     const { http, requestId } = event.requestContext
@@ -78,7 +78,9 @@ export function httpFunction(
     const query = parseQuery(route.query, event.rawQueryString)
     const path = parsePath(route.path, event.pathParameters ?? {})
     const body = route.body && parseBody(route.body, event)
-    return toGatewayResult(await route.handle({ query, body, path, requestId, event, signal }, caller))
+    const remainingMs = () => context.getRemainingTimeInMillis() - timeoutEarly
+    const request = { query, body, path, requestId, event, signal, remainingMs }
+    return toGatewayResult(await route.handle(request, caller))
   }
 
   const stack = middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>({

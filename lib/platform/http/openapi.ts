@@ -16,7 +16,7 @@ const meanings: Record<number, string> = {
   302: 'To be fetched from the address in Location',
   304: 'Unchanged since the ETag that was sent',
   400: 'Something is missing, unknown or cannot be understood',
-  401: 'No key, or one that is unknown, revoked or expired',
+  401: 'No key, or one that is unknown, revoked or expired; of a webhook, no valid signature',
   403: "The key's role does not open this route",
   404: 'Nothing is there, or it is of another team',
   409: 'The state of the thing does not allow it',
@@ -108,7 +108,7 @@ const commonHeaders = {
   ApiVersion: { required: true, schema: { const: apiVersion } },
   Location: { description: 'Where it is', required: true, schema: { type: 'string' } },
   ETag: { description: 'Names this very answer', required: true, schema: { type: 'string' } },
-  Authenticate: { required: true, schema: { const: 'Bearer' } },
+  Authenticate: { required: true, schema: { type: 'string', pattern: '^(Bearer|Signature)$' } },
   RetryAfter: { description: 'Seconds', schema: wholeNumber },
   RateLimitLimit: {
     description: 'Requests a minute that the key may make; absent where it has no limit',

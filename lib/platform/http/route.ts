@@ -2,11 +2,11 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import type * as z from 'zod'
 import type { Caller } from '../auth.ts'
 
-/** A body is sent as JSON if it is an object, and as it is if it is text (with the content-type given). */
+/** A body is sent as JSON if it is an object, and as it is if it is text or bytes (with the content-type given). */
 export type Answer = {
   status: number
   headers?: Record<string, string>
-  body?: object | string
+  body?: object | string | Uint8Array
 }
 
 export type HttpRequest<Query, Body, Path> = {
@@ -18,6 +18,8 @@ export type HttpRequest<Query, Body, Path> = {
   event: APIGatewayProxyEventV2
   /** Aborted shortly before the function's deadline. */
   signal: AbortSignal
+  /** Milliseconds until then. */
+  remainingMs(): number
 }
 
 export type Schemas = {

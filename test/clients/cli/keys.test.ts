@@ -34,7 +34,7 @@ beforeAll(async () => {
     secret_access_key: 'secret',
   }
   const functions = { keys_function: 'local-keys', facets_function: 'local-facets' }
-  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', ...functions }
+  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', simulators: url, ...functions }
   await writeFile(join(folder, 'credentials.json'), JSON.stringify({ ...rest, aws }))
   vi.stubEnv('INSIGHTA_DATA_DIR', folder)
 })
@@ -83,6 +83,17 @@ describe('the keys command', () => {
       await run('limit', 'abc', text)
       expect(invocations.at(-1)!.payload).toEqual({ action: 'limit', id: 'abc', rate_limit })
     }
+  })
+
+  it('has whoever holds a key told, when it is made or replaced', async () => {
+    answer = { body: { status: 'success', id: '2', key: 'ins_y' } }
+    const options = ['--role', 'admin', '--team', 'acme', '--label', 'CI']
+    await run('create', ...options, '--email', 'ada@example.com')
+    expect(invocations.at(-1)!.payload).toMatchObject({ action: 'create', email: 'ada@example.com' })
+    expect(await run('reset', 'abc', '--email', 'ada@example.com')).toEqual({ id: '2', key: 'ins_y' })
+    expect(invocations.at(-1)!.payload).toEqual({ action: 'reset', id: 'abc', email: 'ada@example.com' })
+    await run('reset', 'abc')
+    expect(invocations.at(-1)!.payload).toEqual({ action: 'reset', id: 'abc' })
   })
 
   it('lists and revokes', async () => {

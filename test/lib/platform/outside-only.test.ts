@@ -3,31 +3,72 @@ import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
 
 const root = resolve(import.meta.dirname, '../../..')
-const client = 'lib/platform/outside.ts'
 
-/** A call of the global fetch, or a library that does the same. */
-const ways = [
-  /(?<![.\w])fetch\(/,
-  /\b(?:globalThis|global)\.fetch\b/,
-  /from '(?:node:)?https?'/,
-  /from '(?:undici|axios|got|node-fetch|ky)'/,
-]
-const callsOut = (source: string) => ways.some((way) => way.test(source))
+/** Each way to the internet: the one file that may take it, with its timeout, retries and circuit breaker. */
+const ways: Record<string, readonly RegExp[]> = {
+  'lib/platform/outside.ts': [
+    /(?<![.\w])fetch\(/,
+    /\b(?:globalThis|global)\.fetch\b/,
+    /(?:from |import\()'(?:node:)?https?'/,
+    /(?:from |import\()'(?:undici|axios|got|node-fetch|ky)'/,
+  ],
+  'lib/interviews/gemini.ts': [/(?:from |import\()'@google\/genai\b/, /new GoogleGenAI\(/],
+  'lib/interviews/resend.ts': [/(?:from |import\()'resend'/, /new Resend\(/],
+  'lib/interviews/livekit.ts': [
+    /(?:from |import\()'livekit-server-sdk'/,
+    // Its other clients call LiveKit.
+    /new (?:LiveKitAPI|\w+ServiceClient|\w+DispatchClient|EgressClient|IngressClient|SipClient|ConnectorClient)\(/,
+  ],
+}
+const waysOf = (source: string) =>
+  Object.keys(ways).filter((file) => ways[file]?.some((way) => way.test(source)))
 
-it('nothing in lib/ and functions/ calls the internet but the outside client, with its timeout and retries', async () => {
-  const found: string[] = []
+async function sources(): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
   for await (const file of glob('{lib,functions}/**/*.ts', { cwd: root })) {
-    if (callsOut(await readFile(resolve(root, file), 'utf8'))) found.push(file)
+    found.set(file.replaceAll('\\', '/'), await readFile(resolve(root, file), 'utf8'))
   }
-  expect(found).toEqual([client])
+  return found
+}
+
+it('nothing in lib/ and functions/ calls a third party but the one file that may', async () => {
+  const found: [string, string[]][] = []
+  for (const [file, source] of await sources()) {
+    const taken = waysOf(source)
+    if (taken.length > 0) found.push([file, taken])
+  }
+  expect(found.sort()).toEqual(
+    Object.keys(ways)
+      .map((file) => [file, [file]])
+      .sort(),
+  )
+})
+
+it('those that call by an SDK do it inside of createThirdParty, once', async () => {
+  const files = await sources()
+  const calls = /\.(?:models|emails)\.\w+\(/g
+  expect(files.get('lib/interviews/gemini.ts')?.match(calls)).toEqual([
+    '.models.generateContent(',
+    '.models.embedContent(',
+  ])
+  expect(files.get('lib/interviews/resend.ts')?.match(calls)).toEqual(['.emails.send('])
+  for (const file of ['lib/interviews/gemini.ts', 'lib/interviews/resend.ts']) {
+    expect(files.get(file)?.match(/\bcreateThirdParty\(|\bparty\.call\(/g)).toHaveLength(2)
+  }
+  expect(files.get('lib/interviews/livekit.ts')?.match(/\bnew \w+\(/g)).not.toContainEqual(
+    expect.stringContaining('Client'),
+  )
 })
 
 it.each([
-  ["await fetch('https://example.com')", true],
-  ['const answer = globalThis.fetch', true],
-  ["import { request } from 'node:https'", true],
-  ['await pages.forceFetch(key)', false],
-  ['await cache.fetch(key)', false],
-])('of %j it says %j', (source, answer) => {
-  expect(callsOut(source)).toBe(answer)
+  ["await fetch('https://example.com')", ['lib/platform/outside.ts']],
+  ['const answer = globalThis.fetch', ['lib/platform/outside.ts']],
+  ["import { request } from 'node:https'", ['lib/platform/outside.ts']],
+  ["const { GoogleGenAI } = await import('@google/genai/web')", ['lib/interviews/gemini.ts']],
+  ["import { Resend } from 'resend'", ['lib/interviews/resend.ts']],
+  ['const rooms = new RoomServiceClient(url)', ['lib/interviews/livekit.ts']],
+  ['await pages.forceFetch(key)', []],
+  ['await cache.fetch(key)', []],
+])('of %j it says %j', (source, files) => {
+  expect(waysOf(source)).toEqual(files)
 })

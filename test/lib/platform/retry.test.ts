@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 import {
   BadRequestError,
@@ -7,37 +7,11 @@ import {
   UpstreamInvalidError,
 } from '../../../lib/platform/errors.ts'
 import { logger } from '../../../lib/platform/log.ts'
-import { metrics } from '../../../lib/platform/metrics.ts'
 import { isRetryLater, RetryLaterError, type RetryOptions, retry } from '../../../lib/platform/retry.ts'
 import { parseRetryAfter, retryAfterOf } from '../../../lib/platform/retry-after.ts'
+import { watchRetries } from '../../support/retries.ts'
 
-let warned: string[]
-let failed: string[]
-let counted: string[]
-beforeEach(() => {
-  warned = []
-  failed = []
-  counted = []
-  vi.spyOn(logger, 'warn').mockImplementation((...[line]) => void warned.push(String(line)))
-  vi.spyOn(logger, 'error').mockImplementation((...[line]) => void failed.push(String(line)))
-  const real = metrics.singleMetric.bind(metrics)
-  vi.spyOn(metrics, 'singleMetric').mockImplementation(() => {
-    const single = real()
-    let call = ''
-    single.addDimension = (name, value) => {
-      call = `${name}=${value}`
-      return single
-    }
-    single.addMetric = (name) => {
-      counted.push(`${name} ${call}`)
-      return single
-    }
-    return single
-  })
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+const { warned, failed, counted } = watchRetries()
 
 const down = (fields: object = {}) => Object.assign(new Error('connection refused'), fields)
 

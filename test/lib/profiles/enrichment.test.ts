@@ -1,28 +1,18 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { logger } from '../../../lib/platform/log.ts'
 import type { OutsideOptions } from '../../../lib/platform/outside.ts'
 import { createEnrichment, type Enrichment } from '../../../lib/profiles/enrichment.ts'
 import type { Enricher } from '../../../lib/profiles/name-facts.ts'
+import { watchRetries } from '../../support/retries.ts'
 import { type Fault, startThirdParties, type ThirdParties } from '../../support/third-parties.ts'
 
+const { warned, failed, waits, clock } = watchRetries()
 let parties: ThirdParties
-let waits: number[]
-let warned: string[]
-let failed: string[]
 beforeAll(async () => {
   parties = await startThirdParties()
   return () => parties.close()
 })
-beforeEach(() => {
-  waits = []
-  warned = []
-  failed = []
-  parties.asked.clear()
-  vi.spyOn(logger, 'warn').mockImplementation((...[line]) => void warned.push(String(line)))
-  vi.spyOn(logger, 'error').mockImplementation((...[line]) => void failed.push(String(line)))
-})
+beforeEach(() => parties.asked.clear())
 afterEach(async () => {
-  vi.restoreAllMocks()
   expect(await parties.unmet()).toEqual([])
 })
 
@@ -36,16 +26,7 @@ function enrichment(
     { Genderize: GENDERIZE_URL, Agify: AGIFY_URL, Nationalize: NATIONALIZE_URL, ...urls },
     {
       ...settings,
-      retry: {
-        initialDelay: 250,
-        maxDelay: 5000,
-        clock: {
-          async sleep(ms) {
-            waits.push(ms)
-          },
-          random: Math.random,
-        },
-      },
+      retry: { initialDelay: 250, maxDelay: 5000, clock },
     },
   )
 }

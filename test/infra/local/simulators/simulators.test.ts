@@ -18,6 +18,9 @@ it('tells the functions where each of them is', () => {
     GENDERIZE_URL: `${parties.url}/genderize`,
     AGIFY_URL: `${parties.url}/agify`,
     NATIONALIZE_URL: `${parties.url}/nationalize`,
+    GEMINI_URL: `${parties.url}/gemini`,
+    RESEND_URL: `${parties.url}/resend`,
+    LIVEKIT_URL: `${parties.url}/livekit`,
   })
 })
 
@@ -47,7 +50,7 @@ it('knows nothing of the names that say so', async () => {
   expect((await get('/agify?name=Nobody')).body).toMatchObject({ age: null })
   expect((await get('/agify?name=Noagenda')).body.age).toEqual(expect.any(Number))
   expect((await get('/agify')).status).toBe(422)
-  expect((await get('/gemini')).status).toBe(404)
+  expect((await get('/nobody')).status).toBe(404)
 })
 
 it('fails as scripted, as often, in turn, and then no more', async () => {
@@ -59,6 +62,13 @@ it('fails as scripted, as often, in turn, and then no more', async () => {
   expect((await get('/agify?name=a')).status).toBe(429)
   expect((await get('/agify?name=a')).body).toEqual({ age: 'old' })
   expect((await get('/agify?name=a')).status).toBe(200)
+  expect(await parties.unmet()).toEqual([])
+})
+
+it('fails for a method of Google, which stands behind a colon', async () => {
+  await parties.fault({ path: '/gemini/v1/models/gemini-x', status: 503 })
+  expect((await get('/gemini/v1/models/gemini-xy:generateContent')).status).toBe(400)
+  expect((await get('/gemini/v1/models/gemini-x:generateContent')).status).toBe(503)
   expect(await parties.unmet()).toEqual([])
 })
 

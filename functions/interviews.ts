@@ -1,0 +1,419 @@
+import * as z from 'zod'
+import { assessmentFormats, exportAssessment } from '../lib/interviews/assessment-export.ts'
+import {
+  assessmentAnswer,
+  assessmentAnswerSchema,
+  getAssessment,
+  requestAssessment,
+} from '../lib/interviews/assessments.ts'
+import { ask, askAnswerSchema, chatHistory, chatHistorySchema, questionBody } from '../lib/interviews/chat.ts'
+import { emailSchema, emailsOf, inviteCandidate } from '../lib/interviews/emails.ts'
+import { historyOf, historySchema, transcriptAnswer, transcriptSchema } from '../lib/interviews/history.ts'
+import {
+  cancelInterview,
+  changeInterview,
+  changesSchema,
+  confirmInterview,
+  createInterview,
+  deleteInterview,
+  getInterview,
+  type Interview,
+  interviewSchema,
+  interviewStates,
+  interviewView,
+  listInterviews,
+  mayJoin,
+  newInterviewSchema,
+} from '../lib/interviews/interviews.ts'
+import { joinToken } from '../lib/interviews/livekit.ts'
+import { modelFromEnvironment } from '../lib/interviews/model.ts'
+import {
+  nextQuestion,
+  nextQuestionAnswerSchema,
+  planAnswerSchema,
+  planQuestions,
+} from '../lib/interviews/questions.ts'
+import { searchTurns, turnHitSchema } from '../lib/interviews/search.ts'
+import { readTranscript } from '../lib/interviews/transcript.ts'
+import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
+import type { Caller } from '../lib/platform/auth.ts'
+import { requiredEnv } from '../lib/platform/config.ts'
+import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
+import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
+import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { env, queues } from '../lib/platform/names.ts'
+import { sendOutbox } from '../lib/platform/outbox.ts'
+import { createSourceQueue } from '../lib/platform/queue.ts'
+import { secretJson } from '../lib/platform/secrets.ts'
+
+const model = modelFromEnvironment()
+const outbox = {
+  [queues.assessments]: createSourceQueue(requiredEnv(env.assessmentsQueueUrl)),
+  [queues.emails]: createSourceQueue(requiredEnv(env.emailsQueueUrl)),
+}
+
+const livekitSchema = z.object({
+  api_key: z.string().min(1),
+  api_secret: z.string().min(1),
+  url: z.string().min(1),
+})
+
+/** What Lambda answers at the most, less what stands around a body in base64. */
+const largestFile = 4 * 1024 * 1024
+
+/** Seconds that a join token is good for. */
+const joinSeconds = 3600
+
+const idPath = z.strictObject({ id: z.uuid() })
+const oneSchema = z.strictObject({ status: z.literal('success'), data: interviewSchema })
+
+const listQuery = pageQuery.extend({
+  state: z
+    .string()
+    .transform((text) => text.split(',').map((state) => state.trim()))
+    .pipe(z.array(z.enum(interviewStates)))
+    .meta({ description: 'One or several, separated by commas', override: { type: 'string' } })
+    .optional(),
+  q: z
+    .string()
+    .trim()
+    .max(200)
+    .meta({ description: "In the role's title or the candidate's name" })
+    .optional(),
+  candidate_id: z.uuid().optional(),
+})
+
+const joinBody = z.strictObject({
+  as: z.enum(['candidate', 'recruiter', 'agent']).default('candidate'),
+  name: z.string().trim().min(1).max(120).optional(),
+})
+const joinSchema = z.strictObject({
+  status: z.literal('success'),
+  url: z.string(),
+  room: z.string(),
+  identity: z.string(),
+  token: z.string(),
+  expires_at: z.iso.datetime(),
+})
+
+const questionsBody = z.strictObject({ kind: z.enum(['plan', 'next']).default('next') })
+
+const wholeText = z
+  .string()
+  .regex(/^\d{1,9}$/, 'must be a whole number')
+  .transform(Number)
+  .meta({ override: { type: 'integer', minimum: 0 } })
+
+const searchQuery = z.strictObject({
+  q: z.string().trim().min(2).max(500),
+  limit: pageQuery.shape.limit,
+  cursor: z.string().max(500).optional(),
+})
+const searchSchema = z.strictObject({
+  status: z.literal('success'),
+  data: z.array(turnHitSchema),
+  next_cursor: z.string().nullable(),
+})
+
+const invitedSchema = z.strictObject({ status: z.literal('success'), email: emailSchema })
+
+/** A file of one of several types, for the description. */
+const fileSchema = (types: readonly string[]) =>
+  z.union(types.map((contentMediaType) => z.string().meta({ contentMediaType })))
+
+function find(caller: Caller, id: string): Promise<Interview> {
+  return retryRead(() => getInterview(connect(), caller.teamId, id))
+}
+
+/** Runs a change in a transaction, and answers the interview as it is after it. */
+async function changed(work: (tx: Transaction) => Promise<Interview>, status = 200): Promise<Answer> {
+  const interview = await connect().begin(work)
+  const headers = status === 201 ? { location: `/api/interviews/${interview.id}` } : {}
+  return json(status, { status: 'success', data: interviewView(interview) }, headers)
+}
+
+async function transcriptOf(id: string) {
+  return retryRead(() => readTranscript(connect(), id))
+}
+
+function download({ contentType, filename, body }: ExportFile<string | Uint8Array>): Answer {
+  if (Buffer.byteLength(body) > largestFile) throw new TooLargeError('The file is too large for one answer')
+  const headers = {
+    'content-type': contentType,
+    'content-disposition': `attachment; filename="${filename}"`,
+    'cache-control': 'private, no-store',
+  }
+  return { status: 200, headers, body }
+}
+
+/** Asks for an assessment of what the team owns, and sends its message once that is committed. */
+async function startAssessment(caller: Caller, id: string, again: boolean): Promise<Answer> {
+  const { assessment, messages } = await connect().begin(async (tx) => {
+    const interview = await getInterview(tx, caller.teamId, id)
+    if (interview.state !== 'completed' && interview.state !== 'needs_attention') {
+      throw new ConflictError('The interview has not ended yet', 'not_finished')
+    }
+    return requestAssessment(tx, id, { again })
+  })
+  await sendOutbox(connect(), outbox, messages)
+  return json(202, assessmentAnswer(assessment))
+}
+
+export const handler = httpFunction({
+  'POST /api/interviews': route({
+    summary: 'Drafts an interview with a candidate',
+    body: newInterviewSchema,
+    answers: { 201: oneSchema },
+    errors: [404],
+    handler: ({ body, caller }) => changed((tx) => createInterview(tx, caller, body), 201),
+  }),
+
+  'GET /api/interviews': route({
+    summary: "The team's interviews, newest first",
+    query: listQuery,
+    answers: { 200: pageSchema(interviewSchema) },
+    async handler({ query, caller }) {
+      const wanted = { states: query.state, q: query.q, candidateId: query.candidate_id }
+      const { rows, total } = await retryRead(() =>
+        listInterviews(connect(), caller.teamId, wanted, rangeOf(query)),
+      )
+      return json(200, pageBody(query, total, rows.map(interviewView)))
+    },
+  }),
+
+  'GET /api/interviews/search': route({
+    summary: "What was said in the team's interviews, by full text",
+    query: searchQuery,
+    answers: { 200: searchSchema },
+    async handler({ query: { q, limit, cursor }, caller }) {
+      const { hits, next_cursor } = await retryRead(() =>
+        searchTurns(connect(), caller.teamId, q, { limit, cursor }),
+      )
+      return json(200, { status: 'success', data: hits, next_cursor })
+    },
+  }),
+
+  'GET /api/interviews/{id}': route({
+    summary: 'One interview',
+    path: idPath,
+    answers: { 200: oneSchema },
+    async handler({ path, caller }) {
+      return json(200, { status: 'success', data: interviewView(await find(caller, path.id)) })
+    },
+  }),
+
+  'PATCH /api/interviews/{id}': route({
+    summary: 'Changes an interview that has not begun',
+    path: idPath,
+    body: changesSchema,
+    answers: { 200: oneSchema },
+    errors: [409],
+    handler: ({ path, body, caller }) => changed((tx) => changeInterview(tx, caller.teamId, path.id, body)),
+  }),
+
+  'DELETE /api/interviews/{id}': route({
+    summary: 'Deletes an interview with all that was said in it; who did it is kept',
+    path: idPath,
+    answers: { 204: null },
+    async handler({ path, caller }) {
+      await connect().begin((tx) => deleteInterview(tx, caller, path.id))
+      return { status: 204 }
+    },
+  }),
+
+  'POST /api/interviews/{id}/confirm': route({
+    summary: 'Schedules a draft',
+    path: idPath,
+    answers: { 200: oneSchema },
+    errors: [409],
+    handler: ({ path, caller }) => changed((tx) => confirmInterview(tx, caller.teamId, path.id)),
+  }),
+
+  'POST /api/interviews/{id}/cancel': route({
+    summary: 'Cancels an interview that has not ended',
+    path: idPath,
+    answers: { 200: oneSchema },
+    errors: [409],
+    handler: ({ path, caller }) => changed((tx) => cancelInterview(tx, caller.teamId, path.id)),
+  }),
+
+  'POST /api/interviews/{id}/invite': route({
+    summary: 'Sends the candidate the invitation, once for each time that it is scheduled for',
+    path: idPath,
+    body: z.strictObject({ again: z.boolean().default(false) }),
+    answers: { 202: invitedSchema },
+    errors: [409],
+    async handler({ path, body, caller }) {
+      const { email, messages } = await connect().begin(async (tx) =>
+        inviteCandidate(tx, await getInterview(tx, caller.teamId, path.id), body),
+      )
+      await sendOutbox(connect(), outbox, messages)
+      return json(202, { status: 'success', email })
+    },
+  }),
+
+  'GET /api/interviews/{id}/emails': route({
+    summary: 'What was sent about an interview, and what became of it',
+    path: idPath,
+    answers: { 200: z.strictObject({ status: z.literal('success'), data: z.array(emailSchema) }) },
+    async handler({ path, caller }) {
+      const { id } = await find(caller, path.id)
+      const data = await retryRead(() => emailsOf(connect(), id))
+      return json(200, { status: 'success', data })
+    },
+  }),
+
+  'POST /api/interviews/{id}/join-token': route({
+    summary: 'Lets one person, or the agent, into the room',
+    path: idPath,
+    body: joinBody,
+    answers: { 200: joinSchema },
+    errors: [409],
+    async handler({ path, body, caller }) {
+      const interview = await find(caller, path.id)
+      mayJoin(interview)
+      const { api_key, api_secret, url } = await secretJson(requiredEnv(env.livekitSecretArn), livekitSchema)
+      const names = { candidate: interview.candidate_name, recruiter: 'Recruiter', agent: 'Interviewer' }
+      const identity = `${body.as}-${interview.id}`
+      const token = await joinToken({
+        apiKey: api_key,
+        apiSecret: api_secret,
+        room: interview.id,
+        identity,
+        name: body.name ?? names[body.as],
+        ttlSeconds: joinSeconds,
+      })
+      const expires_at = new Date(Date.now() + joinSeconds * 1000).toISOString()
+      return json(200, { status: 'success', url, room: interview.id, identity, token, expires_at })
+    },
+  }),
+
+  'POST /api/interviews/{id}/questions': route({
+    summary: 'A plan of questions, which is kept, or the next question, which is not',
+    path: idPath,
+    body: questionsBody,
+    answers: { 200: z.union([planAnswerSchema, nextQuestionAnswerSchema]) },
+    errors: [409, 502],
+    async handler({ path, body, caller, signal, remainingMs }) {
+      const interview = await find(caller, path.id)
+      const context = { sql: connect(), model, options: { signal, remainingMs } }
+      const answer =
+        body.kind === 'plan'
+          ? { plan: await planQuestions(context, interview) }
+          : { question: await nextQuestion(context, interview) }
+      return json(200, { status: 'success', interview_id: interview.id, ...answer })
+    },
+  }),
+
+  'GET /api/interviews/{id}/history': route({
+    summary: 'What was said, as messages',
+    path: idPath,
+    answers: { 200: historySchema },
+    async handler({ path, caller }) {
+      const interview = await find(caller, path.id)
+      return json(200, historyOf(interview, await transcriptOf(interview.id)))
+    },
+  }),
+
+  'GET /api/interviews/{id}/transcript': route({
+    summary: 'What was said, with its clock; missing turns are taken from the account of the session',
+    path: idPath,
+    query: z.strictObject({
+      after_sequence_no: wholeText.optional(),
+      live: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false),
+    }),
+    answers: { 200: transcriptSchema },
+    async handler({ path, query, caller }) {
+      const interview = await find(caller, path.id)
+      const view = { afterSequenceNo: query.after_sequence_no, live: query.live }
+      return json(200, transcriptAnswer(interview, await transcriptOf(interview.id), view))
+    },
+  }),
+
+  'GET /api/interviews/{id}/transcript/export': route({
+    summary: 'The transcript as a file',
+    path: idPath,
+    query: z.strictObject({ format: z.enum(transcriptFormats).default('txt') }),
+    answers: {
+      200: fileSchema(['text/plain', 'application/json', 'text/csv', 'text/markdown', 'text/vtt']),
+    },
+    async handler({ path, query, caller }) {
+      const { id } = await find(caller, path.id)
+      return download(exportTranscript(query.format, id, await transcriptOf(id)))
+    },
+  }),
+
+  'GET /api/interviews/{id}/assessment': route({
+    summary: 'The assessment and how far it is',
+    path: idPath,
+    answers: { 200: assessmentAnswerSchema },
+    async handler({ path, caller }) {
+      const { id } = await find(caller, path.id)
+      return json(200, assessmentAnswer(await retryRead(() => getAssessment(connect(), id))))
+    },
+  }),
+
+  'POST /api/interviews/{id}/assessment/generate': route({
+    summary: 'Makes an assessment, another one where there is one',
+    path: idPath,
+    answers: { 202: assessmentAnswerSchema },
+    errors: [409],
+    handler: ({ path, caller }) => startAssessment(caller, path.id, true),
+  }),
+
+  'POST /api/interviews/{id}/assessment/retry': route({
+    summary: 'Tries an assessment that failed once more',
+    path: idPath,
+    answers: { 202: assessmentAnswerSchema },
+    errors: [409],
+    handler: ({ path, caller }) => startAssessment(caller, path.id, false),
+  }),
+
+  'GET /api/interviews/{id}/assessment/export': route({
+    summary: 'The assessment as a document',
+    path: idPath,
+    query: z.strictObject({ format: z.enum(assessmentFormats).default('pdf') }),
+    answers: { 200: fileSchema(['text/markdown', 'application/pdf']) },
+    errors: [409, 413],
+    async handler({ path, query, caller }) {
+      const interview = await find(caller, path.id)
+      const { content, completed_at } = await retryRead(() => getAssessment(connect(), interview.id))
+      if (!content || !completed_at) {
+        throw new ConflictError('The assessment is not completed', 'not_finished')
+      }
+      const report = {
+        interview,
+        candidateName: interview.candidate_name,
+        content,
+        completedAt: completed_at,
+        turns: (await transcriptOf(interview.id)).turns,
+      }
+      return download(await exportAssessment(query.format, report))
+    },
+  }),
+
+  'POST /api/interviews/{id}/ask': route({
+    summary: 'Answers a question from the transcript, the assessment and the résumé alone',
+    path: idPath,
+    body: questionBody,
+    answers: { 200: askAnswerSchema },
+    errors: [502],
+    async handler({ path, body, caller, signal, remainingMs }) {
+      const interview = await find(caller, path.id)
+      const context = { sql: connect(), model, options: { signal, remainingMs } }
+      return json(200, await ask(context, interview, body.question, caller.keyId))
+    },
+  }),
+
+  'GET /api/interviews/{id}/ask': route({
+    summary: 'What was asked about an interview, and answered',
+    path: idPath,
+    query: z.strictObject({ after: wholeText.optional(), limit: pageQuery.shape.limit }),
+    answers: { 200: chatHistorySchema },
+    async handler({ path, query, caller }) {
+      const { id } = await find(caller, path.id)
+      return json(200, await retryRead(() => chatHistory(connect(), id, query)))
+    },
+  }),
+})

@@ -1,0 +1,179 @@
+import * as z from 'zod'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
+import { ConflictError, NotFoundError } from '../platform/errors.ts'
+import { queues } from '../platform/names.ts'
+import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import {
+  type Assessment,
+  assessmentStates,
+  completeAssessment,
+  findAssessment,
+  insertAssessment,
+  keepInterview,
+  lockAssessment,
+  renewAssessment,
+  teamOf,
+} from './assessment-store.ts'
+import { queueEmail } from './emails.ts'
+import { getInterview, type Interview, type Rubric } from './interviews.ts'
+import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
+import type { Model } from './model.ts'
+import { assessmentPrompt, rubricOf } from './prompts.ts'
+import { resumeContext } from './resume-search.ts'
+import { type AssessmentContent, assessmentSchema } from './tasks.ts'
+import { readTranscript, type Transcript } from './transcript.ts'
+
+export const assessmentAnswerSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    interview_id: z.uuid(),
+    state: z.enum(assessmentStates),
+    generation: z.int().min(1),
+    requested_at: z.iso.datetime(),
+    completed_at: z.iso.datetime().nullable(),
+    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    content: assessmentSchema.optional(),
+  })
+  .meta({
+    id: 'Assessment',
+    description:
+      'generation counts how often it was asked for. While a new one is made, and where that fails, content and completed_at are those of the one before.',
+  })
+export type AssessmentAnswer = z.output<typeof assessmentAnswerSchema>
+
+/** An assessment as the API shows it. */
+export function assessmentAnswer(row: Assessment): AssessmentAnswer {
+  const { failure, content, requested_at, completed_at, ...own } = row
+  return {
+    status: 'success',
+    ...own,
+    requested_at: requested_at.toISOString(),
+    completed_at: completed_at?.toISOString() ?? null,
+    ...(failure && { failure }),
+    ...(content && { content }),
+  }
+}
+
+/** Throws NotFoundError where none has been asked for. */
+export async function getAssessment(sql: Sql | Transaction, interviewId: string): Promise<Assessment> {
+  const found = await findAssessment(sql, interviewId)
+  if (!found) throw new NotFoundError('No assessment of this interview has been asked for')
+  return found
+}
+
+/**
+ * Asks for the assessment of an interview. Where one is pending, that is enough. Without `again` one that is
+ * under way or completed is enough, too, and only a failed one is tried anew; with it there will be another one
+ * and another e-mail. `instead` does not wait for a worker that is at it: its work is dropped. Answers the
+ * outbox's messages to send after the commit. Throws ConflictError where `again` meets a worker.
+ */
+export async function requestAssessment(
+  tx: Transaction,
+  interviewId: string,
+  { again = false, instead = false }: { again?: boolean; instead?: boolean } = {},
+): Promise<{ assessment: Assessment; messages: string[] }> {
+  const first = await insertAssessment(tx, interviewId)
+  if (first) return { assessment: first, messages: [await enqueueAssessment(tx, interviewId)] }
+  await lockLetters(tx, interviewId)
+  const known = await lockAssessment(tx, interviewId)
+  if (!isAnew(known, again || instead)) return { assessment: known, messages: [] }
+  if (known.state === 'generating' && !instead) {
+    throw new ConflictError('The assessment is being generated: wait for it', 'assessment_under_way')
+  }
+  await settleLetters(tx, 'redriven', interviewId, [queues.assessments])
+  const assessment = await renewAssessment(tx, interviewId)
+  return { assessment, messages: [await enqueueAssessment(tx, interviewId)] }
+}
+
+function isAnew({ state }: Assessment, again: boolean): boolean {
+  return state === 'failed' || (again && state !== 'pending')
+}
+
+function enqueueAssessment(tx: Transaction, interview_id: string): Promise<string> {
+  return enqueue(tx, queues.assessments, { interview_id })
+}
+
+export type AssessContext = {
+  sql: Sql
+  model: Model
+  /** Where the e-mail's message goes. */
+  queues: OutboxQueues
+  remainingMs(): number
+}
+
+/**
+ * Makes the assessment that was asked for. Killed, doubled or begun anew, it stores one assessment and one e-mail
+ * of each generation. Rejects where the message is to come back; what cannot succeed is stored as failed.
+ */
+export async function assess(context: AssessContext, interviewId: string): Promise<Outcome<Assessment>> {
+  const { sql, queues, remainingMs } = context
+  const messages: string[] = []
+  const outcome = await underLease(sql, 'assessments', interviewId, remainingMs, async (lease) => {
+    const { interview, content } = await generate(context, interviewId)
+    return sql.begin(async (tx) => {
+      const { assessment, emails } = await store(tx, lease, interview, content)
+      messages.push(...emails)
+      return assessment
+    })
+  })
+  await sendOutbox(sql, queues, messages)
+  return outcome
+}
+
+async function generate({ sql, model, remainingMs }: AssessContext, interviewId: string) {
+  const teamId = await teamOf(sql, interviewId)
+  if (teamId === undefined) throw new NotFoundError('Interview not found')
+  const interview = await getInterview(sql, teamId, interviewId)
+  const { turns } = await readTranscript(sql, interviewId)
+  if (!hasCandidate({ turns })) {
+    throw new FinalError('no_transcript', 'Nothing that the candidate said was recorded')
+  }
+  const about = [interview.role_title, interview.job_description ?? ''].join('\n')
+  const resume = await resumeContext(sql, model, interview.candidate_id, about)
+  const answer = await model.ask('assessment', assessmentPrompt(interview, resume, turns), { remainingMs })
+  return { interview, content: byRubric(answer, rubricOf(interview)) }
+}
+
+/** Whether a transcript holds anything that could be assessed. */
+export function hasCandidate({ turns }: Pick<Transcript, 'turns'>): boolean {
+  return turns.some(({ speaker_label }) => speaker_label === 'Candidate')
+}
+
+/**
+ * The criteria that were asked for, in their order and under their titles, and the overall score that follows
+ * from their weights: to a tenth. Throws FinalError where the answer has none of them.
+ */
+function byRubric(content: AssessmentContent, rubric: Rubric): AssessmentContent {
+  const scored = rubric.flatMap(({ id, title, weight }) => {
+    const criterion = content.criteria.find((criterion) => criterion.id === id)
+    return criterion ? [{ weight, criterion: { ...criterion, title } }] : []
+  })
+  if (scored.length === 0) {
+    throw new FinalError('invalid_answer', 'The model assessed none of the criteria that it was asked for')
+  }
+  const weights = scored.reduce((sum, { weight }) => sum + weight, 0)
+  const points = scored.reduce((sum, { weight, criterion }) => sum + weight * criterion.score, 0)
+  const criteria = scored.map(({ criterion }) => criterion)
+  return { ...content, criteria, overall_score: Math.round((points / weights) * 10) / 10 }
+}
+
+async function store(tx: Transaction, lease: Lease, interview: Interview, content: AssessmentContent) {
+  await keepInterview(tx, interview.id)
+  await holdLease(tx, lease)
+  const assessment = await completeAssessment(tx, interview.id, content)
+  return { assessment, emails: await tellRecruiter(tx, interview, assessment.generation) }
+}
+
+async function tellRecruiter(tx: Transaction, interview: Interview, generation: number): Promise<string[]> {
+  if (interview.recruiter_email === null) return []
+  const message = await queueEmail(tx, {
+    teamId: interview.team_id,
+    interviewId: interview.id,
+    kind: 'assessment_ready',
+    dedupeKey: `assessment_ready:${interview.id}:${generation}`,
+    recipient: interview.recruiter_email,
+    data: { role_title: interview.role_title, candidate_name: interview.candidate_name },
+  })
+  return message === undefined ? [] : [message]
+}

@@ -1,0 +1,157 @@
+import type postgres from 'postgres'
+import * as z from 'zod'
+import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { ConflictError, InsightaError, NotFoundError, UnavailableError } from '../platform/errors.ts'
+import type { Storage } from '../platform/storage.ts'
+
+/** A text on one line, as people type it into a form. */
+export const lineOfText = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(most)
+    .refine((text) => !/\p{Cc}/u.test(text), { error: 'must not contain control characters' })
+
+export const newCandidateSchema = z.strictObject({
+  full_name: lineOfText(120),
+  email: z.email().max(254),
+  phone: lineOfText(30).nullish(),
+  portfolio_url: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .max(2000)
+    .nullish(),
+  current_title: lineOfText(200).nullish(),
+  years_of_experience: z.number().min(0).max(80).nullish(),
+  skills: z.array(lineOfText(80)).max(100).default([]),
+  location: lineOfText(200).nullish(),
+})
+export type NewCandidate = z.output<typeof newCandidateSchema>
+
+export const candidateSchema = z
+  .strictObject({
+    id: z.uuid(),
+    full_name: z.string(),
+    email: z.string(),
+    phone: z.string().nullable(),
+    portfolio_url: z.string().nullable(),
+    current_title: z.string().nullable(),
+    years_of_experience: z.number().nullable(),
+    skills: z.array(z.string()),
+    location: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Candidate', description: 'What was not given is taken from the résumé, once that is read.' })
+type CandidateView = z.output<typeof candidateSchema>
+
+export type Candidate = Omit<CandidateView, 'created_at' | 'updated_at'> & {
+  created_at: Date
+  updated_at: Date
+}
+
+type Queries = Sql | Transaction
+
+// An array as JSON: postgres.js, which fetches no types here, cannot read one of PostgreSQL's.
+const columns = (sql: Queries): postgres.Fragment => sql`
+  id, full_name, email, phone, portfolio_url, current_title, years_of_experience, to_jsonb(skills) as skills, location,
+  created_at, updated_at`
+
+/** A candidate as the API shows it. */
+export function candidateView(row: Candidate): CandidateView {
+  return { ...row, created_at: row.created_at.toISOString(), updated_at: row.updated_at.toISOString() }
+}
+
+export function candidateNotFound(): NotFoundError {
+  return new NotFoundError('Candidate not found')
+}
+
+/**
+ * Stores a candidate of the team. Throws InsightaError (409 `email_taken`), naming the candidate in its details,
+ * where the team has one with this e-mail in whatever case.
+ */
+export async function createCandidate(sql: Sql, teamId: string, given: NewCandidate): Promise<Candidate> {
+  const { skills, ...plain } = given
+  const values = { ...plain, team_id: teamId, skills: arrayLiteral(skills) }
+  const [made] = await sql<Candidate[]>`
+    insert into candidates ${sql(values)}
+    on conflict (team_id, lower(email)) do nothing
+    returning ${columns(sql)}`
+  if (made) return made
+  const [known] = await sql<{ id: string }[]>`
+    select id from candidates where team_id = ${teamId} and lower(email) = lower(${given.email})`
+  // One that is gone again was deleted between the two statements.
+  return known ? refuseEmail(known.id) : createCandidate(sql, teamId, given)
+}
+
+function refuseEmail(id: string): never {
+  throw new InsightaError('The team has a candidate with this e-mail', {
+    code: 'email_taken',
+    status: 409,
+    details: [{ field: 'candidate_id', message: id }],
+  })
+}
+
+/** A candidate of the team. Throws NotFoundError, also where it is another team's. */
+export async function getCandidate(sql: Queries, teamId: string, id: string): Promise<Candidate> {
+  const [row] = await sql<Candidate[]>`
+    select ${columns(sql)} from candidates where team_id = ${teamId} and id = ${id}`
+  if (!row) throw candidateNotFound()
+  return row
+}
+
+/** A page of the team's candidates, newest first, whose name or e-mail holds `q`, and how many there are. */
+export async function listCandidates(
+  sql: Sql,
+  teamId: string,
+  { q }: { q?: string | undefined },
+  page: { limit: number; offset: number },
+): Promise<{ rows: Candidate[]; total: number }> {
+  const holding =
+    q === undefined
+      ? sql``
+      : sql`and (strpos(lower(full_name), lower(${q})) > 0 or strpos(lower(email), lower(${q})) > 0)`
+  const matching = sql`team_id = ${teamId} ${holding}`
+  const [counted] = await sql<{ total: number }[]>`
+    select count(*)::int as total from candidates where ${matching}`
+  const rows = await sql<Candidate[]>`
+    select ${columns(sql)} from candidates where ${matching}
+    order by id desc limit ${page.limit} offset ${page.offset}`
+  return { rows, total: counted!.total }
+}
+
+/**
+ * Deletes a candidate with all résumés, files included, and writes down that it was done. Throws NotFoundError;
+ * ConflictError (`has_interviews`) while there are interviews; UnavailableError, and nothing is deleted from the
+ * database, where S3 does not take the deletion of the files.
+ */
+export async function deleteCandidate(
+  { sql, storage }: { sql: Sql; storage: Pick<Storage, 'remove'> },
+  owner: { teamId: string; keyId: string },
+  id: string,
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    const [locked] = await tx`
+      select from candidates where team_id = ${owner.teamId} and id = ${id} for update`
+    if (!locked) throw candidateNotFound()
+    const [interview] = await tx`select from interviews where candidate_id = ${id} limit 1`
+    if (interview)
+      throw new ConflictError("The candidate's interviews must be deleted first", 'has_interviews')
+    const resumes = await tx<{ object_key: string }[]>`
+      select object_key from resumes where candidate_id = ${id}`
+    await tx`delete from candidates where id = ${id}`
+    await tx`
+      insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
+      values (${owner.teamId}, 'candidate', ${id}, ${tx.json({ resumes: resumes.length })}, 'request', ${owner.keyId})`
+    // Before the commit: rows whose files are gone can be deleted again, files without a row by nobody.
+    for (const { object_key } of resumes) await removeFile(storage, object_key)
+  })
+}
+
+async function removeFile(storage: Pick<Storage, 'remove'>, key: string): Promise<void> {
+  try {
+    await storage.remove(key)
+  } catch (error) {
+    throw new UnavailableError('The file of a résumé could not be deleted', error)
+  }
+}

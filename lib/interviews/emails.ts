@@ -1,0 +1,229 @@
+import * as z from 'zod'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { ConflictError } from '../platform/errors.ts'
+import { queues } from '../platform/names.ts'
+import { enqueue } from '../platform/outbox.ts'
+import {
+  type Email,
+  type EmailState,
+  type EmailToSend,
+  emailStates,
+  findByDedupeKey,
+  insertEmail,
+  isSuppressed,
+  type KnownEmail,
+  listEmails,
+  lockEmail,
+  markSent,
+  markSuppressed,
+  noteNews,
+  readEmail,
+  suppressAddress,
+} from './email-store.ts'
+import { type EmailData, type EmailKind, renderEmail, templates } from './email-templates.ts'
+import { type EventOutcome, lockInterview } from './events-store.ts'
+import { getInterview, type Interview, mayJoin } from './interviews.ts'
+import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
+import type { Mailer } from './model.ts'
+
+const kinds = Object.keys(templates) as [EmailKind, ...EmailKind[]]
+
+export const emailSchema = z
+  .strictObject({
+    id: z.uuid(),
+    kind: z.enum(kinds),
+    state: z.enum(emailStates),
+    created_at: z.iso.datetime(),
+    sent_at: z.iso.datetime().nullable(),
+    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  })
+  .meta({
+    id: 'Email',
+    description: 'sent is what Resend accepted; delivered and what follows is what it heard of it.',
+  })
+export type EmailView = z.output<typeof emailSchema>
+
+/** An e-mail as the API shows it. */
+function emailView({ failure, created_at, sent_at, ...own }: Email): EmailView {
+  return {
+    ...own,
+    created_at: created_at.toISOString(),
+    sent_at: sent_at?.toISOString() ?? null,
+    ...(failure && { failure }),
+  }
+}
+
+/** What was sent, or is to be, about an interview, oldest first. */
+export async function emailsOf(sql: Sql | Transaction, interviewId: string): Promise<EmailView[]> {
+  return (await listEmails(sql, interviewId)).map(emailView)
+}
+
+/** Kinds that link to an interview. */
+type AboutInterview = 'invite' | 'assessment_ready'
+
+/** An e-mail of any kind with the data of that kind. Asked for twice under one `dedupeKey`, it is sent once. */
+export type NewEmail = {
+  [Kind in EmailKind]: {
+    teamId: string
+    interviewId: Kind extends AboutInterview ? string : null
+    kind: Kind
+    dedupeKey?: string
+    recipient: string
+    data: EmailData<Kind>
+  }
+}[EmailKind]
+
+/**
+ * Has an e-mail sent once the transaction is committed. Answers the outbox's message; undefined where there is
+ * an e-mail of the same dedupe key.
+ */
+export async function queueEmail(tx: Transaction, email: NewEmail): Promise<string | undefined> {
+  return (await insertWithMessage(tx, email))?.message
+}
+
+async function insertWithMessage(tx: Transaction, email: NewEmail) {
+  const made = await insertEmail(tx, { ...email, data: templates[email.kind].data.parse(email.data) })
+  return made && { made, message: await enqueue(tx, queues.emails, { email_id: made.id }) }
+}
+
+/**
+ * Invites the candidate, once for each time that the interview is scheduled for; `again` sends another
+ * invitation. Answers the e-mail, which may be an earlier one, and the outbox's messages to send after the commit.
+ * Throws NotFoundError, and ConflictError where the interview has ended or nothing is sent to the address.
+ */
+export async function inviteCandidate(
+  tx: Transaction,
+  { id, team_id }: Pick<Interview, 'id' | 'team_id'>,
+  { again = false }: { again?: boolean } = {},
+): Promise<{ email: EmailView; messages: string[] }> {
+  // It is not cancelled, changed or deleted until the invitation is there.
+  await lockInterview(tx, id)
+  const interview = await getInterview(tx, team_id, id)
+  mayJoin(interview)
+  if (await isSuppressed(tx, interview.candidate_email)) {
+    throw new ConflictError(
+      "Nothing is sent to the candidate's address any more: an e-mail bounced, or was called spam",
+      'address_suppressed',
+    )
+  }
+  const scheduled_at = interview.scheduled_at?.toISOString() ?? null
+  const dedupeKey = `invite:${id}:${scheduled_at ?? 'any time'}`
+  const queued = await insertWithMessage(tx, {
+    teamId: team_id,
+    interviewId: id,
+    kind: 'invite',
+    ...(!again && { dedupeKey }),
+    recipient: interview.candidate_email,
+    data: {
+      candidate_name: interview.candidate_name,
+      role_title: interview.role_title,
+      scheduled_at,
+      duration_minutes: interview.duration_minutes,
+    },
+  })
+  if (!queued) return { email: emailView(await findByDedupeKey(tx, dedupeKey)), messages: [] }
+  return { email: emailView(queued.made), messages: [queued.message] }
+}
+
+export type SendContext = {
+  sql: Sql
+  mailer: Mailer
+  /** Where e-mails link to. */
+  consoleUrl: string
+  remainingMs(): number
+}
+
+export type SendResult = { kind: EmailKind; state: 'sent' | 'suppressed' }
+
+/**
+ * Sends an e-mail that is queued. Killed or doubled it is sent once: Resend knows it by its id for a day. Rejects
+ * where the message is to come back; what Resend refuses is stored as failed.
+ */
+export async function sendEmail(context: SendContext, id: string): Promise<Outcome<SendResult>> {
+  const { sql, mailer, consoleUrl, remainingMs } = context
+  return underLease(sql, 'emails', id, remainingMs, async (lease) => {
+    const email = await sql.begin((tx) => prepare(tx, lease))
+    const { kind, recipient, data, interview_id: interviewId, suppressed } = email
+    if (suppressed) return { kind, state: 'suppressed' }
+    const content = renderEmail({ kind, data, interviewId }, consoleUrl)
+    const { provider_id } = await mailer.send({ id, to: recipient, ...content }, { remainingMs })
+    await markSent(sql, lease, provider_id)
+    return { kind, state: 'sent' }
+  })
+}
+
+/** The e-mail as it is to be sent; one to a suppressed address is ended here. */
+async function prepare(tx: Transaction, lease: Lease): Promise<EmailToSend & { suppressed: boolean }> {
+  await holdLease(tx, lease)
+  const email = await readEmail(tx, lease.id)
+  if (email.kind === 'invite' && email.interview_state === 'cancelled') {
+    throw new FinalError('interview_ended', 'The interview was cancelled before the invitation was sent')
+  }
+  const suppressed = await isSuppressed(tx, email.recipient)
+  if (suppressed) await markSuppressed(tx, lease.id)
+  return { ...email, suppressed }
+}
+
+export type EmailEvent = {
+  type: string
+  /** Our own, which the e-mail was sent with. */
+  email_id?: string | undefined
+  /** Resend's. */
+  provider_id: string
+  bounce_type?: string
+  at: Date
+}
+
+/**
+ * What each event makes of an e-mail. In whatever order they come, the last of these that was told stays: a
+ * complaint follows a delivery, and a delivery that is told late does not undo a bounce.
+ */
+const stateOfEvent = new Map<string, EmailState>([
+  ['email.sent', 'sent'],
+  ['email.delivery_delayed', 'delayed'],
+  ['email.delivered', 'delivered'],
+  ['email.failed', 'failed'],
+  ['email.suppressed', 'suppressed'],
+  ['email.bounced', 'bounced'],
+  ['email.complained', 'complained'],
+])
+const order = [...stateOfEvent.values()]
+
+/**
+ * Applies what Resend tells of an e-mail, also before its worker has stored that it was sent, and after it was
+ * given up here. An address that refuses for good, or whose reader complains, is suppressed.
+ */
+export async function applyEmailEvent(tx: Transaction, event: EmailEvent): Promise<EventOutcome> {
+  const email = await lockEmail(tx, event)
+  if (!email) return 'unmatched'
+  const state = stateOfEvent.get(event.type)
+  if (!state) return 'ignored'
+  const suppresses = await suppressAfter(tx, email, state, event)
+  if (order.indexOf(state) <= rankOf(email)) return suppresses ? 'applied' : 'ignored'
+  const unsent = state === 'failed' || state === 'suppressed'
+  await noteNews(tx, email.id, {
+    state,
+    failure: state === 'failed' ? { code: 'not_sent', message: 'Resend could not send the e-mail' } : null,
+    providerId: event.provider_id,
+    sentAt: unsent ? null : event.at,
+    at: event.at,
+  })
+  return 'applied'
+}
+
+/** Below every event's while the state is our own word and not Resend's. */
+function rankOf({ provider_id, state }: KnownEmail): number {
+  return provider_id === null ? -1 : order.indexOf(state)
+}
+
+async function suppressAfter(
+  tx: Transaction,
+  { recipient }: KnownEmail,
+  state: EmailState,
+  { bounce_type, at }: EmailEvent,
+): Promise<boolean> {
+  const hard = state === 'bounced' && bounce_type === 'Permanent'
+  if (!hard && state !== 'complained') return false
+  await suppressAddress(tx, recipient, state, at)
+  return true
+}

@@ -1,0 +1,298 @@
+import { text } from 'node:stream/consumers'
+import * as z from 'zod'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import type { Storage } from '../platform/storage.ts'
+import { requestAssessment } from './assessments.ts'
+import { applyEmailEvent } from './emails.ts'
+import {
+  beginInterview,
+  closeRoom,
+  completeInterview,
+  type EventOutcome,
+  insertEvent,
+  insertTurn,
+  type KnownInterview,
+  lockInterview,
+  noteOutcome,
+  reopenRoom,
+  storedTranscript,
+  wasDeleted,
+} from './events-store.ts'
+import { indexTranscript } from './search.ts'
+import { maxSequenceNo } from './snapshot.ts'
+import { buildTranscript, readTranscript } from './transcript.ts'
+import type { WebhookSource } from './webhook-signatures.ts'
+import type { WebhookMessage } from './webhooks.ts'
+
+/** What an event did, and what is to be sent for it after the commit. */
+type Effect = {
+  outcome: EventOutcome
+  interviewId?: string
+  messages?: readonly string[]
+  /** What it is about was deleted: nothing of it is kept. */
+  forget?: boolean
+}
+
+type Handler = (tx: Transaction, body: unknown, receivedAt: Date) => Promise<Effect>
+
+/** A handler of bodies by their schema. What does not fit cannot be applied now or ever, and is kept. */
+function handler<Schema extends z.ZodType>(
+  schema: Schema,
+  apply: (tx: Transaction, body: z.output<Schema>, receivedAt: Date) => Promise<Effect>,
+): Handler {
+  return async (tx, body, receivedAt) => {
+    const parsed = schema.safeParse(body)
+    return parsed.success ? apply(tx, parsed.data, receivedAt) : { outcome: 'unmatched' }
+  }
+}
+
+const cutMark = ' […]'
+
+/** A text that PostgreSQL takes, which knows no U+0000, of so many characters at the most. */
+function plain(most: number) {
+  return z.string().transform((value) => {
+    const clean = value.replaceAll('\0', '')
+    return (clean.length <= most ? clean : clean.slice(0, most - cutMark.length) + cutMark).toWellFormed()
+  })
+}
+
+/** JSON as it was sent; a text is JSON already, or whatever else the agent wrote. */
+const jsonText = z
+  .unknown()
+  .optional()
+  .transform((value, context) => {
+    if (value === undefined || value === null) return null
+    try {
+      return typeof value === 'string' ? value.replaceAll('\0', '') : JSON.stringify(value)
+    } catch {
+      // Nested too deeply for the stack.
+      context.addIssue('cannot be written as JSON')
+      return z.NEVER
+    }
+  })
+
+/** When something happened, as its sender says. */
+const moment = z.coerce.date().optional().catch(undefined)
+
+const turnEvent = z.object({
+  timestamp: moment,
+  data: z.object({
+    /** Of the interview or of its session. */
+    interview_id: z.guid(),
+    speaker: plain(120).pipe(z.string().min(1)),
+    content: plain(20_000).pipe(z.string().min(1)),
+    sequence_no: z.int().min(1).max(maxSequenceNo),
+    // No turn is lost over these.
+    speaker_name: plain(120).nullable().catch(null),
+    timestamp_sec: z.number().nullable().catch(null),
+    is_ai_question: z.boolean().catch(false),
+  }),
+})
+
+const completionEvent = z.object({
+  timestamp: moment,
+  data: z.object({ interview_id: z.guid(), transcript: jsonText, report: jsonText }),
+})
+
+/** A room has the name of its interview. Protobuf writes its 64-bit numbers as texts. */
+const roomEvent = z.object({
+  createdAt: z.coerce
+    .number()
+    .transform((seconds) => new Date(seconds * 1000))
+    .optional()
+    .catch(undefined),
+  room: z.object({ name: z.guid() }),
+})
+
+const tagList = z.array(z.object({ name: z.string(), value: z.string() }))
+/** Resend names what an e-mail was sent with by a list or by an object. */
+const tags = z.union([
+  z.record(z.string(), z.string()),
+  tagList.transform((list) => Object.fromEntries(list.map(({ name, value }) => [name, value]))),
+])
+
+const emailEvent = z.object({
+  type: z.string(),
+  created_at: moment,
+  data: z.object({
+    email_id: z.string(),
+    tags: tags.optional().catch(undefined),
+    bounce: z.object({ type: z.string() }).optional().catch(undefined),
+  }),
+})
+
+const applyEmail = handler(emailEvent, async (tx, { type, created_at, data }, receivedAt) => {
+  const outcome = await applyEmailEvent(tx, {
+    type,
+    email_id: z.guid().safeParse(data.tags?.email_id).data,
+    provider_id: data.email_id,
+    ...(data.bounce && { bounce_type: data.bounce.type }),
+    at: occurredAt(created_at, receivedAt),
+  })
+  return { outcome }
+})
+
+const emailTypes = ['sent', 'delivered', 'delivery_delayed', 'bounced', 'complained', 'failed', 'suppressed']
+
+/** What is done about the events of each sender by type; others are ignored. */
+const handlers: Record<WebhookSource, ReadonlyMap<string, Handler>> = {
+  agent: new Map([
+    ['turn', handler(turnEvent, applyTurn)],
+    ['session.completed', handler(completionEvent, applyCompletion)],
+  ]),
+  livekit: new Map([
+    ['room_started', handler(roomEvent, applyRoomStarted)],
+    ['room_finished', handler(roomEvent, applyRoomFinished)],
+  ]),
+  resend: new Map(emailTypes.map((type) => [`email.${type}`, applyEmail])),
+}
+
+export type EventContext = {
+  sql: Sql
+  storage: Pick<Storage, 'read'>
+  /** Where the messages go that an event leads to. */
+  queues: OutboxQueues
+}
+
+/**
+ * Applies a webhook in one transaction, once however often it comes. What cannot be applied is kept with its
+ * body. Rejects where the database or S3 does not answer.
+ */
+export async function applyEvent(
+  { sql, storage, queues }: EventContext,
+  message: WebhookMessage,
+): Promise<{ type: string; outcome: EventOutcome | 'duplicate'; interviewId: string | undefined }> {
+  const raw = 'body' in message ? message.body : await text(await storage.read(message.body_key))
+  const { source, id } = message
+  const receivedAt = new Date(message.received_at)
+  const { type, body } = readBody(source, raw)
+  const effect = await sql.begin(async (tx): Promise<Effect | undefined> => {
+    if (!(await insertEvent(tx, { source, id, type: type ?? 'unreadable', receivedAt }))) return undefined
+    const effect = await effectOf(tx, source, type, body, receivedAt)
+    const kept = effect.outcome !== 'applied' && !effect.forget
+    await noteOutcome(tx, message, {
+      outcome: effect.outcome,
+      interviewId: effect.interviewId ?? null,
+      body: kept ? raw.replaceAll('\0', '') : null,
+    })
+    return effect
+  })
+  await sendOutbox(sql, queues, effect?.messages ?? [])
+  return {
+    type: type ?? 'unreadable',
+    outcome: effect?.outcome ?? 'duplicate',
+    interviewId: effect?.interviewId,
+  }
+}
+
+/** The JSON of a body and its type, which is undefined where there is none to be read. */
+function readBody(source: WebhookSource, raw: string): { type: string | undefined; body?: unknown } {
+  try {
+    const body: unknown = JSON.parse(raw)
+    const name = source === 'livekit' ? 'event' : 'type'
+    const type = plain(100).safeParse((body as Record<string, unknown> | null)?.[name]).data
+    return { type: type === '' ? undefined : type, body }
+  } catch {
+    return { type: undefined }
+  }
+}
+
+function effectOf(
+  tx: Transaction,
+  source: WebhookSource,
+  type: string | undefined,
+  body: unknown,
+  receivedAt: Date,
+): Promise<Effect> | Effect {
+  if (type === undefined) return { outcome: 'unmatched' }
+  const apply = handlers[source].get(type)
+  return apply ? apply(tx, body, receivedAt) : { outcome: 'ignored' }
+}
+
+const week = 7 * 24 * 60 * 60 * 1000
+
+/** When an event happened, by its sender's clock unless that is plainly wrong. */
+function occurredAt(stated: Date | undefined, receivedAt: Date): Date {
+  const age = receivedAt.getTime() - (stated?.getTime() ?? Number.NaN)
+  return age >= 0 && age < week ? stated! : receivedAt
+}
+
+/** Runs `apply` on the interview that an event is about. What comes after its cancellation is ignored. */
+async function onInterview(
+  tx: Transaction,
+  id: string,
+  apply: (interview: KnownInterview) => Promise<Omit<Effect, 'interviewId'>>,
+): Promise<Effect> {
+  const interview = await lockInterview(tx, id)
+  if (!interview) {
+    return (await wasDeleted(tx, id)) ? { outcome: 'ignored', forget: true } : { outcome: 'unmatched' }
+  }
+  const effect: Effect = interview.state === 'cancelled' ? { outcome: 'ignored' } : await apply(interview)
+  return { ...effect, interviewId: interview.id }
+}
+
+function applyTurn(
+  tx: Transaction,
+  { timestamp, data }: z.output<typeof turnEvent>,
+  receivedAt: Date,
+): Promise<Effect> {
+  return onInterview(tx, data.interview_id, async (interview) => {
+    const at = occurredAt(timestamp, receivedAt)
+    // Also where the session has ended: events overtake each other.
+    if (!(await insertTurn(tx, interview, data, at))) return { outcome: 'ignored' }
+    await beginInterview(tx, interview, at)
+    return { outcome: 'applied' }
+  })
+}
+
+/**
+ * The first completion counts, also for an interview that was given up. Another one counts only where the first
+ * brought no turn and it does: then the assessment is made anew if it failed, as it does without a transcript.
+ */
+function applyCompletion(
+  tx: Transaction,
+  { timestamp, data }: z.output<typeof completionEvent>,
+  receivedAt: Date,
+): Promise<Effect> {
+  return onInterview(tx, data.interview_id, async ({ id, team_id, state }) => {
+    const first = state !== 'completed'
+    const bringsTurns = (json: string | null) => buildTranscript(id, [], json).turns.length > 0
+    if (!first && (bringsTurns(await storedTranscript(tx, id)) || !bringsTurns(data.transcript))) {
+      return { outcome: 'ignored' }
+    }
+    await completeInterview(tx, id, data, occurredAt(timestamp, receivedAt))
+    await indexTranscript(tx, team_id, id, await readTranscript(tx, id))
+    // One that was made of what an abandoned session had left is of no more use.
+    const { messages } = await requestAssessment(tx, id, { instead: first })
+    return { outcome: 'applied', messages }
+  })
+}
+
+function applyRoomStarted(
+  tx: Transaction,
+  { createdAt, room }: z.output<typeof roomEvent>,
+  receivedAt: Date,
+): Promise<Effect> {
+  return onInterview(tx, room.name, async (interview) => {
+    const at = occurredAt(createdAt, receivedAt)
+    await beginInterview(tx, interview, at)
+    await reopenRoom(tx, interview.id, at)
+    return { outcome: 'applied' }
+  })
+}
+
+/** Whether the agent's own account still comes is for the sweep to see. */
+function applyRoomFinished(
+  tx: Transaction,
+  { createdAt, room }: z.output<typeof roomEvent>,
+  receivedAt: Date,
+): Promise<Effect> {
+  return onInterview(tx, room.name, async (interview) => {
+    const at = occurredAt(createdAt, receivedAt)
+    // It was opened, whether we were told or not.
+    await beginInterview(tx, interview, at)
+    await closeRoom(tx, interview.id, at)
+    return { outcome: 'applied' }
+  })
+}

@@ -1,0 +1,252 @@
+import type { GenerateContentResponse, GoogleGenAI } from '@google/genai/web'
+import * as z from 'zod'
+import { requiredEnv } from '../platform/config.ts'
+import { InvalidAnswerError, UpstreamRefusedError, UpstreamUnavailableError } from '../platform/errors.ts'
+import { env } from '../platform/names.ts'
+import {
+  type CallOptions,
+  createThirdParty,
+  fetchNoting,
+  type ThirdPartyOptions,
+} from '../platform/outside.ts'
+import { parseRetryAfter } from '../platform/retry-after.ts'
+import { secretJson } from '../platform/secrets.ts'
+import { isTransient, isTransientStatus } from '../platform/transient.ts'
+import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
+import { citesOnly, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
+
+const service = 'Gemini'
+/** Answers by a JSON schema are documented for this one; the SDK's own choice is v1. */
+const apiVersion = 'v1beta'
+const defaultModel = 'gemini-flash-latest'
+/** It reads, and does not judge: the small one is good enough. */
+const resumeModel = 'gemini-flash-lite-latest'
+const embeddingModel = 'gemini-embedding-001'
+/** What a model thinks counts as output, before the first word of the answer. */
+const tokensToThink = 8192
+
+const taskTypes: Record<EmbedKind, string> = { document: 'RETRIEVAL_DOCUMENT', query: 'RETRIEVAL_QUERY' }
+
+const secretSchema = z.object({ api_key: z.string().min(1) })
+
+export type GeminiOptions = Pick<ThirdPartyOptions, 'timeout' | 'retry'> & {
+  apiKey(): Promise<string>
+  /** Of every task but reading a résumé. */
+  model?: string | undefined
+  /** Default: Google's own. */
+  baseUrl?: string | undefined
+}
+
+/** Asks Gemini by its SDK, which makes no retries where it is given no retryOptions: they are made here. */
+export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options }: GeminiOptions): Model {
+  const party = createThirdParty({
+    service,
+    timeout: options.timeout ?? 60_000,
+    retry: {
+      jitter: 'full',
+      retryOn: (error) => error instanceof InvalidAnswerError || isTransient(error),
+      ...options.retry,
+    },
+  })
+  let made: { key: string; client: GoogleGenAI } | undefined
+
+  /** A client for the key as it is now. */
+  async function connected(): Promise<GoogleGenAI> {
+    const key = await apiKey()
+    if (made?.key !== key) {
+      // The build for browsers does the same by a key, at half the size: the other one brings Google's logins.
+      const { GoogleGenAI } = await import('@google/genai/web')
+      const httpOptions = baseUrl ? { baseUrl } : {}
+      made = { key, client: new GoogleGenAI({ apiKey: key, apiVersion, httpOptions }) }
+    }
+    return made.client
+  }
+
+  async function generate<Name extends TaskName>(
+    client: GoogleGenAI,
+    task: Name,
+    { system, text, citable }: Prompt,
+    call: SdkOptions,
+  ): Promise<TaskAnswer<Name>> {
+    const { temperature, maxOutputTokens } = tasks[task]
+    const response = await client.models.generateContent({
+      model: task === 'resume' ? resumeModel : model,
+      contents: text,
+      config: {
+        ...call,
+        systemInstruction: system,
+        temperature,
+        maxOutputTokens: maxOutputTokens + tokensToThink,
+        responseMimeType: 'application/json',
+        responseJsonSchema: answerSchema(task),
+      },
+    })
+    const answer = parsed(task, finishedText(response))
+    if (!citesOnly(task, answer, citable ?? {})) throw invalid('it cites what it was not given')
+    return answer
+  }
+
+  async function embed(
+    client: GoogleGenAI,
+    texts: readonly string[],
+    kind: EmbedKind,
+    call: SdkOptions,
+  ): Promise<number[][]> {
+    const { embeddings = [] } = await client.models.embedContent({
+      model: embeddingModel,
+      contents: [...texts],
+      config: { ...call, taskType: taskTypes[kind], outputDimensionality: dimensions },
+    })
+    if (embeddings.length !== texts.length)
+      throw invalid(`${embeddings.length} vectors for ${texts.length} texts`)
+    return embeddings.map(({ values = [] }) => unitVector(values))
+  }
+
+  /** One call of the SDK with retries around it. */
+  async function called<T>(
+    name: string,
+    use: (client: GoogleGenAI, call: SdkOptions) => Promise<T>,
+    options: CallOptions | undefined,
+  ): Promise<T> {
+    const client = await connected()
+    return party.call(
+      name,
+      async (signal) => {
+        let retryAfter: string | null = null
+        const fetch = fetchNoting(({ headers }) => {
+          retryAfter = headers.get('retry-after')
+        })
+        try {
+          return await use(client, { abortSignal: signal, httpOptions: { fetch } })
+        } catch (error) {
+          throw geminiError(error, retryAfter)
+        }
+      },
+      options,
+    )
+  }
+
+  return {
+    ask: (task, prompt, options) =>
+      called(tasks[task].name, (client, call) => generate(client, task, prompt, call), options),
+    embed: (texts, kind, options) =>
+      inBatches(texts, (batch) =>
+        called(embedName, (client, call) => embed(client, batch, kind, call), options),
+      ),
+  }
+}
+
+/** Gemini with the settings of the environment. Throws ConfigurationError where one is missing. */
+export function geminiFromEnvironment(): Model {
+  const arn = requiredEnv(env.geminiSecretArn)
+  return createGemini({
+    apiKey: async () => (await secretJson(arn, secretSchema)).api_key,
+    model: process.env[env.geminiModel] || undefined,
+    baseUrl: process.env[env.geminiUrl],
+  })
+}
+
+type SdkOptions = { abortSignal: AbortSignal; httpOptions: { fetch: typeof fetch } }
+
+const invalid = (reason: string) => new InvalidAnswerError(service, reason)
+
+/**
+ * The task's schema without what Gemini refuses (400: formats) or finds too complex (400: lengths of arrays,
+ * ranges of numbers). The whole schema is held to the answer all the same.
+ */
+function answerSchema(task: TaskName): unknown {
+  const { $schema: _, ...schema } = z.toJSONSchema(tasks[task].schema as z.ZodType, {
+    override({ jsonSchema }) {
+      const { minimum, maximum } = jsonSchema
+      if (minimum !== undefined && maximum !== undefined) {
+        jsonSchema.description = `from ${minimum} to ${maximum}`
+      }
+      for (const key of tooMuch) delete jsonSchema[key]
+    },
+  })
+  return schema
+}
+
+const tooMuch = ['format', 'pattern', 'minLength', 'maxLength', 'minItems', 'maxItems', 'minimum', 'maximum']
+
+/** Where the model does not want to go on, whoever asks again. */
+const refusals = new Set(['SAFETY', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII'])
+
+function finishedText(response: GenerateContentResponse): string {
+  const blocked = response.promptFeedback?.blockReason
+  if (blocked) throw new UpstreamRefusedError(service, `the prompt was blocked (${blocked})`)
+  const finished = response.candidates?.[0]?.finishReason ?? 'STOP'
+  if (refusals.has(finished)) throw new UpstreamRefusedError(service, `the answer was blocked (${finished})`)
+  if (finished !== 'STOP') throw invalid(`it ended with ${finished}`)
+  return response.text ?? ''
+}
+
+function parsed<Name extends TaskName>(task: Name, text: string): TaskAnswer<Name> {
+  const result = tasks[task].schema.safeParse(parseJson(text))
+  if (result.success) return result.data as TaskAnswer<Name>
+  const fields = result.error.issues.slice(0, 5).map(({ path }) => path.join('.') || 'all of it')
+  throw invalid(`it does not fit the schema at ${fields.join(', ')}`)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw invalid('it is not JSON')
+  }
+}
+
+/** Gemini scales vectors of 3,072 dimensions only. */
+function unitVector(values: readonly number[]): number[] {
+  const length = Math.hypot(...values)
+  if (values.length !== dimensions || !Number.isFinite(length) || length === 0) {
+    throw invalid(`a vector is not one of ${dimensions} dimensions`)
+  }
+  return values.map((value) => value / length)
+}
+
+const errorBodySchema = z.object({
+  error: z.object({
+    status: z
+      .string()
+      .regex(/^[A-Z_]{1,60}$/)
+      .catch('UNKNOWN'),
+    details: z.array(z.object({ '@type': z.string(), retryDelay: z.string().optional() })).catch([]),
+  }),
+})
+const retryInfo = 'type.googleapis.com/google.rpc.RetryInfo'
+
+/** What an error of the SDK means, without the service's message, which may quote the prompt. */
+function geminiError(error: unknown, retryAfter: string | null): unknown {
+  // The SDK parses what calls itself JSON, whoever in between has written it.
+  if (error instanceof SyntaxError) return new UpstreamUnavailableError('Gemini did not answer with JSON')
+  if (!isApiError(error)) return error
+  const { status, details } = errorBody(error.message)
+  if (!isTransientStatus(error.status)) return new UpstreamRefusedError(service, `${error.status} ${status}`)
+  const delay = details.find((detail) => detail['@type'] === retryInfo)?.retryDelay
+  return new UpstreamUnavailableError(`Gemini answered ${error.status} (${status})`, {
+    retryAfterMs: parseRetryAfter(retryAfter, Date.now()) ?? parseDelay(delay),
+  })
+}
+
+function isApiError(error: unknown): error is Error & { status: number } {
+  return error instanceof Error && error.name === 'ApiError' && 'status' in error
+}
+
+/** The SDK puts the whole body into the message. */
+function errorBody(message: string): z.output<typeof errorBodySchema>['error'] {
+  let body: unknown
+  try {
+    body = JSON.parse(message)
+  } catch {
+    body = undefined
+  }
+  const parsed = errorBodySchema.safeParse(body)
+  return parsed.success ? parsed.data.error : { status: 'UNKNOWN', details: [] }
+}
+
+/** Milliseconds of a duration as protobuf's JSON has it: `7s`, `0.5s`. */
+function parseDelay(delay: string | undefined): number | undefined {
+  const seconds = /^(\d{1,9}(?:\.\d{1,9})?)s$/.exec(delay ?? '')?.[1]
+  return seconds === undefined ? undefined : Math.ceil(Number(seconds) * 1000)
+}

@@ -1,0 +1,131 @@
+import * as z from 'zod'
+import type { InterviewState } from './interviews.ts'
+import type { Transcript } from './transcript.ts'
+
+const moment = z.iso.datetime().nullable()
+
+export const historySchema = z
+  .strictObject({
+    status: z.literal('success'),
+    interview_id: z.uuid(),
+    total_messages: z.int(),
+    messages: z.array(
+      z.strictObject({
+        id: z.uuid(),
+        role: z.string().meta({ description: 'the speaker as the agent named it, such as ai or candidate' }),
+        content: z.string(),
+        sent_at: z.iso.datetime(),
+        sequence_no: z.int(),
+      }),
+    ),
+  })
+  .meta({ id: 'InterviewHistory' })
+
+export const transcriptStates = [
+  'idle',
+  'connecting',
+  'transcribing',
+  'completed',
+  'interrupted',
+  'failed',
+] as const
+export type TranscriptState = (typeof transcriptStates)[number]
+
+export const transcriptSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    interview_id: z.uuid(),
+    state: z.enum(transcriptStates),
+    reason: z
+      .enum(['interview_cancelled', 'feed_lost'])
+      .nullable()
+      .meta({ description: 'Why it is failed or interrupted; what was said until then is there' }),
+    is_live: z.boolean(),
+    source: z.enum(['turns', 'merged', 'snapshot']).meta({
+      description: 'From rows alone, from rows and the account of the session, or from that alone',
+    }),
+    skipped_elements: z
+      .int()
+      .meta({ description: 'Elements of the account of the session that could not be read, or came twice' }),
+    total_turns: z.int().meta({ description: 'Of the whole interview' }),
+    turns: z.array(
+      z.strictObject({
+        id: z.uuid(),
+        sequence_no: z.int(),
+        speaker: z.string(),
+        speaker_label: z.string(),
+        speaker_name: z.string().nullable(),
+        content: z.string(),
+        timestamp: z.string().meta({ description: 'HH:MM:SS since the first turn of the interview' }),
+        offset_seconds: z.number(),
+        is_ai_question: z.boolean(),
+        spoken_at: moment,
+      }),
+    ),
+  })
+  .meta({ id: 'Transcript' })
+
+type Spoken = { id: string; created_at: Date; started_at: Date | null }
+
+/** What was said, as messages: one without a time of its own is as late after the start as the clock says. */
+export function historyOf(interview: Spoken, { turns }: Transcript): z.output<typeof historySchema> {
+  const start = (interview.started_at ?? interview.created_at).getTime()
+  return {
+    status: 'success',
+    interview_id: interview.id,
+    total_messages: turns.length,
+    messages: turns.map(({ id, speaker, content, spoken_at, offset_seconds, sequence_no }) => ({
+      id,
+      role: speaker,
+      content,
+      sent_at: spoken_at ?? new Date(start + offset_seconds * 1000).toISOString(),
+      sequence_no,
+    })),
+  }
+}
+
+export type TranscriptView = {
+  /** Only the turns after this number; clock and total stay those of the whole. */
+  afterSequenceNo?: number | undefined
+  /** Whether the caller waits for the interview to begin. */
+  live?: boolean | undefined
+}
+
+export function transcriptAnswer(
+  { id, state }: { id: string; state: InterviewState },
+  { source, skipped_elements, turns }: Transcript,
+  { afterSequenceNo, live = false }: TranscriptView = {},
+): z.output<typeof transcriptSchema> {
+  const shown = turns.filter(
+    ({ sequence_no }) => afterSequenceNo === undefined || sequence_no > afterSequenceNo,
+  )
+  return {
+    status: 'success',
+    interview_id: id,
+    ...progress(state, live),
+    is_live: state === 'in_progress',
+    source,
+    skipped_elements,
+    total_turns: turns.length,
+    turns: shown,
+  }
+}
+
+function progress(
+  state: InterviewState,
+  live: boolean,
+): { state: TranscriptState; reason: 'interview_cancelled' | 'feed_lost' | null } {
+  switch (state) {
+    case 'draft':
+    case 'scheduled':
+      return { state: live ? 'connecting' : 'idle', reason: null }
+    case 'in_progress':
+      return { state: 'transcribing', reason: null }
+    case 'completed':
+      return { state: 'completed', reason: null }
+    case 'cancelled':
+      return { state: 'failed', reason: 'interview_cancelled' }
+    case 'needs_attention':
+      return { state: 'interrupted', reason: 'feed_lost' }
+  }
+}

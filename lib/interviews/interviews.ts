@@ -1,0 +1,285 @@
+import type postgres from 'postgres'
+import * as z from 'zod'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { BadRequestError, ConflictError, NotFoundError } from '../platform/errors.ts'
+import { planSchema } from './tasks.ts'
+
+export const interviewStates = [
+  'draft',
+  'scheduled',
+  'in_progress',
+  'completed',
+  'cancelled',
+  'needs_attention',
+] as const
+export type InterviewState = (typeof interviewStates)[number]
+
+/** What is assessed. `weight` is relative to those of the others. */
+export const rubricSchema = z
+  .array(
+    z.strictObject({
+      id: z.string().regex(/^[a-z\d_-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9, _ and -'),
+      title: z.string().trim().min(1).max(80),
+      weight: z.number().positive().max(100).default(1),
+    }),
+  )
+  .max(10)
+  .refine((criteria) => new Set(criteria.map(({ id }) => id)).size === criteria.length, {
+    error: 'two criteria have one id',
+  })
+export type Rubric = z.output<typeof rubricSchema>
+
+const text = (most: number) => z.string().trim().min(1).max(most)
+const moment = z.iso.datetime({ offset: true })
+
+const details = {
+  role_title: text(120),
+  job_description: text(20_000).nullable(),
+  rubric: rubricSchema,
+  custom_question: text(1000).nullable(),
+  plan: planSchema.nullable(),
+  ai_tone: z.enum(['professional', 'friendly', 'casual']),
+  duration_minutes: z.int().min(5).max(240),
+  scheduled_at: moment.nullable(),
+  recruiter_email: z.email().max(254).nullable(),
+}
+
+/** What may be changed until the interview begins. */
+export const changesSchema = z.strictObject(details).partial()
+export type InterviewChanges = z.output<typeof changesSchema>
+
+export const newInterviewSchema = changesSchema.extend({
+  candidate_id: z.uuid(),
+  role_title: details.role_title,
+})
+export type NewInterview = z.output<typeof newInterviewSchema>
+
+const time = z.iso.datetime().nullable()
+
+export const interviewSchema = z
+  .strictObject({
+    id: z.uuid(),
+    candidate: z.strictObject({ id: z.uuid(), full_name: z.string() }),
+    session_id: z.uuid(),
+    ...details,
+    scheduled_at: time,
+    state: z.enum(interviewStates),
+    assessment_state: z.enum(['pending', 'generating', 'completed', 'failed']).nullable(),
+    started_at: time,
+    completed_at: time,
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Interview',
+    description: 'Under either id, its own or that of its session, agents may write.',
+  })
+
+export type Interview = {
+  id: string
+  team_id: string
+  candidate_id: string
+  candidate_name: string
+  candidate_email: string
+  session_id: string
+  role_title: string
+  job_description: string | null
+  rubric: Rubric
+  custom_question: string | null
+  plan: z.output<typeof planSchema> | null
+  ai_tone: 'professional' | 'friendly' | 'casual'
+  duration_minutes: number
+  scheduled_at: Date | null
+  recruiter_email: string | null
+  state: InterviewState
+  assessment_state: 'pending' | 'generating' | 'completed' | 'failed' | null
+  started_at: Date | null
+  completed_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+type Queries = Sql | Transaction
+
+const joined = (sql: Queries): postgres.Fragment => sql`
+  select i.id, i.team_id, i.candidate_id, c.full_name as candidate_name, c.email as candidate_email,
+    s.id as session_id, i.role_title, i.job_description, i.rubric, i.custom_question, i.plan, i.ai_tone,
+    i.duration_minutes, i.scheduled_at, i.recruiter_email, i.state, a.state as assessment_state, i.started_at,
+    i.completed_at, i.created_at, i.updated_at
+  from interviews i
+  join candidates c on c.id = i.candidate_id
+  join sessions s on s.interview_id = i.id
+  left join assessments a on a.interview_id = i.id`
+
+/** An interview as the API shows it. */
+export function interviewView(row: Interview): z.output<typeof interviewSchema> {
+  const { team_id: _, candidate_id, candidate_name, candidate_email: __, ...own } = row
+  return {
+    ...own,
+    candidate: { id: candidate_id, full_name: candidate_name },
+    scheduled_at: row.scheduled_at?.toISOString() ?? null,
+    started_at: row.started_at?.toISOString() ?? null,
+    completed_at: row.completed_at?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  }
+}
+
+/** An interview of the team. Throws NotFoundError, also where it is another team's. */
+export async function getInterview(sql: Queries, teamId: string, id: string): Promise<Interview> {
+  const [row] = await sql<Interview[]>`${joined(sql)} where i.team_id = ${teamId} and i.id = ${id}`
+  if (!row) throw notFound()
+  return row
+}
+
+function notFound(): NotFoundError {
+  return new NotFoundError('Interview not found')
+}
+
+/** A draft with its session. Throws NotFoundError where the team has no such candidate. */
+export async function createInterview(
+  tx: Transaction,
+  owner: { teamId: string; keyId: string },
+  { candidate_id, ...given }: NewInterview,
+): Promise<Interview> {
+  const [made] = await tx<{ id: string }[]>`
+    insert into interviews (team_id, candidate_id, created_by, role_title)
+    select ${owner.teamId}, id, ${owner.keyId}, ${given.role_title} from candidates
+    where id = ${candidate_id} and team_id = ${owner.teamId}
+    returning id`
+  if (!made) throw new NotFoundError('Candidate not found')
+  await tx`insert into sessions (interview_id) values (${made.id})`
+  await write(tx, made.id, given)
+  return getInterview(tx, owner.teamId, made.id)
+}
+
+/** Changes what the recruiter decides. Throws ConflictError once the interview has begun or ended. */
+export async function changeInterview(
+  tx: Transaction,
+  teamId: string,
+  id: string,
+  changes: InterviewChanges,
+): Promise<Interview> {
+  const state = await lock(tx, teamId, id)
+  if (state !== 'draft' && state !== 'scheduled') {
+    throw new ConflictError(`The interview is ${state.replace('_', ' ')}: it cannot be changed any more`)
+  }
+  await write(tx, id, changes)
+  return getInterview(tx, teamId, id)
+}
+
+async function write(
+  tx: Transaction,
+  id: string,
+  { rubric, plan, ...plain }: InterviewChanges,
+): Promise<void> {
+  const values = {
+    ...plain,
+    ...(rubric && { rubric: tx.json(rubric) }),
+    ...(plan !== undefined && { plan: plan && tx.json(plan) }),
+  }
+  if (Object.keys(values).length === 0) return
+  await tx`update interviews set ${tx(values)}, updated_at = now() where id = ${id}`
+}
+
+/** Locks an interview of the team against every other change of its state, and answers that. */
+async function lock(tx: Transaction, teamId: string, id: string): Promise<InterviewState> {
+  const [row] = await tx<{ state: InterviewState }[]>`
+    select state from interviews where team_id = ${teamId} and id = ${id} for no key update`
+  if (!row) throw notFound()
+  return row.state
+}
+
+async function move(tx: Transaction, id: string, state: InterviewState): Promise<void> {
+  await tx`update interviews set state = ${state}, updated_at = now() where id = ${id}`
+}
+
+/**
+ * Schedules a draft; one that is scheduled already, or has begun, stays as it is. Throws BadRequestError where
+ * the job description is missing, ConflictError where the interview has ended.
+ */
+export async function confirmInterview(tx: Transaction, teamId: string, id: string): Promise<Interview> {
+  const state = await lock(tx, teamId, id)
+  if (state === 'cancelled' || state === 'completed') throw ended(state)
+  const interview = await getInterview(tx, teamId, id)
+  if (state !== 'draft') return interview
+  if (interview.job_description === null) {
+    const message = 'is needed before the interview can be confirmed'
+    throw new BadRequestError(
+      'The interview is not complete',
+      [{ field: 'job_description', message }],
+      'incomplete_context',
+    )
+  }
+  await move(tx, id, 'scheduled')
+  return getInterview(tx, teamId, id)
+}
+
+/** Cancels an interview that has not ended. Throws ConflictError where it has. */
+export async function cancelInterview(tx: Transaction, teamId: string, id: string): Promise<Interview> {
+  const state = await lock(tx, teamId, id)
+  if (state === 'completed') throw ended(state)
+  if (state !== 'cancelled') await move(tx, id, 'cancelled')
+  return getInterview(tx, teamId, id)
+}
+
+/** Throws ConflictError unless people may still join. */
+export function mayJoin({ state }: Interview): void {
+  if (state === 'cancelled' || state === 'completed' || state === 'needs_attention') throw ended(state)
+}
+
+function ended(state: InterviewState): ConflictError {
+  return new ConflictError(`The interview is ${state.replace('_', ' ')}`, 'interview_ended')
+}
+
+export type InterviewQuery = {
+  states?: readonly InterviewState[] | undefined
+  /** In the role's title or the candidate's name. */
+  q?: string | undefined
+  candidateId?: string | undefined
+}
+
+/** A page of the team's interviews, newest first, and how many match. */
+export async function listInterviews(
+  sql: Sql,
+  teamId: string,
+  { states, q, candidateId }: InterviewQuery,
+  page: { limit: number; offset: number },
+): Promise<{ rows: Interview[]; total: number }> {
+  const pattern = q === undefined ? undefined : `%${q.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+  const matching = sql`
+    i.team_id = ${teamId}
+    ${states ? sql`and i.state in ${sql(states)}` : sql``}
+    ${candidateId === undefined ? sql`` : sql`and i.candidate_id = ${candidateId}`}
+    ${pattern === undefined ? sql`` : sql`and (i.role_title ilike ${pattern} or c.full_name ilike ${pattern})`}`
+  const [counted] = await sql<{ total: number }[]>`
+    select count(*)::int as total from interviews i join candidates c on c.id = i.candidate_id
+    where ${matching}`
+  const rows = await sql<Interview[]>`
+    ${joined(sql)} where ${matching} order by i.id desc limit ${page.limit} offset ${page.offset}`
+  return { rows, total: counted!.total }
+}
+
+const children = ['turns', 'chat_messages', 'emails', 'webhook_events', 'assessments'] as const
+
+/**
+ * Deletes an interview with everything that was said in it, and writes down that it was done. Throws
+ * NotFoundError.
+ */
+export async function deleteInterview(
+  tx: Transaction,
+  owner: { teamId: string; keyId: string },
+  id: string,
+): Promise<void> {
+  await lock(tx, owner.teamId, id)
+  const counts: Record<string, number> = {}
+  for (const table of children) {
+    const [row] = await tx<{ count: number }[]>`
+      select count(*)::int as count from ${tx(table)} where interview_id = ${id}`
+    counts[table] = row!.count
+  }
+  await tx`delete from interviews where id = ${id}`
+  await tx`
+    insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
+    values (${owner.teamId}, 'interview', ${id}, ${tx.json(counts)}, 'request', ${owner.keyId})`
+}

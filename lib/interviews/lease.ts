@@ -1,0 +1,146 @@
+import type postgres from 'postgres'
+import { databaseUnavailable, type Sql, type Transaction } from '../platform/db.ts'
+import { InsightaError, InvalidAnswerError, UpstreamRefusedError } from '../platform/errors.ts'
+import { describeFailure, type WorkFailure } from '../platform/failures.ts'
+import { logger } from '../platform/log.ts'
+import { RetryLaterError } from '../platform/retry.ts'
+
+/**
+ * The tables whose rows are worked on under a lease: the states in which a row waits for a worker, the first of
+ * them that of a row whose attempt failed, and the state of one that has a worker.
+ */
+export const leased = {
+  assessments: { key: 'interview_id', waiting: ['pending'], working: 'generating' },
+  emails: { key: 'id', waiting: ['queued'], working: 'sending' },
+  resumes: { key: 'id', waiting: ['pending', 'awaiting_upload'], working: 'processing' },
+} as const
+export type LeasedTable = keyof typeof leased
+
+/** Who works on a row: whatever is written at the end of it is written only while this is still so. */
+export type Lease = { table: LeasedTable; id: string; token: string }
+
+/** Why a row is failed, as its reader is told. */
+export type Failure = { code: string; message: string }
+
+/** `done`: there is nothing to do any more. `busy`: another worker is at it, so many seconds at the most. */
+export type Claim =
+  | { claim: 'claimed'; lease: Lease }
+  | { claim: 'done' }
+  | { claim: 'busy'; seconds: number }
+
+export type Outcome<T> =
+  | { outcome: 'done'; result: T }
+  | { outcome: 'failed'; failure: Failure }
+  | { outcome: 'ignored' }
+
+/** Thrown when work can never succeed as things are: its row becomes failed, and says this code and message. */
+export class FinalError extends InsightaError {
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, { code, status: 422, cause })
+  }
+}
+
+/** Thrown when a lease ran out under its worker and somebody else has the row. */
+class LeaseLostError extends InsightaError {
+  constructor() {
+    super('Another worker has taken the work over', { code: 'lease_lost', status: 409 })
+  }
+}
+
+/** Seconds between the end of an invocation and that of its lease: for clocks, and for a last write under way. */
+const margin = 5
+
+/** Takes a row for one attempt that ends within `seconds`. A row that is finished, or not there, is left as it is. */
+export async function claimWork(sql: Sql, table: LeasedTable, id: string, seconds: number): Promise<Claim> {
+  const { key, waiting, working } = leased[table]
+  const token = crypto.randomUUID()
+  const { count } = await sql`
+    update ${sql(table)}
+    set state = ${working}, lease = ${token}, lease_until = now() + make_interval(secs => ${seconds}),
+      attempts = attempts + 1, last_error = null, last_error_cause = null, touched_at = now()
+    where ${sql(key)} = ${id}
+      and (state in ${sql([...waiting])} or state = ${working} and lease_until < now())`
+  if (count === 1) return { claim: 'claimed', lease: { table, id, token } }
+  const [row] = await sql<{ seconds: number | null }[]>`
+    select extract(epoch from lease_until - now())::float8 as seconds from ${sql(table)}
+    where ${sql(key)} = ${id} and state in ${sql([...waiting, working])}`
+  // One that waits again was given up between the two statements.
+  return row ? { claim: 'busy', seconds: Math.max(1, Math.ceil(row.seconds ?? 1)) } : { claim: 'done' }
+}
+
+/** The condition of a row whose lease this still is. */
+const own = (sql: Sql | Transaction, { table, id, token }: Lease): postgres.Fragment => {
+  const { key, working } = leased[table]
+  return sql`${sql(key)} = ${id} and state = ${working} and lease = ${token}`
+}
+
+/**
+ * Locks the row for the transaction that ends the work. Where another worker has taken it over this throws, the
+ * transaction is undone, and underLease answers `ignored`.
+ */
+export async function holdLease(tx: Transaction, lease: Lease): Promise<void> {
+  const [row] = await tx`select from ${tx(lease.table)} where ${own(tx, lease)} for update`
+  if (!row) throw new LeaseLostError()
+}
+
+/** Makes a row wait for its next attempt, and says why this one failed. */
+export async function releaseWork(sql: Sql, lease: Lease, { error, cause }: WorkFailure): Promise<void> {
+  await sql`
+    update ${sql(lease.table)}
+    set state = ${leased[lease.table].waiting[0]}, lease = null, lease_until = null, touched_at = now(),
+      last_error = ${error}, last_error_cause = ${cause}
+    where ${own(sql, lease)}`
+}
+
+/** Ends a row as failed. False where another worker has taken it over. */
+export async function failWork(sql: Sql, lease: Lease, failure: Failure): Promise<boolean> {
+  const { count } = await sql`
+    update ${sql(lease.table)}
+    set state = 'failed', failure = ${sql.json(failure)}, lease = null, lease_until = null, touched_at = now()
+    where ${own(sql, lease)}`
+  return count === 1
+}
+
+/**
+ * Runs one attempt at a row, for as long as the invocation lasts. `work` ends it by a transaction of its own that
+ * begins with holdLease and sets state and `lease = null`. A FinalError, a refusal and an answer of no use make
+ * the row failed; after any other error it waits again. Rejects where the message is to come back: with that
+ * error, and with RetryLaterError while another worker is at the row.
+ */
+export async function underLease<T>(
+  sql: Sql,
+  table: LeasedTable,
+  id: string,
+  remainingMs: () => number,
+  work: (lease: Lease) => Promise<T>,
+): Promise<Outcome<T>> {
+  const claim = await claimWork(sql, table, id, remainingMs() / 1000 + margin)
+  if (claim.claim === 'done') return { outcome: 'ignored' }
+  if (claim.claim === 'busy') {
+    throw new RetryLaterError('Work that another worker holds', claim.seconds, undefined)
+  }
+  try {
+    return { outcome: 'done', result: await work(claim.lease) }
+  } catch (error) {
+    if (error instanceof LeaseLostError) return { outcome: 'ignored' }
+    // Its pool is of no more use: the lease runs out, and the row is taken up again.
+    if (databaseUnavailable(error)) throw error
+    return endAttempt(sql, claim.lease, error)
+  }
+}
+
+async function endAttempt(sql: Sql, lease: Lease, error: unknown): Promise<Outcome<never>> {
+  if (isFinal(error)) {
+    const failure = { code: error.code, message: error.message }
+    return (await failWork(sql, lease, failure)) ? { outcome: 'failed', failure } : { outcome: 'ignored' }
+  }
+  await releaseWork(sql, lease, describeFailure(error)).catch((reason: unknown) =>
+    logger.warn('Why an attempt failed could not be noted', { code: describeFailure(reason).error }),
+  )
+  throw error
+}
+
+/** What a third party would say again: a refusal, and an answer of no use after all attempts. */
+function isFinal(error: unknown): error is InsightaError {
+  return [FinalError, UpstreamRefusedError, InvalidAnswerError].some((kind) => error instanceof kind)
+}

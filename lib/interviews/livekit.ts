@@ -1,0 +1,58 @@
+import { UnauthorizedError } from '../platform/errors.ts'
+
+export type LivekitKeys = { apiKey: string; apiSecret: string }
+
+/** Seconds that a join token is good for at the most. */
+const longestToken = 2 * 60 * 60
+
+export type Join = LivekitKeys & {
+  room: string
+  /** Unique in the room: a second one with it puts the first one out. */
+  identity: string
+  /** As the others in the room see it. */
+  name: string
+  /** Seconds to join in; at most two hours. */
+  ttlSeconds: number
+}
+
+/** A token with which one person can join one room, to speak and to listen. */
+export async function joinToken({
+  apiKey,
+  apiSecret,
+  room,
+  identity,
+  name,
+  ttlSeconds,
+}: Join): Promise<string> {
+  const { AccessToken } = await import('livekit-server-sdk')
+  const ttl = Math.min(ttlSeconds, longestToken)
+  const token = new AccessToken(apiKey, apiSecret, { identity, name, ttl })
+  token.addGrant({ roomJoin: true, room, canPublish: true, canSubscribe: true })
+  return token.toJwt()
+}
+
+/** Seconds that an event may be old, or ahead of our clock. */
+const tolerance = 5 * 60
+
+export type LivekitEvent = import('livekit-server-sdk').WebhookEvent
+
+/**
+ * The event in a webhook of LiveKit, whose Authorization header is a token over the hash of the raw body.
+ * Rejects with UnauthorizedError where the token is not of these keys, not for this body, or out of date.
+ */
+export async function verifyLivekitWebhook(
+  rawBody: string,
+  authorization: string | undefined,
+  { apiKey, apiSecret }: LivekitKeys,
+): Promise<LivekitEvent> {
+  const { WebhookReceiver } = await import('livekit-server-sdk')
+  let event: LivekitEvent
+  try {
+    event = await new WebhookReceiver(apiKey, apiSecret).receive(rawBody, authorization)
+  } catch {
+    throw new UnauthorizedError('The signature of the webhook is not valid')
+  }
+  const age = Date.now() / 1000 - Number(event.createdAt)
+  if (Math.abs(age) > tolerance) throw new UnauthorizedError('The webhook is too old, or from the future')
+  return event
+}

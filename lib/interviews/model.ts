@@ -1,0 +1,118 @@
+import * as z from 'zod'
+import { requiredEnv } from '../platform/config.ts'
+import { env } from '../platform/names.ts'
+import type { CallOptions } from '../platform/outside.ts'
+import { callRemote } from '../platform/remote.ts'
+import { type Citable, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
+
+export type { CallOptions }
+
+export type Prompt = { system: string; text: string; citable?: Citable | undefined }
+
+/** Whether texts are to be found, or find. */
+const embedKinds = ['document', 'query'] as const
+export type EmbedKind = (typeof embedKinds)[number]
+
+export const dimensions = 768
+
+/**
+ * The language model. All reject with UpstreamUnavailableError or RetryLaterError where it has no answer now,
+ * with UpstreamRefusedError where it refuses for good.
+ */
+export type Model = {
+  /** Rejects with InvalidAnswerError where the third answer, too, does not fit or cites what it may not. */
+  ask<Name extends TaskName>(task: Name, prompt: Prompt, options?: CallOptions): Promise<TaskAnswer<Name>>
+  /** A vector of length 1 with 768 dimensions for each text, none of which is empty. */
+  embed(texts: readonly string[], kind: EmbedKind, options?: CallOptions): Promise<number[][]>
+}
+
+/** Texts of one call at the most; 50 vectors are 1 MB of JSON, and Lambda answers 6 MB. */
+const textsAtOnce = 50
+
+/** The vectors of all texts, so many at a time. */
+export async function inBatches(
+  texts: readonly string[],
+  embed: (batch: readonly string[]) => Promise<number[][]>,
+): Promise<number[][]> {
+  const vectors: number[][] = []
+  for (let at = 0; at < texts.length; at += textsAtOnce) {
+    vectors.push(...(await embed(texts.slice(at, at + textsAtOnce))))
+  }
+  return vectors
+}
+
+/** As retries of embeddings call them. */
+export const embedName = 'Embed texts'
+
+const taskNames = Object.keys(tasks) as [TaskName, ...TaskName[]]
+
+/** What the gemini function is sent. */
+export const modelRequestSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('ask'),
+    task: z.enum(taskNames),
+    system: z.string(),
+    text: z.string(),
+    citable: z.strictObject({ turn_ids: z.array(z.string()).readonly().optional() }).optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('embed'),
+    texts: z.array(z.string().min(1)).min(1).max(textsAtOnce),
+    embed_kind: z.enum(embedKinds),
+  }),
+])
+type ModelRequest = z.input<typeof modelRequestSchema>
+
+const vectorsSchema = z.array(z.array(z.number()).length(dimensions))
+
+/** The model through the gemini function, for functions that have no way out to the internet. */
+export function modelFromEnvironment(): Model {
+  const functionName = requiredEnv(env.geminiFunctionName)
+
+  return {
+    async ask(task, prompt, options) {
+      const { name, schema } = tasks[task]
+      const request: ModelRequest = { kind: 'ask', task, ...prompt }
+      const answer = await callRemote({ functionName, name, request, result: schema }, options)
+      return answer as TaskAnswer<typeof task>
+    },
+    embed: (texts, kind, options) =>
+      inBatches(texts, (batch) => {
+        const request: ModelRequest = { kind: 'embed', texts: [...batch], embed_kind: kind }
+        return callRemote({ functionName, name: embedName, request, result: vectorsSchema }, options)
+      }),
+  }
+}
+
+/** An e-mail; however often it is sent under one `id`, it arrives once. */
+export const mailSchema = z.strictObject({
+  id: z.string().min(1).max(256),
+  to: z.string().min(1),
+  subject: z.string(),
+  html: z.string(),
+  text: z.string(),
+})
+export type Mail = z.output<typeof mailSchema>
+
+const sentSchema = z.strictObject({ provider_id: z.string() })
+export type SentMail = z.output<typeof sentSchema>
+
+export type Mailer = {
+  /**
+   * Answers the id that the service gave it. Rejects with UpstreamUnavailableError or RetryLaterError where it
+   * may be sent later, with UpstreamRefusedError where it never will.
+   */
+  send(mail: Mail, options?: CallOptions): Promise<SentMail>
+}
+
+/** As its retries are called. */
+export const sendName = 'Send e-mail'
+
+/** The mailer function, for functions that have no way out to the internet. */
+export function mailerFromEnvironment(): Mailer {
+  const functionName = requiredEnv(env.mailerFunctionName)
+  return {
+    send: (mail, options) =>
+      callRemote({ functionName, name: sendName, request: mail, result: sentSchema }, options),
+  }
+}

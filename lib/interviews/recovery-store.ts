@@ -1,0 +1,131 @@
+import type { Sql, Transaction } from '../platform/db.ts'
+import type { FailureCause } from '../platform/failures.ts'
+import { type Failure, type LeasedTable, leased } from './lease.ts'
+
+/** What the attempts at a row left behind. */
+export type Attempts = {
+  attempts: number
+  error: string | null
+  error_cause: FailureCause | null
+  resent_at: Date | null
+  /** It is finished, or a worker that lives is at it. */
+  unowed: boolean
+}
+
+/** Locks a row whose message died; undefined where there is none. */
+export async function lockWork(
+  tx: Transaction,
+  table: LeasedTable,
+  id: string,
+): Promise<Attempts | undefined> {
+  const { key, waiting, working } = leased[table]
+  const [row] = await tx<Attempts[]>`
+    select attempts, last_error as error, last_error_cause as error_cause, resent_at,
+      not (state in ${tx([...waiting])} or state = ${working} and lease_until < now()) as unowed
+    from ${tx(table)} where ${tx(key)} = ${id} for update`
+  return row
+}
+
+/** Ends a row as failed, whatever its state. */
+export async function giveUpWork(
+  tx: Transaction,
+  table: LeasedTable,
+  id: string,
+  failure: Failure,
+): Promise<void> {
+  await tx`
+    update ${tx(table)}
+    set state = 'failed', failure = ${tx.json(failure)}, lease = null, lease_until = null, touched_at = now()
+    where ${tx(leased[table].key)} = ${id}`
+}
+
+/** Makes a failed row wait again, with all its attempts. One that is not failed any more is left as it is. */
+export async function reopenWork(tx: Transaction, table: LeasedTable, id: string): Promise<void> {
+  const { key, waiting } = leased[table]
+  await tx`
+    update ${tx(table)}
+    set state = ${waiting[0]}, failure = null, attempts = 0, last_error = null, last_error_cause = null,
+      touched_at = now(), resent_at = now()
+    where ${tx(key)} = ${id} and state = 'failed'`
+}
+
+/** When each row's work was asked for: the longer ago, the longer the sweep waits before it looks again. */
+const askedAt = { assessments: 'requested_at', emails: 'created_at', resumes: 'created_at' } as const
+/** That wait doubles up to 32-fold: a backlog of hours must not fill the queue with copies. */
+const longestWait = 32
+
+/**
+ * Takes rows that nobody has touched for `after` seconds, and that no living worker holds: each time about twice
+ * as late. They wait anew, with all their attempts.
+ */
+export async function claimStalled(
+  tx: Transaction,
+  table: LeasedTable,
+  after: number,
+  limit: number,
+): Promise<string[]> {
+  const { key, waiting, working } = leased[table]
+  const rows = await tx<{ id: string }[]>`
+    update ${tx(table)}
+    set state = ${waiting[0]}, lease = null, lease_until = null, attempts = 0, touched_at = now(),
+      resent_at = now()
+    where ${tx(key)} in (
+      select ${tx(key)} from ${tx(table)}
+      where (state = ${waiting[0]} or state = ${working} and lease_until < now())
+        and now() - touched_at > greatest(make_interval(secs => ${after}),
+          least(touched_at - ${tx(askedAt[table])}, make_interval(secs => ${after * longestWait})))
+      order by touched_at limit ${limit} for update skip locked)
+    returning ${tx(key)} as id`
+  return rows.map(({ id }) => id)
+}
+
+export type AwaitedResume = { id: string; object_key: string; expired: boolean }
+
+/** Takes résumés awaiting an upload that were not looked at for a while. */
+export async function claimAwaited(
+  sql: Sql,
+  { checkAfter, grace }: { checkAfter: number; grace: number },
+  limit: number,
+): Promise<AwaitedResume[]> {
+  return sql<AwaitedResume[]>`
+    update resumes set touched_at = now()
+    where id in (
+      select id from resumes
+      where state = 'awaiting_upload' and touched_at < now() - make_interval(secs => ${checkAfter})
+      order by touched_at limit ${limit} for update skip locked)
+    returning id, object_key, upload_expires_at < now() - make_interval(secs => ${grace}) as expired`
+}
+
+export async function expireUpload(sql: Sql, id: string): Promise<boolean> {
+  const failure = { code: 'upload_expired', message: 'No file was uploaded while the address was valid' }
+  const { count } = await sql`
+    update resumes set state = 'failed', failure = ${sql.json(failure)}
+    where id = ${id} and state = 'awaiting_upload'`
+  return count === 1
+}
+
+/** Seconds after which an interview that began is over, also where nobody told that its room was closed. */
+const longestSession = 24 * 60 * 60
+
+/**
+ * Takes interviews whose room has been closed for `after` seconds without the agent's account of it: they need
+ * somebody's attention from now on. The session stays in progress, for that account may still come.
+ */
+export async function claimAbandoned(tx: Transaction, after: number, limit: number): Promise<string[]> {
+  const rows = await tx<{ id: string }[]>`
+    update interviews set state = 'needs_attention', updated_at = now()
+    where id in (
+      select i.id from interviews i join sessions s on s.interview_id = i.id
+      where i.state = 'in_progress' and s.state = 'in_progress'
+        and (s.ended_at < now() - make_interval(secs => ${after})
+          or s.started_at < now() - make_interval(secs => ${longestSession}))
+      order by s.started_at limit ${limit} for no key update of i skip locked)
+    returning id`
+  return rows.map(({ id }) => id)
+}
+
+/** Whether an event has been worked on. */
+export async function isEventKnown(tx: Transaction, source: string, id: string): Promise<boolean> {
+  const [row] = await tx`select from webhook_events where source = ${source} and event_id = ${id}`
+  return row !== undefined
+}

@@ -1,0 +1,76 @@
+import { type ErrorResponse, Resend } from 'resend'
+import * as z from 'zod'
+import { requiredEnv } from '../platform/config.ts'
+import { UpstreamRefusedError, UpstreamUnavailableError } from '../platform/errors.ts'
+import { env } from '../platform/names.ts'
+import { createThirdParty, type ThirdPartyOptions } from '../platform/outside.ts'
+import { parseRetryAfter } from '../platform/retry-after.ts'
+import { secretJson } from '../platform/secrets.ts'
+import { isTransientStatus } from '../platform/transient.ts'
+import { type Mailer, sendName } from './model.ts'
+
+const service = 'Resend'
+
+const secretSchema = z.object({ api_key: z.string().min(1) })
+
+export type ResendOptions = Pick<ThirdPartyOptions, 'timeout' | 'retry'> & {
+  apiKey(): Promise<string>
+  /** The sender, as `Insighta <interviews@example.com>`. */
+  from: string
+  /** Default: Resend's own. */
+  baseUrl?: string | undefined
+}
+
+/** Sends by Resend. The SDK makes one call and no retry: those are createThirdParty's. */
+export function createResendMailer({ apiKey, from, baseUrl, ...options }: ResendOptions): Mailer {
+  const party = createThirdParty({
+    service,
+    timeout: options.timeout ?? 10_000,
+    retry: { jitter: 'full', ...options.retry },
+  })
+
+  return {
+    async send({ id, to, subject, html, text }, call) {
+      const resend = new Resend(await apiKey(), baseUrl ? { baseUrl } : {})
+      const mail = { from, to, subject, html, text, tags: [{ name: 'email_id', value: id }] }
+      return party.call(
+        sendName,
+        async (signal) => {
+          // The SDK hands all options on to fetch, which its types do not say.
+          const request = { idempotencyKey: id, signal }
+          const { data, error, headers } = await resend.emails.send(mail, request)
+          if (error) throw resendError(error, headers)
+          if (!data.id) throw new UpstreamUnavailableError('Resend answered without an id')
+          return { provider_id: data.id }
+        },
+        call,
+      )
+    },
+  }
+}
+
+/** Resend with the settings of the environment. Throws ConfigurationError where one is missing. */
+export function resendFromEnvironment(): Mailer {
+  const arn = requiredEnv(env.resendSecretArn)
+  return createResendMailer({
+    apiKey: async () => (await secretJson(arn, secretSchema)).api_key,
+    from: requiredEnv(env.mailFrom),
+    baseUrl: process.env[env.resendUrl],
+  })
+}
+
+/** A first attempt under the same key is not finished yet. */
+const stillSending = 'concurrent_idempotent_requests'
+
+/** Without the message, which may quote an address. */
+function resendError(error: ErrorResponse, headers: Record<string, string> | null): Error {
+  const { statusCode: status } = error
+  const name = /^\w{1,60}$/.test(error.name) ? error.name : 'unnamed'
+  // No answer, or one of somebody in between, which has no form. The key makes one more attempt harmless.
+  if (typeof status !== 'number') return new Error(`Resend did not answer (${name})`)
+  if (isTransientStatus(status) || name === stillSending) {
+    const retryAfterMs = parseRetryAfter(headers?.['retry-after'], Date.now())
+    return new UpstreamUnavailableError(`Resend answered ${status} (${name})`, { retryAfterMs })
+  }
+  return new UpstreamRefusedError(service, `${status} ${name}`)
+}

@@ -1,0 +1,118 @@
+import { buffer } from 'node:stream/consumers'
+import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { NotFoundError, UnavailableError } from '../platform/errors.ts'
+import { exactly, ObjectMissingError, type Storage } from '../platform/storage.ts'
+import { chunksOf } from './chunks.ts'
+import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
+import type { Model } from './model.ts'
+import { resumePrompt } from './prompts.ts'
+import { resumeText } from './resume-text.ts'
+import type { ResumeType } from './resume-type.ts'
+import type { ResumeFacts } from './tasks.ts'
+
+export type ReadingContext = {
+  sql: Sql
+  storage: Pick<Storage, 'read' | 'remove'>
+  model: Model
+  remainingMs(): number
+}
+
+type Upload = { candidate_id: string; object_key: string; content_type: ResumeType; size: number }
+
+type Reading = {
+  content: string
+  extracted: ResumeFacts
+  chunks: { content: string; embedding: number[] }[]
+}
+
+/**
+ * Reads a résumé that was uploaded: its text, what the model finds in it, and its chunks to search. Killed or
+ * doubled, it is stored once. Rejects where the message is to come back; what cannot succeed is stored as failed.
+ */
+export async function readResume(
+  { sql, storage, model, remainingMs }: ReadingContext,
+  id: string,
+): Promise<Outcome<{ chunks: number }>> {
+  return underLease(sql, 'resumes', id, remainingMs, async (lease) => {
+    const upload = await findUpload(sql, id)
+    const content = await resumeText(await download(storage, upload), upload.content_type)
+    const extracted = await model.ask('resume', resumePrompt(content), { remainingMs })
+    const texts = chunksOf(content)
+    const embeddings = await model.embed(texts, 'document', { remainingMs })
+    const chunks = texts.map((text, index) => ({ content: text, embedding: embeddings[index]! }))
+    await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, chunks }))
+    return { chunks: chunks.length }
+  })
+}
+
+async function findUpload(sql: Sql, id: string): Promise<Upload> {
+  const [row] = await sql<Upload[]>`
+    select candidate_id, object_key, content_type, size from resumes where id = ${id}`
+  if (!row) throw new NotFoundError('Résumé not found')
+  return row
+}
+
+/** The file, whose size its upload was signed for. */
+async function download(storage: Pick<Storage, 'read'>, { object_key, size }: Upload): Promise<Buffer> {
+  try {
+    const body = await storage.read(object_key, { range: { start: 0, end: size } })
+    return await buffer(exactly(body, size))
+  } catch (error) {
+    if (error instanceof ObjectMissingError) {
+      throw new FinalError('object_missing', 'The file is not there any more', error)
+    }
+    // A connection that broke would pass for the database's.
+    throw new UnavailableError('S3 did not deliver the file', error)
+  }
+}
+
+async function store(
+  tx: Transaction,
+  lease: Lease,
+  candidateId: string,
+  { content, extracted, chunks }: Reading,
+): Promise<void> {
+  // A deletion takes the candidate before its résumés, too.
+  await tx`select from candidates where id = ${candidateId} for no key update`
+  await holdLease(tx, lease)
+  const rows = chunks.map((chunk, index) => ({ chunk_no: index + 1, ...chunk }))
+  await tx`
+    insert into resume_chunks (resume_id, chunk_no, content, embedding)
+    select ${lease.id}, chunk_no, content, embedding
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as chunk(
+      chunk_no integer, content text, embedding real[])`
+  await fillCandidate(tx, candidateId, extracted)
+  await tx`
+    update resumes
+    set state = 'completed', content = ${content}, extracted = ${tx.json(extracted)}, failure = null,
+      completed_at = now(), lease = null, lease_until = null, touched_at = now()
+    where id = ${lease.id}`
+}
+
+/** What a person wrote stays as it is. */
+async function fillCandidate(tx: Transaction, id: string, facts: ResumeFacts): Promise<void> {
+  const { current_title, years_of_experience, skills, location } = facts
+  await tx`
+    update candidates
+    set current_title = coalesce(current_title, ${current_title?.trim() || null}),
+      years_of_experience = coalesce(years_of_experience, ${years_of_experience}),
+      skills = case when skills = '{}' then ${arrayLiteral(skills)}::text[] else skills end,
+      location = coalesce(location, ${location?.trim() || null}),
+      updated_at = now()
+    where id = ${id}`
+}
+
+/**
+ * Deletes a file whose candidate was deleted while it was uploaded. Its résumé is there before the address of the
+ * upload is.
+ */
+export async function removeOrphan(
+  { sql, storage }: Pick<ReadingContext, 'sql' | 'storage'>,
+  id: string,
+  key: string,
+): Promise<boolean> {
+  const [row] = await sql`select from resumes where id = ${id}`
+  if (row) return false
+  await storage.remove(key)
+  return true
+}

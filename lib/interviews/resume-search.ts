@@ -1,0 +1,82 @@
+import { arrayLiteral, type Sql } from '../platform/db.ts'
+import { describeFailure } from '../platform/failures.ts'
+import { logger } from '../platform/log.ts'
+import type { CallOptions, Model } from './model.ts'
+
+/** Characters of a question that are looked for: the embedding model takes 2,048 tokens. */
+const longestQuestion = 6000
+
+/**
+ * The pieces of the candidate's newest résumé that are nearest to the text, the nearest first. None where no résumé
+ * has been read, and none where the model has no answer now: whoever asks goes on without.
+ */
+export async function resumeContext(
+  sql: Sql,
+  model: Pick<Model, 'embed'>,
+  candidateId: string,
+  text: string,
+  { limit = 5, ...options }: { limit?: number } & CallOptions = {},
+): Promise<string[]> {
+  const question = text.trim().slice(0, longestQuestion).toWellFormed()
+  const resumeId = question === '' ? undefined : await newestResume(sql, candidateId)
+  if (resumeId === undefined) return []
+  const vector = await embedQuestion(model, question, resumeId, options)
+  return vector ? nearest(sql, resumeId, vector, limit) : []
+}
+
+async function newestResume(sql: Sql, candidateId: string): Promise<string | undefined> {
+  const [row] = await sql<{ id: string }[]>`
+    select id from resumes where candidate_id = ${candidateId} and state = 'completed'
+    order by id desc limit 1`
+  return row?.id
+}
+
+async function embedQuestion(
+  model: Pick<Model, 'embed'>,
+  question: string,
+  resumeId: string,
+  options: CallOptions,
+): Promise<number[] | undefined> {
+  try {
+    const [vector] = await model.embed([question], 'query', options)
+    return vector
+  } catch (error) {
+    logger.warn('A résumé is not searched', { resume_id: resumeId, reason: describeFailure(error).error })
+    return undefined
+  }
+}
+
+async function nearest(
+  sql: Sql,
+  resumeId: string,
+  vector: readonly number[],
+  limit: number,
+): Promise<string[]> {
+  const wanted = sql`${arrayLiteral(vector)}::text::real[]`
+  const chunks = (await hasVectors(sql))
+    ? sql`
+        select content from resume_chunks where resume_id = ${resumeId}
+        order by embedding::vector <=> ${wanted}::vector, chunk_no limit ${limit}`
+    : // Two arrays unnested in the select list run side by side: 200 chunks in 10 ms, and in 16 as functions.
+      sql`
+        select content from resume_chunks cross join lateral (
+          select sum(a * b) as cosine from (select unnest(embedding) as a, unnest(${wanted}) as b) pairs
+        ) product
+        where resume_id = ${resumeId} order by cosine desc, chunk_no limit ${limit}`
+  const rows = await sql<{ content: string }[]>`${chunks}`
+  return rows.map(({ content }) => content)
+}
+
+const vectors = new WeakMap<Sql, Promise<boolean>>()
+
+/** Whether the server has pgvector: asked once for each pool. */
+function hasVectors(sql: Sql): Promise<boolean> {
+  const known = vectors.get(sql)
+  if (known) return known
+  const asked = sql<{ has: boolean }[]>`select to_regtype('vector') is not null as has`.then(
+    ([row]) => row!.has,
+  )
+  vectors.set(sql, asked)
+  asked.catch(() => vectors.delete(sql))
+  return asked
+}

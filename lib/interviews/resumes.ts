@@ -1,0 +1,124 @@
+import * as z from 'zod'
+import type { Sql } from '../platform/db.ts'
+import { InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
+import type { PresignedPut, Storage } from '../platform/storage.ts'
+import { candidateNotFound, lineOfText } from './candidates.ts'
+import type { Failure } from './lease.ts'
+import { resumeKey } from './resume-messages.ts'
+import { type ResumeType, resumeTypeOf } from './resume-type.ts'
+import { type ResumeFacts, resumeSchema } from './tasks.ts'
+
+/** Bytes of a résumé at the most. */
+export const maxResumeBytes = 10 * 1024 * 1024
+/** For which the address of an upload is good. */
+const uploadSeconds = 3600
+
+export const resumeStates = ['awaiting_upload', 'pending', 'processing', 'completed', 'failed'] as const
+export type ResumeState = (typeof resumeStates)[number]
+
+export const newResumeSchema = z.strictObject({
+  filename: lineOfText(255),
+  size: z.int().min(1),
+  content_type: lineOfText(200)
+    .optional()
+    .meta({ description: "Without it, the filename's extension says what the file is" }),
+})
+export type NewResume = z.output<typeof newResumeSchema>
+
+export const createdResumeSchema = z.strictObject({
+  status: z.literal('success'),
+  id: z.uuid(),
+  state: z.enum(resumeStates),
+  upload: z.strictObject({
+    url: z.url(),
+    method: z.literal('PUT'),
+    headers: z.record(z.string(), z.string()),
+    expires_at: z.iso.datetime(),
+  }),
+})
+
+export const resumeAnswerSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    id: z.uuid(),
+    state: z.enum(resumeStates),
+    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    filename: z.string(),
+    size: z.int(),
+    content_type: z.string(),
+    extracted: resumeSchema.optional(),
+    created_at: z.iso.datetime(),
+    completed_at: z.iso.datetime().nullable(),
+  })
+  .meta({
+    id: 'Resume',
+    description: 'extracted is there once the state is completed, failure where it failed.',
+  })
+
+export type Resume = {
+  id: string
+  state: ResumeState
+  failure: Failure | null
+  filename: string
+  size: number
+  content_type: ResumeType
+  extracted: ResumeFacts | null
+  created_at: Date
+  completed_at: Date | null
+}
+
+/** A résumé as the API shows it. */
+export function resumeAnswer(row: Resume): z.output<typeof resumeAnswerSchema> {
+  const { failure, extracted, created_at, completed_at, ...own } = row
+  return {
+    status: 'success',
+    ...own,
+    created_at: created_at.toISOString(),
+    completed_at: completed_at?.toISOString() ?? null,
+    ...(failure && { failure }),
+    ...(extracted && { extracted }),
+  }
+}
+
+/**
+ * A résumé of the team's candidate that awaits its upload, and where that goes. Throws NotFoundError,
+ * TooLargeError, and InsightaError (415 `unsupported_media_type`) for what is no PDF, DOCX or plain text.
+ */
+export async function createResume(
+  { sql, storage }: { sql: Sql; storage: Pick<Storage, 'presignPut'> },
+  candidate: { teamId: string; id: string },
+  { filename, size, content_type }: NewResume,
+): Promise<{ id: string; state: ResumeState; upload: PresignedPut }> {
+  const type = resumeTypeOf(filename, content_type)
+  if (!type) {
+    throw new InsightaError('A résumé is a PDF, a DOCX or a plain text', {
+      code: 'unsupported_media_type',
+      status: 415,
+    })
+  }
+  if (size > maxResumeBytes) throw new TooLargeError(`A résumé may have ${maxResumeBytes} bytes at the most`)
+  const { id, key } = await sql.begin(async (tx) => {
+    const [row] = await tx<{ id: string }[]>`
+      select uuidv7() as id from candidates
+      where team_id = ${candidate.teamId} and id = ${candidate.id} for key share`
+    if (!row) throw candidateNotFound()
+    const key = resumeKey(row.id)
+    await tx`
+      insert into resumes (id, candidate_id, filename, content_type, size, object_key, upload_expires_at)
+      values (${row.id}, ${candidate.id}, ${filename}, ${type}, ${size}, ${key},
+        now() + make_interval(secs => ${uploadSeconds}))`
+    return { id: row.id, key }
+  })
+  return { id, state: 'awaiting_upload', upload: await storage.presignPut(key, size, type, uploadSeconds) }
+}
+
+/** The newest résumé of the team's candidate. Throws NotFoundError where there is none. */
+export async function latestResume(sql: Sql, candidate: { teamId: string; id: string }): Promise<Resume> {
+  const [row] = await sql<Resume[]>`
+    select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.extracted, r.created_at, r.completed_at
+    from resumes r join candidates c on c.id = r.candidate_id
+    where c.team_id = ${candidate.teamId} and c.id = ${candidate.id}
+    order by r.id desc limit 1`
+  if (!row) throw new NotFoundError('There is no résumé of this candidate')
+  return row
+}

@@ -1,0 +1,106 @@
+import type { Sql } from '../platform/db.ts'
+import { queues as queueNames } from '../platform/names.ts'
+import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import { ObjectMissingError, type Storage } from '../platform/storage.ts'
+import { hasCandidate, requestAssessment } from './assessments.ts'
+import type { LeasedTable } from './lease.ts'
+import { claimAbandoned, claimAwaited, claimStalled, expireUpload } from './recovery-store.ts'
+import { readTranscript } from './transcript.ts'
+
+export type SweepContext = {
+  sql: Sql
+  storage: Storage
+  queues: OutboxQueues
+  /** Seconds. */
+  waits: {
+    /** Without a touch, before an assessment, an e-mail or a résumé that no living worker holds is taken up again. */
+    stalledAfter: number
+    /** Between two looks for an upload whose event may be lost. */
+    uploadCheck: number
+    /** After the address has expired: a PUT that began before may still be running. */
+    uploadGrace: number
+    /** After a room was closed, for the agent to give its account of the session. */
+    abandoned: number
+  }
+}
+
+/** Rows of each kind that one run takes up. */
+const bound = 50
+
+export type SweepResult = Record<
+  'assessments' | 'emails' | 'resumes' | 'uploaded' | 'expired' | 'abandoned',
+  number
+>
+
+/** The message of each kind of row. */
+const messages: Record<LeasedTable, (id: string) => object> = {
+  assessments: (interview_id) => ({ interview_id }),
+  emails: (email_id) => ({ email_id }),
+  resumes: (resume_id) => ({ resume_id }),
+}
+
+/** Takes up whatever stands still: lost messages, dead workers, uploads that never came, rooms left behind. */
+export async function sweepInterviews(context: SweepContext): Promise<SweepResult> {
+  const abandoned = await sweepAbandoned(context)
+  const uploads = await sweepUploads(context)
+  return {
+    assessments: await sweepStalled(context, 'assessments'),
+    emails: await sweepStalled(context, 'emails'),
+    resumes: await sweepStalled(context, 'resumes'),
+    ...uploads,
+    abandoned,
+  }
+}
+
+async function sweepStalled({ sql, queues, waits }: SweepContext, table: LeasedTable): Promise<number> {
+  const sent = await sql.begin(async (tx) => {
+    const ids: string[] = []
+    for (const id of await claimStalled(tx, table, waits.stalledAfter, bound)) {
+      ids.push(await enqueue(tx, queueNames[table], messages[table](id)))
+    }
+    return ids
+  })
+  await sendOutbox(sql, queues, sent)
+  return sent.length
+}
+
+async function sweepUploads({ sql, storage, queues, waits }: SweepContext) {
+  const counts = { uploaded: 0, expired: 0 }
+  const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
+  const sent: string[] = []
+  for (const { id, object_key, expired } of await claimAwaited(sql, limits, bound)) {
+    if (await isThere(storage, object_key)) {
+      sent.push(await sql.begin((tx) => enqueue(tx, queueNames.resumes, messages.resumes(id))))
+      counts.uploaded++
+    } else if (expired && (await expireUpload(sql, id))) {
+      counts.expired++
+    }
+  }
+  await sendOutbox(sql, queues, sent)
+  return counts
+}
+
+/** Rejects where S3 does not answer. */
+async function isThere(storage: Storage, key: string): Promise<boolean> {
+  try {
+    await storage.head(key)
+    return true
+  } catch (error) {
+    if (error instanceof ObjectMissingError) return false
+    throw error
+  }
+}
+
+/** What was said before everybody left is assessed, if the candidate said anything. */
+async function sweepAbandoned({ sql, queues, waits }: SweepContext): Promise<number> {
+  const { ids, sent } = await sql.begin(async (tx) => {
+    const ids = await claimAbandoned(tx, waits.abandoned, bound)
+    const sent: string[] = []
+    for (const id of ids) {
+      if (hasCandidate(await readTranscript(tx, id))) sent.push(...(await requestAssessment(tx, id)).messages)
+    }
+    return { ids, sent }
+  })
+  await sendOutbox(sql, queues, sent)
+  return ids.length
+}

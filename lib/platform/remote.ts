@@ -1,0 +1,126 @@
+import middy, { type MiddyfiedHandler } from '@middy/core'
+import type { Context } from 'aws-lambda'
+import * as z from 'zod'
+import {
+  ConfigurationError,
+  InvalidAnswerError,
+  retryAfterSeconds,
+  UnavailableError,
+  UpstreamInvalidError,
+  UpstreamRefusedError,
+  UpstreamUnavailableError,
+} from './errors.ts'
+import { invokeFunction } from './invoke.ts'
+import { logger } from './log.ts'
+import type { CallOptions } from './outside.ts'
+import { isRetryLater, RetryLaterError } from './retry.ts'
+
+/*
+ * Functions in the VPC have no way out to the internet, so those outside it call the third parties for them.
+ * A failure of a third party is an answer of theirs, too: an error of Lambda would lose what it means.
+ */
+
+const service = z.string()
+const seconds = z.number()
+
+const failureSchema = z.discriminatedUnion('status', [
+  z.strictObject({ status: z.literal('invalid'), service }),
+  z.strictObject({ status: z.literal('invalid_answer'), service, reason: z.string() }),
+  z.strictObject({ status: z.literal('refused'), service, reason: z.string() }),
+  z.strictObject({ status: z.literal('unavailable'), message: z.string(), retry_after: seconds }),
+  z.strictObject({ status: z.literal('later'), wait: seconds }),
+  z.strictObject({ status: z.literal('configuration'), message: z.string() }),
+])
+type Failure = z.output<typeof failureSchema>
+
+const answerSchema = z.union([
+  z.strictObject({ status: z.literal('done'), result: z.unknown() }),
+  failureSchema,
+])
+
+export type RemoteAnswer<Result> = { status: 'done'; result: Result } | Failure
+
+/** Milliseconds before the deadline by which the answer is on its way. */
+const reserve = 250
+
+/** What a caller may say beside its request. */
+const callerSchema = z.looseObject({ remaining_ms: z.number().optional() })
+
+/**
+ * A Lambda handler that other functions call by callRemote. Its work has until the deadline, or the caller's
+ * where that is sooner. The request is nowhere logged.
+ */
+export function remoteFunction<Schema extends z.ZodType, Result>(
+  requestSchema: Schema,
+  handle: (request: z.output<Schema>, options: Required<Pick<CallOptions, 'remainingMs'>>) => Promise<Result>,
+): MiddyfiedHandler<unknown, RemoteAnswer<Result>> {
+  return middy<unknown, RemoteAnswer<Result>>().handler(async (event: unknown, context: Context) => {
+    logger.resetKeys()
+    logger.addContext(context)
+    const { remaining_ms, ...body } = callerSchema.parse(event)
+    const request = requestSchema.parse(body)
+    const callerEnds = remaining_ms === undefined ? Number.POSITIVE_INFINITY : Date.now() + remaining_ms
+    const remainingMs = () => Math.min(context.getRemainingTimeInMillis(), callerEnds - Date.now()) - reserve
+    try {
+      return { status: 'done', result: await handle(request, { remainingMs }) }
+    } catch (error) {
+      const failure = failureOf(error)
+      if (!failure) throw error
+      logger.warn('A call to a third party failed', { error: error as Error })
+      return failure
+    }
+  })
+}
+
+export type RemoteCall<Schema extends z.ZodType> = {
+  functionName: string
+  /** What is done, as log lines say it. */
+  name: string
+  request: object
+  result: Schema
+}
+
+/** What a remoteFunction answers to the request. Rejects as its work did, and as invokeFunction does. */
+export async function callRemote<Schema extends z.ZodType>(
+  { functionName, name, request, result }: RemoteCall<Schema>,
+  { signal, remainingMs }: CallOptions = {},
+): Promise<z.output<Schema>> {
+  const payload = { ...request, ...(remainingMs && { remaining_ms: remainingMs() }) }
+  const answer = answerSchema.parse(await invokeFunction(functionName, payload, signal))
+  if (answer.status !== 'done') throw errorOf(answer, name)
+  return result.parse(answer.result)
+}
+
+/** A failure as an answer; undefined for what is no third party's. */
+function failureOf(error: unknown): Failure | undefined {
+  if (isRetryLater(error)) return { status: 'later', wait: error.waitSeconds }
+  if (error instanceof UpstreamInvalidError) return { status: 'invalid', service: error.service }
+  if (error instanceof InvalidAnswerError) {
+    return { status: 'invalid_answer', service: error.service, reason: error.reason }
+  }
+  if (error instanceof UpstreamRefusedError) {
+    return { status: 'refused', service: error.service, reason: error.reason }
+  }
+  if (error instanceof UnavailableError) {
+    return { status: 'unavailable', message: error.message, retry_after: retryAfterSeconds(error) ?? 5 }
+  }
+  if (error instanceof ConfigurationError) return { status: 'configuration', message: error.message }
+  return undefined
+}
+
+function errorOf(failure: Failure, name: string): Error {
+  switch (failure.status) {
+    case 'invalid':
+      return new UpstreamInvalidError(failure.service)
+    case 'invalid_answer':
+      return new InvalidAnswerError(failure.service, failure.reason)
+    case 'refused':
+      return new UpstreamRefusedError(failure.service, failure.reason)
+    case 'unavailable':
+      return new UpstreamUnavailableError(failure.message, { retryAfterMs: failure.retry_after * 1000 })
+    case 'later':
+      return new RetryLaterError(name, failure.wait, undefined)
+    case 'configuration':
+      return new ConfigurationError(failure.message)
+  }
+}

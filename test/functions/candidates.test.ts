@@ -1,0 +1,182 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { type LocalS3, startS3 } from '../../infra/local/s3/index.ts'
+import { disconnect } from '../../lib/platform/db.ts'
+import { createKey } from '../../lib/platform/keys.ts'
+import { startTestAws, type TestAws } from '../support/aws.ts'
+import { call, lambdaContext } from '../support/http-event.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+
+let folder: string
+let database: TestDatabase
+let s3: LocalS3
+let aws: TestAws
+const keys = { recruiter: '', other: '', analyst: '' }
+/** Bodies of messages, as S3 sends them. */
+const events: string[] = []
+let api: typeof import('../../functions/candidates.ts').handler
+let worker: (event: SQSEvent) => Promise<SQSBatchResponse>
+
+const facts = {
+  summary: 'Builds services.',
+  current_title: 'Engineer',
+  years_of_experience: 3,
+  skills: ['Go'],
+  location: null,
+  employment: [],
+  education: [],
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'insighta-test-candidates-'))
+  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
+  database = await freshDatabase()
+  aws = await startTestAws()
+  aws.functions.gemini = (event) => {
+    const request = event as { kind: string; texts: string[] }
+    const vector = Array.from({ length: 768 }, (_, index) => (index === 0 ? 1 : 0))
+    return { status: 'done', result: request.kind === 'ask' ? facts : request.texts.map(() => vector) }
+  }
+  s3 = await startS3({
+    dataDir: folder,
+    region: 'us-east-1',
+    credentials,
+    publish: async (_queue, body) => {
+      events.push(body)
+    },
+    log: () => {},
+  })
+  const rule = { id: 'resumes', events: ['s3:ObjectCreated:*'], prefix: 'resumes/', queueArn: 'arn' }
+  await s3.putBucket('uploads', { notifications: [rule] })
+  const environment = {
+    ...aws.environment,
+    ...database.env,
+    AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    UPLOAD_BUCKET: 'uploads',
+    GEMINI_FUNCTION_NAME: 'gemini',
+  }
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  keys.recruiter = (await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'a' })).key
+  keys.other = (await createKey(database.sql, { role: 'recruiter', team: 'other', label: 'b' })).key
+  keys.analyst = (await createKey(database.sql, { role: 'analyst', team: 'acme', label: 'c' })).key
+  api = (await import('../../functions/candidates.ts')).handler
+  const { handler } = await import('../../functions/read-resume.ts')
+  worker = async (event) => (await handler(event, lambdaContext())) as SQSBatchResponse
+})
+afterAll(async () => {
+  await disconnect()
+  await Promise.all([database.close(), s3.close(), aws.close()])
+  await rm(folder, { recursive: true, force: true })
+  vi.unstubAllEnvs()
+})
+
+const ask = (target: string, body?: unknown, key = keys.recruiter) =>
+  call(api, target, { key, ...(body !== undefined && { body }) })
+
+const deliver = (body: string) =>
+  worker({ Records: [{ messageId: '1', body, attributes: { ApproximateReceiveCount: '1' } }] } as SQSEvent)
+
+const person = (email: string) => ({ full_name: 'Ada Obi', email })
+
+test('a candidate is added, found, listed and deleted', async () => {
+  const made = await ask('POST /api/candidates', person('ada@example.com'))
+  expect(made.status).toBe(201)
+  const { id } = made.body.data
+  expect(made.headers.location).toBe(`/api/candidates/${id}`)
+  expect((await ask(`GET /api/candidates/${id}`)).body.data).toEqual(made.body.data)
+  expect((await ask('GET /api/candidates?q=OBI&page=1&limit=5')).body).toMatchObject({
+    total: 1,
+    data: [made.body.data],
+  })
+  expect((await ask('POST /api/candidates', person('ADA@example.com'))).body).toMatchObject({
+    code: 'email_taken',
+    details: [{ field: 'candidate_id', message: id }],
+  })
+  expect((await ask(`DELETE /api/candidates/${id}`)).status).toBe(204)
+  expect((await ask(`GET /api/candidates/${id}`)).status).toBe(404)
+})
+
+test.each([
+  ['POST /api/candidates', { full_name: 'Ada' }, 400],
+  ['POST /api/candidates', { full_name: 'Ada', email: 'ada' }, 422],
+  ['GET /api/candidates?sort=name', undefined, 400],
+  ['GET /api/candidates/1', undefined, 404],
+])('%s with %j is %d', async (target, body, status) => {
+  expect((await ask(target, body)).status).toBe(status)
+})
+
+test("another team's candidate is not there, and an analyst sees none", async () => {
+  const { id } = (await ask('POST /api/candidates', person('hidden@example.com'))).body.data
+  const file = { filename: 'cv.txt', size: 3 }
+  for (const [target, body] of [
+    [`GET /api/candidates/${id}`],
+    [`DELETE /api/candidates/${id}`],
+    [`GET /api/candidates/${id}/resume`],
+    [`POST /api/candidates/${id}/resume`, file],
+  ] as const) {
+    expect((await ask(target, body, keys.other)).status, target).toBe(404)
+    expect((await ask(target, body, keys.analyst)).status, target).toBe(403)
+  }
+  expect((await ask('GET /api/candidates', undefined, keys.other)).body.total).toBe(0)
+})
+
+test('a résumé is uploaded and read; the event may come twice', async () => {
+  const { id } = (await ask('POST /api/candidates', person('cv@example.com'))).body.data
+  expect((await ask(`GET /api/candidates/${id}/resume`)).status).toBe(404)
+  const file = 'Ada Obi, Engineer'
+  const made = await ask(`POST /api/candidates/${id}/resume`, { filename: 'cv.txt', size: file.length })
+  expect(made).toMatchObject({ status: 201, body: { state: 'awaiting_upload' } })
+  const { method, url, headers } = made.body.upload
+  expect((await fetch(url, { method, headers, body: file })).status).toBe(200)
+  await vi.waitUntil(() => events.length > 0)
+  const event = events.pop()!
+  for (let time = 0; time < 2; time++) expect(await deliver(event)).toEqual({ batchItemFailures: [] })
+  expect((await ask(`GET /api/candidates/${id}/resume`)).body).toMatchObject({
+    id: made.body.id,
+    state: 'completed',
+    extracted: facts,
+  })
+  expect((await ask(`GET /api/candidates/${id}`)).body.data).toMatchObject({
+    current_title: 'Engineer',
+    years_of_experience: 3,
+    skills: ['Go'],
+    location: null,
+  })
+})
+
+test('a file without a candidate is removed by its event', async () => {
+  const { id } = (await ask('POST /api/candidates', person('gone@example.com'))).body.data
+  const made = await ask(`POST /api/candidates/${id}/resume`, { filename: 'cv.txt', size: 3 })
+  await ask(`DELETE /api/candidates/${id}`)
+  const { method, url, headers } = made.body.upload
+  const put = () => fetch(url, { method, headers, body: 'Ada' }).then(({ status }) => status)
+  expect(await put()).toBe(200)
+  await vi.waitUntil(() => events.length > 0)
+  expect(await deliver(events.pop()!)).toEqual({ batchItemFailures: [] })
+  // If-None-Match: only where there is no file any more.
+  expect(await put()).toBe(200)
+})
+
+test.each([
+  [{ filename: 'cv.png', size: 3 }, 415, 'unsupported_media_type'],
+  [{ filename: 'cv.pdf', size: 10 * 1024 * 1024 + 1 }, 413, 'too_large'],
+  [{ filename: 'cv.pdf', size: 0 }, 422, 'invalid_value'],
+])('a résumé of %j is refused: %d', async (file, status, code) => {
+  const { id } = (await ask('POST /api/candidates', person(`${code}@example.com`))).body.data
+  const refused = await ask(`POST /api/candidates/${id}/resume`, file)
+  expect(refused).toMatchObject({ status, body: { code } })
+})
+
+test("messages that are not ours, or S3's test event, do no harm", async () => {
+  const key = 'resumes/none/file'
+  const foreign = JSON.stringify({ Records: [{ s3: { object: { key } } }] })
+  for (const body of [foreign, JSON.stringify({ Service: 'Amazon S3', Event: 's3:TestEvent' })]) {
+    expect(await deliver(body)).toEqual({ batchItemFailures: [] })
+  }
+  expect(await deliver('{}')).toEqual({ batchItemFailures: [{ itemIdentifier: '1' }] })
+})

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  type Mailer,
+  type Model,
+  mailerFromEnvironment,
+  modelFromEnvironment,
+} from '../../lib/interviews/model.ts'
+import { logger } from '../../lib/platform/log.ts'
+import { startTestAws, type TestAws, type TestFunction } from '../support/aws.ts'
+import { startThirdParties, type ThirdParties } from '../support/third-parties.ts'
+
+let aws: TestAws
+let parties: ThirdParties
+let model: Model
+let mailer: Mailer
+beforeAll(async () => {
+  aws = await startTestAws()
+  parties = await startThirdParties()
+  const secret = async (name: string, value: object) =>
+    (await aws.secrets.create(name, undefined, JSON.stringify(value))).arn
+  const variables = {
+    ...aws.environment,
+    ...parties.environment,
+    GEMINI_FUNCTION_NAME: 'gemini',
+    MAILER_FUNCTION_NAME: 'mailer',
+    GEMINI_SECRET_ARN: await secret('gemini', { api_key: 'key' }),
+    RESEND_SECRET_ARN: await secret('resend', { api_key: 're_key', webhook_secret: 'whsec_x' }),
+    MAIL_FROM: 'Insighta <interviews@example.com>',
+  }
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
+  aws.functions.gemini = (await import('../../functions/gemini.ts')).handler as TestFunction
+  aws.functions.mailer = (await import('../../functions/mailer.ts')).handler as TestFunction
+  model = modelFromEnvironment()
+  mailer = mailerFromEnvironment()
+})
+afterAll(async () => {
+  await aws.close()
+  await parties.close()
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
+let logged: string
+beforeEach(() => {
+  logged = ''
+  vi.spyOn(logger, 'warn').mockImplementation((...line) => {
+    logged += line.map((part) => (part instanceof Object ? JSON.stringify(part) : part)).join()
+  })
+})
+
+describe('the gemini function', () => {
+  const prompt = { system: 'Answer.', text: '<question>What did Ada Obi build?</question>' }
+
+  it('answers a task by its schema', async () => {
+    expect(await model.ask('chat', prompt)).toMatchObject({ found: false, turn_ids: [] })
+  })
+
+  it('answers vectors, more than one call takes', async () => {
+    const vectors = await model.embed(
+      Array.from({ length: 60 }, (_, i) => `text ${i}`),
+      'document',
+    )
+    expect(vectors).toHaveLength(60)
+    expect(Math.hypot(...(vectors[59] ?? []))).toBeCloseTo(1)
+    const asked = [...parties.asked].filter(([path]) => path.includes('mbed'))
+    expect(asked).toEqual([['/gemini/v1beta/models/gemini-embedding-001:batchEmbedContents', 2]])
+  })
+
+  it('says why not, and nothing of what it was asked', async () => {
+    await parties.fault({ path: '/gemini', status: 400 })
+    await expect(model.ask('chat', prompt)).rejects.toMatchObject({
+      code: 'refused',
+      message: 'Gemini refused the call: 400 INVALID_ARGUMENT',
+    })
+    await parties.fault({ path: '/gemini', status: 429, retry_after: 600 })
+    await expect(model.ask('chat', prompt)).rejects.toMatchObject({
+      name: 'RetryLaterError',
+      waitSeconds: 600,
+    })
+    expect(logged).toContain('A call to a third party failed')
+    expect(logged).not.toContain('Ada')
+  })
+})
+
+describe('the mailer function', () => {
+  const mail = { id: 'mail-1', to: 'ada@example.com', subject: 'Hello', html: '<p>Hi</p>', text: 'Hi' }
+
+  it('sends once, however often it is asked to', async () => {
+    const sent = await mailer.send(mail)
+    expect(sent).toEqual({ provider_id: expect.any(String) })
+    expect(await mailer.send(mail)).toEqual(sent)
+  })
+
+  it('says why not, and nothing of whom it was to write to', async () => {
+    await parties.fault({ path: '/resend', status: 422 })
+    await expect(mailer.send({ ...mail, id: 'mail-2' })).rejects.toMatchObject({
+      code: 'refused',
+      message: 'Resend refused the call: 422 validation_error',
+    })
+    expect(logged).not.toContain('ada')
+  })
+})

@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { assessmentAnswer, assessmentAnswerSchema } from '../../../lib/interviews/assessments.ts'
+import { claimWork } from '../../../lib/interviews/lease.ts'
+import {
+  InvalidAnswerError,
+  UpstreamRefusedError,
+  UpstreamUnavailableError,
+} from '../../../lib/platform/errors.ts'
+import { RetryLaterError } from '../../../lib/platform/retry.ts'
+import { type AssessmentBench, assessmentOf, deliveries, startAssessmentBench } from './assessment-bench.ts'
+
+let bench: AssessmentBench
+beforeAll(async () => {
+  bench = await startAssessmentBench()
+})
+beforeEach(() => bench.clear())
+afterAll(() => bench.close())
+
+const fails = (error: Error) => () => {
+  throw error
+}
+const storm = () => fails(new RetryLaterError('Generate assessment', 7, undefined))
+
+test('stores the assessment with an e-mail to the recruiter, whose message is sent', async () => {
+  const { id } = await bench.requested()
+  expect(await bench.waiting('assessments')).toEqual([{ body: { interview_id: id } }])
+  expect(await bench.assess(id)).toMatchObject({ outcome: 'done', result: { generation: 1 } })
+  const answer = assessmentAnswer(await bench.assessment(id))
+  expect(assessmentAnswerSchema.parse(answer)).toMatchObject({
+    state: 'completed',
+    generation: 1,
+    completed_at: expect.any(String),
+    content: {
+      criteria: [
+        { id: 'communication', title: 'Communication', score: 50 },
+        { id: 'role_knowledge', title: 'Knowledge of the role', score: 51 },
+        { id: 'problem_solving', title: 'Problem solving', score: 52 },
+        { id: 'motivation', title: 'Motivation', score: 53 },
+      ],
+    },
+  })
+  const emails = await bench.emails(id)
+  expect(emails).toMatchObject([{ kind: 'assessment_ready', recipient: 'recruiter@example.com' }])
+  expect(bench.sent).toEqual([{ queue: 'emails', body: { email_id: emails[0]!.id } }])
+})
+
+test('sends no e-mail where nobody is to be told', async () => {
+  const { id } = await bench.requested({ recruiter_email: null })
+  await bench.assess(id)
+  expect((await bench.assessment(id)).state).toBe('completed')
+  expect(await bench.emails(id)).toEqual([])
+})
+
+test("scores by the recruiter's own rubric and its weights, and leaves out criteria it does not have", async () => {
+  const rubric = [
+    { id: 'go', title: 'Go', weight: 3 },
+    { id: 'sql', title: 'SQL', weight: 1 },
+    { id: 'unheard', title: 'Unheard', weight: 5 },
+  ]
+  const { id } = await bench.requested({ rubric })
+  bench.scripted.script.push((asked) => {
+    const answer = assessmentOf(asked)
+    const [first] = answer.criteria
+    return {
+      ...answer,
+      criteria: [
+        { ...first, id: 'sql', score: 10 },
+        { ...first, id: 'invented', score: 99 },
+        { ...first, id: 'go', score: 70 },
+      ],
+    }
+  })
+  await bench.assess(id)
+  expect((await bench.assessment(id)).content).toMatchObject({
+    overall_score: 55,
+    criteria: [
+      { id: 'go', title: 'Go', score: 70 },
+      { id: 'sql', title: 'SQL', score: 10 },
+    ],
+  })
+})
+
+test('comes back after a 429 storm, each time pending, and is stored once it is over', async () => {
+  const { id } = await bench.requested()
+  for (let delivery = 1; delivery <= 2; delivery++) {
+    bench.scripted.script.push(storm())
+    await expect(bench.assess(id)).rejects.toMatchObject({ waitSeconds: 7 })
+    expect((await bench.assessment(id)).state).toBe('pending')
+  }
+  const [row] = await bench.sql`select attempts, last_error_cause from assessments where interview_id = ${id}`
+  expect(row).toEqual({ attempts: 2, last_error_cause: 'dependency' })
+  expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+})
+
+test('is taken up again after a worker was killed: one assessment, one e-mail', async () => {
+  const { id } = await bench.requested()
+  await claimWork(bench.sql, 'assessments', id, 60)
+  await expect(bench.assess(id)).rejects.toThrow(RetryLaterError)
+  expect((await bench.assessment(id)).state).toBe('generating')
+  await bench.expireLease(id)
+  expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+  expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
+  expect(await bench.emails(id)).toHaveLength(1)
+  expect(bench.scripted.asked).toHaveLength(1)
+})
+
+test('lets a worker that was taken for dead store nothing', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(async (asked) => {
+    await bench.expireLease(id)
+    expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+    return { ...assessmentOf(asked), summary: 'Of the one that was late.' }
+  })
+  expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
+  expect((await bench.assessment(id)).content!.summary).toBe('Spoke well.')
+  expect(await bench.emails(id)).toHaveLength(1)
+})
+
+test('a late failure of such a worker changes nothing either', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(async () => {
+    await bench.expireLease(id)
+    await bench.assess(id)
+    throw new UpstreamRefusedError('Gemini', '400')
+  })
+  expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
+  expect((await bench.assessment(id)).state).toBe('completed')
+})
+
+test('is made once where its message comes a second time meanwhile', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(async (asked) => {
+    await expect(bench.assess(id)).rejects.toMatchObject({ code: 'unavailable', waitSeconds: 65 })
+    return assessmentOf(asked)
+  })
+  expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+  expect(bench.scripted.asked).toHaveLength(1)
+  expect(await bench.emails(id)).toHaveLength(1)
+})
+
+test('is made once where its message comes many times at once', async () => {
+  const { id } = await bench.requested()
+  await Promise.allSettled(Array.from({ length: 6 }, () => bench.assess(id)))
+  expect((await bench.assessment(id)).state).toBe('completed')
+  expect(bench.scripted.asked).toHaveLength(1)
+  expect(await bench.emails(id)).toHaveLength(1)
+})
+
+test.each([
+  ['invalid_answer', new InvalidAnswerError('Gemini', 'not JSON')],
+  ['refused', new UpstreamRefusedError('Gemini', '400 INVALID_ARGUMENT')],
+])('is failed at once by %s, with nothing half-written', async (code, error) => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(fails(error))
+  expect(await bench.assess(id)).toEqual({ outcome: 'failed', failure: { code, message: error.message } })
+  expect(await bench.assessment(id)).toMatchObject({ state: 'failed', content: null, failure: { code } })
+  expect(await bench.emails(id)).toEqual([])
+  expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
+})
+
+test('is failed where the model assessed nothing that it was asked for', async () => {
+  const { id } = await bench.requested({ rubric: [{ id: 'go', title: 'Go', weight: 1 }] })
+  bench.scripted.script.push((asked) => ({
+    ...assessmentOf(asked),
+    criteria: [{ ...assessmentOf(asked).criteria[0]!, id: 'invented' }],
+  }))
+  expect(await bench.assess(id)).toMatchObject({ failure: { code: 'invalid_answer' } })
+})
+
+test('is failed without asking the model where the candidate said nothing', async () => {
+  const { id } = await bench.interview()
+  await bench.say(id, [['ai', 'Are you there?']])
+  await bench.request(id)
+  expect(await bench.assess(id)).toMatchObject({ outcome: 'failed', failure: { code: 'no_transcript' } })
+  expect(bench.scripted.asked).toEqual([])
+})
+
+test('a mistake in the program goes back to the queue and is noted as one', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(fails(new TypeError('x is undefined')))
+  await expect(bench.assess(id)).rejects.toThrow(TypeError)
+  const [row] =
+    await bench.sql`select state, last_error, last_error_cause from assessments where interview_id = ${id}`
+  expect(row).toEqual({
+    state: 'pending',
+    last_error: 'An internal error occurred (TypeError)',
+    last_error_cause: 'defect',
+  })
+})
+
+test('asks for it once, however often that is asked; a failed one is tried anew', async () => {
+  const { id } = await bench.requested()
+  expect((await bench.request(id)).messages).toEqual([])
+  expect((await bench.request(id, { again: true })).messages).toEqual([])
+  bench.scripted.script.push(fails(new UpstreamRefusedError('Gemini', '400')))
+  await bench.assess(id)
+  const retried = await bench.request(id)
+  expect(retried).toMatchObject({ assessment: { state: 'pending', failure: null, generation: 2 } })
+  expect(retried.messages).toHaveLength(1)
+  await bench.assess(id)
+  expect((await bench.request(id)).messages).toEqual([])
+})
+
+test('two that ask for the first one at once make one', async () => {
+  const { id } = await bench.interview()
+  const both = await Promise.all([bench.request(id), bench.request(id)])
+  expect(both.flatMap(({ messages }) => messages)).toHaveLength(1)
+})
+
+test('asked for again it is made anew and told again, the first being there until then', async () => {
+  const { id } = await bench.requested()
+  await bench.assess(id)
+  await bench.request(id, { again: true })
+  expect(await bench.assessment(id)).toMatchObject({
+    state: 'pending',
+    generation: 2,
+    content: { summary: 'Spoke well.' },
+  })
+  bench.scripted.script.push((asked) => ({ ...assessmentOf(asked), summary: 'Anew.' }))
+  await bench.assess(id)
+  expect(await bench.assessment(id)).toMatchObject({ state: 'completed', content: { summary: 'Anew.' } })
+  expect(await bench.emails(id)).toHaveLength(2)
+})
+
+test('is not asked for again while it is generated, unless what is under way is of no use', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(async (asked) => {
+    await expect(bench.request(id, { again: true })).rejects.toMatchObject({
+      status: 409,
+      code: 'assessment_under_way',
+    })
+    expect((await bench.request(id)).messages).toEqual([])
+    expect((await bench.request(id, { instead: true })).messages).toHaveLength(1)
+    return assessmentOf(asked)
+  })
+  expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
+  expect(await bench.assessment(id)).toMatchObject({ state: 'pending', generation: 2 })
+  await bench.assess(id)
+  expect(await bench.emails(id)).toHaveLength(1)
+})
+
+test('exhausted by an outage it is failed with the reason, and completed after its redrive', async () => {
+  const { id } = await bench.requested()
+  for (let delivery = 0; delivery < deliveries; delivery++) {
+    bench.scripted.script.push(fails(new UpstreamUnavailableError('Gemini does not answer')))
+    await expect(bench.assess(id)).rejects.toThrow()
+  }
+  const { verdict } = await bench.die('assessments', { interview_id: id })
+  expect(verdict).toMatchObject({ cause: 'dependency', moot: false, owner: { type: 'interview', id } })
+  expect(await bench.assessment(id)).toMatchObject({
+    state: 'failed',
+    failure: { code: 'assessment_failed', message: 'Gemini does not answer' },
+  })
+  expect(await bench.redrive('assessments')).toMatchObject({ redriven: 1 })
+  expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: id } }])
+  await bench.assess(id)
+  expect(await bench.assessment(id)).toMatchObject({ state: 'completed', failure: null })
+})
+
+test('asked for anew, it settles its dead letter: no redrive sends it a second time', async () => {
+  const { id } = await bench.requested()
+  await bench.die('assessments', { interview_id: id })
+  await bench.request(id)
+  expect(await bench.redrive('assessments')).toMatchObject({ redriven: 0 })
+})

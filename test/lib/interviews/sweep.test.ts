@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { claimWork, type LeasedTable } from '../../../lib/interviews/lease.ts'
+import { ObjectMissingError } from '../../../lib/platform/storage.ts'
+import { type AssessmentBench, deliveries, startAssessmentBench } from './assessment-bench.ts'
+
+let bench: AssessmentBench
+beforeAll(async () => {
+  bench = await startAssessmentBench()
+})
+beforeEach(async () => {
+  await bench.clear()
+  await bench.sql`truncate candidates, interviews cascade`
+})
+afterAll(() => bench.close())
+
+const nothing = { assessments: 0, emails: 0, resumes: 0, uploaded: 0, expired: 0, abandoned: 0 }
+
+/** Lets time pass for the rows of a table. */
+const age = (table: LeasedTable, seconds: number) => {
+  const asked = table === 'assessments' ? 'requested_at' : 'created_at'
+  const passed = bench.sql`make_interval(secs => ${seconds})`
+  return bench.sql`
+    update ${bench.sql(table)} set touched_at = touched_at - ${passed}, lease_until = lease_until - ${passed},
+      ${bench.sql(asked)} = ${bench.sql(asked)} - ${passed}`
+}
+
+async function resume(candidateId: string, state: string, expiresInSeconds = 0): Promise<string> {
+  const [row] = await bench.sql<{ id: string }[]>`
+    insert into resumes (candidate_id, filename, content_type, size, object_key, state, upload_expires_at)
+    values (${candidateId}, 'cv.pdf', 'application/pdf', 1, ${`resumes/${randomUUID()}/x`}, ${state},
+      now() + make_interval(secs => ${expiresInSeconds}))
+    returning id`
+  return row!.id
+}
+
+async function email(interviewId: string, teamId: string): Promise<string> {
+  const [row] = await bench.sql<{ id: string }[]>`
+    insert into emails (team_id, interview_id, kind, recipient, data)
+    values (${teamId}, ${interviewId}, 'invite', 'a@example.com', '{}') returning id`
+  return row!.id
+}
+
+test('sends a lost message again, later each time', async () => {
+  const { id } = await bench.requested()
+  await bench.sql`truncate outbox`
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 901)
+  expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
+  expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: id } }])
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 899)
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 10)
+  expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
+  await age('assessments', 1000)
+  expect(await bench.sweep()).toEqual(nothing)
+})
+
+test('leaves work alone while its worker lives, and takes it up once the lease has run out', async () => {
+  const { id } = await bench.requested()
+  await claimWork(bench.sql, 'assessments', id, 2000)
+  await age('assessments', 1000)
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 1001)
+  expect(await bench.sweep()).toMatchObject({ assessments: 1 })
+  const [row] = await bench.sql`select state, attempts, lease from assessments where interview_id = ${id}`
+  expect(row).toEqual({ state: 'pending', attempts: 0, lease: null })
+})
+
+test('a dead letter of a message from before counts for nothing', async () => {
+  const { id } = await bench.requested()
+  await age('assessments', 901)
+  await bench.sweep()
+  const { verdict } = await bench.die(
+    'assessments',
+    { interview_id: id },
+    { sentAt: new Date(Date.now() - 60_000) },
+  )
+  expect(verdict).toMatchObject({ moot: true })
+  expect((await bench.assessment(id)).state).toBe('pending')
+})
+
+test('a worker that dies each time ends as failed, however often the sweep helps', async () => {
+  const { id } = await bench.requested()
+  for (let round = 0; round < 2; round++) {
+    for (let delivery = 0; delivery < deliveries; delivery++) {
+      await claimWork(bench.sql, 'assessments', id, 60)
+      await bench.expireLease(id)
+    }
+    if (round === 0) {
+      await age('assessments', 901)
+      expect(await bench.sweep()).toMatchObject({ assessments: 1 })
+    }
+  }
+  const { verdict } = await bench.die('assessments', { interview_id: id })
+  expect(verdict).toMatchObject({ cause: 'unknown', moot: false })
+  expect(await bench.assessment(id)).toMatchObject({
+    state: 'failed',
+    failure: { code: 'assessment_failed' },
+  })
+  await age('assessments', 100_000)
+  expect(await bench.sweep()).toEqual(nothing)
+})
+
+test('takes up e-mails and résumés too', async () => {
+  const interview = await bench.interview()
+  const sending = await email(interview.id, interview.team_id)
+  await claimWork(bench.sql, 'emails', sending, 60)
+  const reading = await resume(interview.candidate_id, 'pending')
+  await age('emails', 901)
+  await age('resumes', 901)
+  expect(await bench.sweep()).toEqual({ ...nothing, emails: 1, resumes: 1 })
+  expect(bench.sent).toEqual([
+    { queue: 'emails', body: { email_id: sending } },
+    { queue: 'resumes', body: { resume_id: reading } },
+  ])
+})
+
+test('finds an upload whose event was lost, and expires one that never came', async () => {
+  const { candidate_id } = await bench.interview()
+  const here = await resume(candidate_id, 'awaiting_upload', 900)
+  const late = await resume(candidate_id, 'awaiting_upload', -7000)
+  const never = await resume(candidate_id, 'awaiting_upload', -7300)
+  const [there] = await bench.sql`select object_key from resumes where id = ${here}`
+  const storage = {
+    head: async (key: string) => {
+      if (key !== there!.object_key) throw new ObjectMissingError()
+      return { size: 1, etag: 'x' }
+    },
+  }
+  expect(await bench.sweep(storage)).toEqual(nothing)
+  await age('resumes', 301)
+  expect(await bench.sweep(storage)).toEqual({ ...nothing, uploaded: 1, expired: 1 })
+  expect(bench.sent).toEqual([{ queue: 'resumes', body: { resume_id: here } }])
+  const states = await bench.sql`select id, state, failure->>'code' as code from resumes order by id`
+  expect(states).toEqual([
+    { id: here, state: 'awaiting_upload', code: null },
+    { id: late, state: 'awaiting_upload', code: null },
+    { id: never, state: 'failed', code: 'upload_expired' },
+  ])
+})
+
+test('a room left behind needs attention, and what was said in it is assessed', async () => {
+  const spoken = await bench.interview()
+  await bench.say(spoken.id, [['candidate', 'I have to go.']])
+  const silent = await bench.interview()
+  await bench.say(silent.id, [['ai', 'Are you there?']])
+  const fresh = await bench.interview()
+  for (const [{ id }, ago] of [
+    [spoken, 601],
+    [silent, 601],
+    [fresh, 590],
+  ] as const) {
+    await bench.sql`update interviews set state = 'in_progress' where id = ${id}`
+    await bench.sql`
+      update sessions set state = 'in_progress', ended_at = now() - make_interval(secs => ${ago})
+      where interview_id = ${id}`
+  }
+  expect(await bench.sweep()).toEqual({ ...nothing, abandoned: 2 })
+  expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: spoken.id } }])
+  const states = await bench.sql`select id, state from interviews order by id`
+  expect(states).toEqual([
+    { id: spoken.id, state: 'needs_attention' },
+    { id: silent.id, state: 'needs_attention' },
+    { id: fresh.id, state: 'in_progress' },
+  ])
+  expect(await bench.sweep()).toEqual(nothing)
+})
+
+test('an interview of a day ago is over, also where nobody told that its room was closed', async () => {
+  const { id } = await bench.interview()
+  await bench.say(id, [['candidate', 'Hello?']])
+  await bench.sql`update interviews set state = 'in_progress' where id = ${id}`
+  const start = (hours: number) => bench.sql`
+    update sessions set state = 'in_progress', started_at = now() - make_interval(hours => ${hours})
+    where interview_id = ${id}`
+  await start(23)
+  expect(await bench.sweep()).toEqual(nothing)
+  await start(25)
+  expect(await bench.sweep()).toEqual({ ...nothing, abandoned: 1 })
+  expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: id } }])
+})
