@@ -52,8 +52,8 @@ const memory: Record<FunctionName, number> = {
   'apply-event': 512,
   assess: 512,
   'send-email': 512,
-  // A résumé of 10 MB is read as a whole.
-  'read-resume': 1024,
+  // A PDF of 10 MB may inflate to many times that.
+  'read-resume': 2048,
   gemini: 512,
   mailer: 512,
 }

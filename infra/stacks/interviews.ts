@@ -89,7 +89,7 @@ export class InterviewsStack extends Stack {
     applicationUser(cluster, ...Object.values(this.workers))
     const { assess, 'send-email': sendEmail, 'read-resume': readResume } = this.workers
     allowObjects(this.workers['apply-event'], bucket, webhookPrefix, ['s3:GetObject'])
-    allowObjects(readResume, bucket, resumePrefix, ['s3:GetObject'])
+    allowObjects(readResume, bucket, resumePrefix, ['s3:GetObject', 's3:DeleteObject'])
     for (const worker of [this.workers['apply-event'], readResume]) allowToMiss(worker, bucket)
     for (const worker of [assess, readResume]) allowInvoke(worker, this.gemini, env.geminiFunctionName)
     allowInvoke(sendEmail, this.mailer, env.mailerFunctionName)

@@ -130,7 +130,7 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
     throw new FinalError('no_transcript', 'Nothing that the candidate said was recorded')
   }
   const about = [interview.role_title, interview.job_description ?? ''].join('\n')
-  const resume = await resumeContext(sql, model, interview.candidate_id, about)
+  const resume = await resumeContext(sql, model, interview.candidate_id, about, { remainingMs })
   const answer = await model.ask('assessment', assessmentPrompt(interview, resume, turns), { remainingMs })
   return { interview, content: byRubric(answer, rubricOf(interview)) }
 }

@@ -74,7 +74,7 @@ export async function ask(
   const { turns } = await readTranscript(sql, interview.id)
   const assessment = await findAssessment(sql, interview.id)
   const conversation = await readMessages(sql, interview.id, { last: remembered })
-  const resume = await resumeContext(sql, model, interview.candidate_id, question)
+  const resume = await resumeContext(sql, model, interview.candidate_id, question, options)
   const sources = { turns, assessment: assessment?.content ?? null, conversation, resume }
   const answer = grounded(await model.ask('chat', chatPrompt(interview, sources, question), options))
   const stored = await storeExchange(sql, interview.id, callerKeyId, question, answer)

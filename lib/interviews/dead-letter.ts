@@ -1,11 +1,13 @@
 import * as z from 'zod'
 import { judge, parseBody } from '../platform/dead-letter-verdict.ts'
 import { type DeadLetterOwner, type DeadMessage, superseded, type Verdict } from '../platform/dead-letters.ts'
-import { queues, resumePrefix } from '../platform/names.ts'
+import { queues } from '../platform/names.ts'
 import { assessmentMessage } from './assessment-store.ts'
+import { emailMessage } from './email-store.ts'
 import { lockInterview } from './events-store.ts'
 import type { LeasedTable } from './lease.ts'
 import { giveUpWork, isEventKnown, lockWork, reopenWork } from './recovery-store.ts'
+import { decodeKey, resumeMessage, resumeOfKey } from './resume-messages.ts'
 
 /**
  * What the dead letters of interviews do to them. `maxReceiveCount` is that of the queues: a message counts as
@@ -23,13 +25,13 @@ export function interviewOwners(maxReceiveCount: number) {
     [queues.emails]: leasedOwner(maxReceiveCount, {
       table: 'emails',
       type: 'email',
-      idOf: (message) => parseBody(emailBody, message)?.email_id,
+      idOf: (message) => parseBody(emailMessage, message)?.email_id,
       code: 'email_failed',
     }),
     [queues.resumes]: leasedOwner(maxReceiveCount, {
       table: 'resumes',
       type: 'resume',
-      idOf: (message) => parseBody(resumeBody, message),
+      idOf: resumeIn,
       code: 'resume_failed',
     }),
   }
@@ -61,8 +63,6 @@ function leasedOwner(maxReceiveCount: number, { table, type, idOf, code }: Lease
   }
 }
 
-const emailBody = z.object({ email_id: z.uuid() })
-
 /** A large event's body is in S3, and its letter then names no interview. */
 const eventBody = z.object({ source: z.string(), id: z.string(), body: z.string().optional() })
 /** Agents name an interview, LiveKit the room, which is called after it. */
@@ -80,19 +80,13 @@ function interviewIn(body: string | undefined): string | undefined {
   }
 }
 
-/** An S3 event, or our own word to go on. S3 sends one record an event. */
-const resumeBody = z.union([
-  z.object({ resume_id: z.uuid() }).transform(({ resume_id }) => resume_id),
-  z
-    .object({ Records: z.tuple([z.object({ s3: z.object({ object: z.object({ key: z.string() }) }) })]) })
-    .transform(({ Records }) => idInKey(Records[0].s3.object.key)),
-])
-
-const keyPattern = new RegExp(`^${resumePrefix}([0-9a-f-]{36})/`)
-
-function idInKey(encodedKey: string): string | undefined {
-  const key = decodeURIComponent(encodedKey.replaceAll('+', ' '))
-  return z.uuid().safeParse(keyPattern.exec(key)?.[1]).data
+/** Of an S3 event, which has one record, or of our own word to go on. */
+function resumeIn(message: DeadMessage): string | undefined {
+  const body = parseBody(resumeMessage, message)
+  if (!body || 'Event' in body) return undefined
+  if ('resume_id' in body) return body.resume_id
+  const [record, ...others] = body.Records
+  return record && others.length === 0 ? resumeOfKey(decodeKey(record.s3.object.key)) : undefined
 }
 
 /** A dead letter's message as operators may read it: what people said in an event is not theirs to read. */

@@ -36,7 +36,7 @@ export async function planQuestions(
 ): Promise<Plan> {
   // Without a change it only says whether one is allowed: before the model is asked.
   const interview = await sql.begin((tx) => changeInterview(tx, team_id, id, {}))
-  const resume = await resumeContext(sql, model, interview.candidate_id, descriptionOf(interview))
+  const resume = await resumeContext(sql, model, interview.candidate_id, descriptionOf(interview), options)
   const answer = await model.ask('plan', planPrompt(interview, resume), options)
   const plan = withKnownCriteria(answer, new Set(rubricOf(interview).map((criterion) => criterion.id)))
   await sql.begin((tx) => changeInterview(tx, team_id, id, { plan }))
@@ -64,7 +64,7 @@ export async function nextQuestion(
   const { turns } = await readTranscript(sql, interview.id)
   const said = turns.slice(-recent).map(({ content }) => content)
   const wanted = [interview.role_title, ...(said.length > 0 ? said : [description])].join('\n')
-  const resume = await resumeContext(sql, model, interview.candidate_id, wanted)
+  const resume = await resumeContext(sql, model, interview.candidate_id, wanted, options)
   const answer = await model.ask('next_question', nextQuestionPrompt(interview, resume, turns), options)
   return answer.question
 }

@@ -30,9 +30,9 @@ export function openZip(bytes: Buffer, maxBytes: number): Zip {
     const data = bytes.subarray(start, start + compressedSize)
     if (data.length < compressedSize) throw damaged()
     if (method !== stored && method !== deflated) throw damaged()
-    const content = method === stored ? data : inflateRawSync(data, {  })
+    const content = method === stored ? data : inflateRawSync(data, { maxOutputLength: Math.max(1, left) })
     left -= content.length
-    
+    if (left < 0) throw tooLarge()
     return content
   }
 
