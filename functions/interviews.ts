@@ -118,6 +118,15 @@ const searchSchema = z.strictObject({
 
 const invitedSchema = z.strictObject({ status: z.literal('success'), email: emailSchema })
 
+/** A transcript as a JSON file. */
+const transcriptFile = transcriptSchema.pick({
+  interview_id: true,
+  source: true,
+  skipped_elements: true,
+  total_turns: true,
+  turns: true,
+})
+
 /** A file of one of several types, for the description. */
 const fileSchema = (types: readonly string[]) =>
   z.union(types.map((contentMediaType) => z.string().meta({ contentMediaType })))
@@ -336,8 +345,12 @@ export const handler = httpFunction({
     path: idPath,
     query: z.strictObject({ format: z.enum(transcriptFormats).default('txt') }),
     answers: {
-      200: fileSchema(['text/plain', 'application/json', 'text/csv', 'text/markdown', 'text/vtt']),
+      200: z.union([
+        transcriptFile,
+        ...fileSchema(['text/plain', 'text/csv', 'text/markdown', 'text/vtt']).options,
+      ]),
     },
+    errors: [413],
     async handler({ path, query, caller }) {
       const { id } = await find(caller, path.id)
       return download(exportTranscript(query.format, id, await transcriptOf(id)))

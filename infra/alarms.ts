@@ -7,7 +7,13 @@ import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
-import { exportsFailed, facetDifferences, openDeadLetters } from './dashboards.ts'
+import {
+  assessmentsRefused,
+  exportsFailed,
+  facetDifferences,
+  openDeadLetters,
+  webhooksRefused,
+} from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
@@ -35,6 +41,8 @@ type Condition = {
     | 'database-capacity'
     | 'facets'
     | 'exports'
+    | 'interviews-that-failed'
+    | 'webhooks'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */
@@ -124,6 +132,20 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       says: 'An export failed for good.',
       runbook: 'exports',
       metric: exportsFailed().with({ period: Duration.minutes(5) }),
+      above: 0,
+    },
+    {
+      id: 'WebhooksRefused',
+      says: 'Webhooks are refused: a secret is wrong, or somebody tries.',
+      runbook: 'webhooks',
+      metric: webhooksRefused(),
+      above: 20,
+    },
+    {
+      id: 'AssessmentsRefused',
+      says: 'Assessments fail for a reason that does not pass by itself.',
+      runbook: 'interviews-that-failed',
+      metric: assessmentsRefused(),
       above: 0,
     },
     {

@@ -169,6 +169,17 @@ export function interviewWidgets(workQueues: readonly WorkQueue[], functions: Fu
         ['p50', 'p95'].map((p) => own('assess', 'AssessmentDuration', p, p)),
       ),
     ],
+    [
+      graph('E-mails sent, by kind', [byDimension('EmailsSent', 'Kind')]),
+      graph('E-mails held back or failed', [
+        byDimension('EmailsSuppressed', 'Kind'),
+        byDimension('EmailsFailed', 'Reason'),
+      ]),
+      graph('Résumés', [
+        own('read-resume', 'ResumesCompleted', 'Sum', 'read'),
+        byDimension('ResumesFailed', 'Reason'),
+      ]),
+    ],
     retryWidgets(),
     queueWidgets(workQueues),
     [
@@ -244,6 +255,42 @@ export function openDeadLetters(queue: QueueName): Metric {
 /** Exports that ended without a file. */
 export function exportsFailed(): Metric {
   return own('export', 'ExportsFailed', 'Sum', 'failed')
+}
+
+/** Webhooks that were refused in five minutes, whoever sent them. */
+export function webhooksRefused(): MathExpression {
+  return total('webhooks', 'WebhooksRefused', 'Source', ['agent', 'livekit', 'resend'])
+}
+
+/** Assessments that ended without an answer of use in five minutes. One without a transcript has nothing to tell. */
+export function assessmentsRefused(): MathExpression {
+  return total('assess', 'AssessmentsFailed', 'Reason', ['invalid_answer', 'refused'])
+}
+
+/** The sum of a metric over some values of its dimension: an alarm may not search for them. */
+function total(
+  service: FunctionName,
+  metricName: string,
+  dimension: string,
+  values: readonly string[],
+): MathExpression {
+  const five = Duration.minutes(5)
+  const metrics = values.map((value, at): [string, Metric] => [
+    `m${at}`,
+    new Metric({
+      namespace: metricsNamespace,
+      metricName,
+      dimensionsMap: { [dimension]: value, service },
+      statistic: 'Sum',
+      period: five,
+    }),
+  ])
+  return new MathExpression({
+    label: metricName,
+    expression: metrics.map(([id]) => `FILL(${id}, 0)`).join(' + '),
+    usingMetrics: Object.fromEntries(metrics),
+    period: five,
+  })
 }
 
 /** Cells whose count is not that of the profiles: compared every night, so that the worst of a day stands. */

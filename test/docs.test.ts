@@ -4,6 +4,12 @@ import { describe, expect, it } from 'vitest'
 import { stageNames } from '../infra/stage.ts'
 import { states } from '../lib/imports/report.ts'
 import { reasons } from '../lib/imports/row.ts'
+import { assessmentStates } from '../lib/interviews/assessment-store.ts'
+import { emailStates } from '../lib/interviews/email-store.ts'
+import { transcriptStates } from '../lib/interviews/history.ts'
+import { interviewStates } from '../lib/interviews/interviews.ts'
+import { resumeStates } from '../lib/interviews/resumes.ts'
+import { transcriptFormats } from '../lib/interviews/transcript-export.ts'
 import { functionNames } from '../lib/platform/names.ts'
 import { routes } from '../lib/platform/routes.ts'
 import { stageWith } from './infra/synthesis.ts'
@@ -105,7 +111,7 @@ describe('the documentation', () => {
   })
 
   it('says of each route who may call it', () => {
-    const told = tableRows('docs/access.md').filter(([key]) => key?.includes(' /api/'))
+    const told = tableRows('docs/access.md').filter(([key]) => /^`[A-Z]+ \//.test(key ?? ''))
     const known = Object.entries(routes).filter(([key]) => key !== '$default')
     expect(Object.fromEntries(told)).toEqual(
       Object.fromEntries(known.map(([key, { access }]) => [`\`${key}\``, access])),
@@ -114,7 +120,7 @@ describe('the documentation', () => {
 
   it('names each value of the context', () => {
     const code = read('infra/stage.ts') + read('infra/insighta.ts')
-    const keys = [...code.matchAll(/(?:(?:choice|whole)\(node, |tryGetContext\()'(\w+)'/g)]
+    const keys = [...code.matchAll(/(?:(?:choice|whole|text)\(node, |tryGetContext\()'(\w+)'/g)]
     const told = tableRows('docs/deploying.md').map(([key]) => key)
     expect(keys.map(([, key]) => `\`${key}\``).filter((key) => !told.includes(key))).toEqual([])
     expect(keys.length).toBeGreaterThan(4)
@@ -142,6 +148,16 @@ describe('the documentation', () => {
   it('explains every reason for skipping a row and every state of an import', () => {
     const importing = docs.get('docs/importing.md')!
     expect([...reasons, ...states].filter((word) => !importing.includes(`\`${word}\``))).toEqual([])
+  })
+
+  it('explains every state and failure of interviews, and every format of a transcript', () => {
+    const interviewing = docs.get('docs/interviewing.md')!
+    const code = sources('lib/interviews/*.ts').map(read).join('\n')
+    const failures = [...code.matchAll(/new FinalError\(\s*'([a-z_]+)'/g)].map(([, failure = '']) => failure)
+    const known = [interviewStates, assessmentStates, emailStates, resumeStates, transcriptStates]
+    const words = [...known.flat(), ...transcriptFormats, ...failures]
+    expect(words.filter((word) => !interviewing.includes(`\`${word}\``))).toEqual([])
+    expect(failures).toContain('no_transcript')
   })
 
   it('lists every error code', () => {

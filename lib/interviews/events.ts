@@ -156,8 +156,8 @@ export type EventContext = {
 }
 
 /**
- * Applies a webhook in one transaction, once however often it comes. What cannot be applied is kept with its
- * body. Rejects where the database or S3 does not answer.
+ * Applies a webhook in one transaction, once however often it comes. What an agent or LiveKit tells and cannot be
+ * applied is kept with its body. Rejects where the database or S3 does not answer.
  */
 export async function applyEvent(
   { sql, storage, queues }: EventContext,
@@ -170,7 +170,8 @@ export async function applyEvent(
   const effect = await sql.begin(async (tx): Promise<Effect | undefined> => {
     if (!(await insertEvent(tx, { source, id, type: type ?? 'unreadable', receivedAt }))) return undefined
     const effect = await effectOf(tx, source, type, body, receivedAt)
-    const kept = effect.outcome !== 'applied' && !effect.forget
+    // Resend's bodies are an address and a subject, and Resend itself shows them.
+    const kept = effect.outcome !== 'applied' && !effect.forget && source !== 'resend'
     await noteOutcome(tx, message, {
       outcome: effect.outcome,
       interviewId: effect.interviewId ?? null,

@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
+import { forgetLetters } from '../platform/dead-letter-store.ts'
 import { BadRequestError, ConflictError, NotFoundError } from '../platform/errors.ts'
 import { planSchema } from './tasks.ts'
 
@@ -279,6 +280,7 @@ export async function deleteInterview(
     counts[table] = row!.count
   }
   await tx`delete from interviews where id = ${id}`
+  await forgetLetters(tx, 'interview', id)
   await tx`
     insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
     values (${owner.teamId}, 'interview', ${id}, ${tx.json(counts)}, 'request', ${owner.keyId})`

@@ -129,3 +129,11 @@ export async function isEventKnown(tx: Transaction, source: string, id: string):
   const [row] = await tx`select from webhook_events where source = ${source} and event_id = ${id}`
   return row !== undefined
 }
+
+/** Forgets what events of so many days ago said. Answers how many there were. */
+export async function forgetEvents(sql: Sql, days: number): Promise<number> {
+  const { count } = await sql`
+    update webhook_events set body = null
+    where body is not null and received_at < now() - make_interval(days => ${days})`
+  return count
+}

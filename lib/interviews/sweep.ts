@@ -1,10 +1,10 @@
 import type { Sql } from '../platform/db.ts'
-import { queues as queueNames } from '../platform/names.ts'
+import { queues as queueNames, webhookRetentionDays } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import { ObjectMissingError, type Storage } from '../platform/storage.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
-import { claimAbandoned, claimAwaited, claimStalled, expireUpload } from './recovery-store.ts'
+import { claimAbandoned, claimAwaited, claimStalled, expireUpload, forgetEvents } from './recovery-store.ts'
 import { readTranscript } from './transcript.ts'
 
 export type SweepContext = {
@@ -28,7 +28,7 @@ export type SweepContext = {
 const bound = 50
 
 export type SweepResult = Record<
-  'assessments' | 'emails' | 'resumes' | 'uploaded' | 'expired' | 'abandoned',
+  'assessments' | 'emails' | 'resumes' | 'uploaded' | 'expired' | 'abandoned' | 'forgotten',
   number
 >
 
@@ -49,6 +49,7 @@ export async function sweepInterviews(context: SweepContext): Promise<SweepResul
     resumes: await sweepStalled(context, 'resumes'),
     ...uploads,
     abandoned,
+    forgotten: await forgetEvents(context.sql, webhookRetentionDays),
   }
 }
 

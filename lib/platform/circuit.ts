@@ -26,6 +26,12 @@ export function createCircuit(service: string): Circuit {
     openedAt = Date.now()
   })
 
+  /** What the last failure was, which the policy wraps. */
+  function lastError(): unknown {
+    const failure = policy.lastFailure
+    return failure && 'error' in failure ? failure.error : undefined
+  }
+
   return {
     async run(call, signal) {
       try {
@@ -37,7 +43,7 @@ export function createCircuit(service: string): Circuit {
       } catch (error) {
         if (error instanceof CalledOff) throw error.cause
         if (!isBrokenCircuitError(error)) throw error
-        throw new RetryLaterError(service, (openedAt + openFor - Date.now()) / 1000, policy.lastFailure)
+        throw new RetryLaterError(service, (openedAt + openFor - Date.now()) / 1000, lastError())
       }
     },
   }

@@ -182,3 +182,11 @@ export async function countOpen(
     from dead_letters where state = 'open' group by queue`
   return new Map(rows.map(({ queue, ...counts }) => [queue, counts]))
 }
+
+/** Empties the messages of an owner that is deleted, and closes its letters: they are of no more use. */
+export async function forgetLetters(tx: Transaction, ownerType: string, ownerId: string): Promise<void> {
+  await tx`
+    update dead_letters
+    set body = '', state = case when state = 'open' then 'discarded' else state end
+    where owner_id = ${ownerId} and owner_type = ${ownerType}`
+}

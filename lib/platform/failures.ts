@@ -1,5 +1,6 @@
 import { databaseUnavailable } from './db.ts'
 import { isInsightaError } from './errors.ts'
+import { isRetryLater } from './retry.ts'
 
 /**
  * Why a piece of work failed. `dependency`: something it stands on was out, and the same will do once that is
@@ -15,7 +16,9 @@ export type WorkFailure = { error: string; cause: FailureCause }
  */
 export function describeFailure(error: unknown): WorkFailure {
   if (isInsightaError(error)) {
-    return { error: error.message, cause: error.retryable ? 'dependency' : 'defect' }
+    // A wait that was handed back says when to come again; what was wrong is its cause.
+    const reason = isRetryLater(error) && isInsightaError(error.cause) ? error.cause : error
+    return { error: reason.message, cause: error.retryable ? 'dependency' : 'defect' }
   }
   const { name, code, status } = signs(error)
   if (status !== undefined) {

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import {
   ConfigurationError,
   InvalidAnswerError,
+  isInsightaError,
   retryAfterSeconds,
   UnavailableError,
   UpstreamInvalidError,
@@ -28,7 +29,7 @@ const failureSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('invalid_answer'), service, reason: z.string() }),
   z.strictObject({ status: z.literal('refused'), service, reason: z.string() }),
   z.strictObject({ status: z.literal('unavailable'), message: z.string(), retry_after: seconds }),
-  z.strictObject({ status: z.literal('later'), wait: seconds }),
+  z.strictObject({ status: z.literal('later'), wait: seconds, reason: z.string().optional() }),
   z.strictObject({ status: z.literal('configuration'), message: z.string() }),
 ])
 type Failure = z.output<typeof failureSchema>
@@ -93,7 +94,10 @@ export async function callRemote<Schema extends z.ZodType>(
 
 /** A failure as an answer; undefined for what is no third party's. */
 function failureOf(error: unknown): Failure | undefined {
-  if (isRetryLater(error)) return { status: 'later', wait: error.waitSeconds }
+  if (isRetryLater(error)) {
+    const reason = isInsightaError(error.cause) ? error.cause.message : undefined
+    return { status: 'later', wait: error.waitSeconds, ...(reason !== undefined && { reason }) }
+  }
   if (error instanceof UpstreamInvalidError) return { status: 'invalid', service: error.service }
   if (error instanceof InvalidAnswerError) {
     return { status: 'invalid_answer', service: error.service, reason: error.reason }
@@ -118,8 +122,14 @@ function errorOf(failure: Failure, name: string): Error {
       return new UpstreamRefusedError(failure.service, failure.reason)
     case 'unavailable':
       return new UpstreamUnavailableError(failure.message, { retryAfterMs: failure.retry_after * 1000 })
-    case 'later':
-      return new RetryLaterError(name, failure.wait, undefined)
+    case 'later': {
+      const { wait, reason } = failure
+      return new RetryLaterError(
+        name,
+        wait,
+        reason === undefined ? undefined : new UpstreamUnavailableError(reason),
+      )
+    }
     case 'configuration':
       return new ConfigurationError(failure.message)
   }

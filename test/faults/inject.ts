@@ -1,11 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { SendMessageCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import type { Cloud } from '../../infra/local/cloud.ts'
 import type { S3Fault, S3FaultRule } from '../../infra/local/s3/index.ts'
 import type { Sql } from '../../lib/platform/db.ts'
 import { uploadPrefix } from '../../lib/platform/names.ts'
-import type { Fault, Worker } from './plan.ts'
+import { environmentsOf, killEnvironment } from '../support/environments.ts'
+import type { Fault } from './plan.ts'
 import type { Random } from './random.ts'
 
 export type Injector = {
@@ -67,8 +67,8 @@ export function createInjector(cloud: Cloud, sql: Sql): Injector {
   async function strike(fault: Fault, ids: readonly string[], random: Random): Promise<void> {
     switch (fault.kind) {
       case 'kill': {
-        const pids = await environmentsOf(fault.worker)
-        if (pids.length > 0) kill(random.pick(pids))
+        const pids = await environmentsOf(`-imports-${fault.worker}`)
+        if (pids.length > 0) killEnvironment(random.pick(pids))
         return
       }
       case 'end sessions':
@@ -127,26 +127,3 @@ type S3Request = Parameters<S3FaultRule>[0]
 
 const isRead = ({ method, key }: S3Request): boolean => method === 'GET' && key.startsWith(uploadPrefix)
 const isWrite = ({ method }: S3Request): boolean => method === 'PUT'
-
-/** The processes of a function's execution environments: children of this one, told by their variables. */
-async function environmentsOf(worker: Worker): Promise<number[]> {
-  const found: number[] = []
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-    if (!new RegExp(`^PPid:\\s+${process.pid}$`, 'm').test(status)) continue
-    const variables = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
-    const name = /(?:^|\0)AWS_LAMBDA_FUNCTION_NAME=([^\0]*)/.exec(variables)?.[1] ?? ''
-    if (name.toLowerCase().endsWith(`-imports-${worker}`)) found.push(Number(pid))
-  }
-  return found
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    // It ended by itself in the meantime.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
-}

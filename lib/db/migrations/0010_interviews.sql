@@ -208,6 +208,7 @@ create table webhook_events (
   primary key (source, event_id)
 );
 create index webhook_events_interview on webhook_events (interview_id);
+create index webhook_events_kept on webhook_events (received_at) where body is not null;
 
 -- Messages that belong to a transaction: sent after its commit, by whoever wrote them or by the sweep.
 create table outbox (

@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterAll(() => bench.close())
 
-const nothing = { assessments: 0, emails: 0, resumes: 0, uploaded: 0, expired: 0, abandoned: 0 }
+const nothing = { assessments: 0, emails: 0, resumes: 0, uploaded: 0, expired: 0, abandoned: 0, forgotten: 0 }
 
 /** Lets time pass for the rows of a table. */
 const age = (table: LeasedTable, seconds: number) => {
@@ -180,4 +180,17 @@ test('an interview of a day ago is over, also where nobody told that its room wa
   await start(25)
   expect(await bench.sweep()).toEqual({ ...nothing, abandoned: 1 })
   expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: id } }])
+})
+
+test('what an event said that was not applied is kept for a month', async () => {
+  const { id } = await bench.interview()
+  const event = (name: string, days: number) => bench.sql`
+    insert into webhook_events (source, event_id, type, outcome, interview_id, body, received_at)
+    values ('agent', ${name}, 'turn', 'ignored', ${id}, '{}', now() - make_interval(days => ${days}))`
+  await event('young', 29)
+  await event('old', 31)
+  expect(await bench.sweep()).toEqual({ ...nothing, forgotten: 1 })
+  expect(await bench.sql`select event_id from webhook_events where body is not null`).toEqual([
+    { event_id: 'young' },
+  ])
 })

@@ -20,7 +20,11 @@ it('calls a third party no more after five failures in a row, and one time after
   await fail(circuit, 5)
   const call = vi.fn(out)
   vi.setSystemTime(2500)
-  await expect(circuit.run(call)).rejects.toMatchObject({ name: 'RetryLaterError', waitSeconds: 8 })
+  await expect(circuit.run(call)).rejects.toMatchObject({
+    name: 'RetryLaterError',
+    waitSeconds: 8,
+    cause: new UnavailableError('out'),
+  })
   expect(call).not.toHaveBeenCalled()
   vi.setSystemTime(10_000)
   await expect(circuit.run(call)).rejects.toThrow('out')

@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import { expect, test } from 'vitest'
 import { UnavailableError, UnprocessableError } from '../../../lib/platform/errors.ts'
 import { describeFailure } from '../../../lib/platform/failures.ts'
+import { RetryLaterError } from '../../../lib/platform/retry.ts'
 import { createStorage, ObjectMissingError } from '../../../lib/platform/storage.ts'
 
 const answered = (status: number) =>
@@ -28,6 +29,8 @@ test.each([
     'dependency',
     'The queue did not accept a message',
   ],
+  [new RetryLaterError('Ask', 5, new UnavailableError('Gemini is out')), 'dependency', 'Gemini is out'],
+  [new RetryLaterError('Ask', 5, undefined), 'dependency', 'Ask is to be tried again in 5 s'],
   [new ObjectMissingError(), 'defect', 'The object is not there'],
   [new UnprocessableError('No'), 'defect', 'No'],
   [answered(503), 'dependency', 'AWS answered 503 (Code)'],

@@ -58,6 +58,15 @@ it.each<[Error, Error]>([
   expect((error as Error).message).toBe(expected.message)
 })
 
+it('a wait that is handed back says what was wrong', async () => {
+  work = () =>
+    Promise.reject(new RetryLaterError('Gemini', 42, new UpstreamUnavailableError('Gemini is out')))
+  await expect(call()).rejects.toMatchObject({
+    waitSeconds: 42,
+    cause: new UpstreamUnavailableError('Gemini is out'),
+  })
+})
+
 it('an error of the program is one of the invocation, without its message', async () => {
   work = () => Promise.reject(new TypeError('Ada Obi is not a function'))
   await expect(call()).rejects.toThrow('remote failed (Unhandled, TypeError)')

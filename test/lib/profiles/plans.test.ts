@@ -71,7 +71,11 @@ const ordinary = countryCodes.filter((code) => code !== 'AO' && code !== 'TV').s
 /** Two traps among the rest: the country AO came in one piece, at the end, and of TV no probability is known. */
 async function fill(sql: Sql): Promise<void> {
   await sql.begin(async (tx) => {
-    await tx`drop index profiles_cell, profiles_age, profiles_gender_probability, profiles_country_probability`
+    const indexes = await tx<{ indexname: string; indexdef: string }[]>`
+      select indexname, indexdef from pg_indexes
+      where tablename = 'profiles' and indexname not in ('profiles_pkey', 'profiles_name_key')`
+    // Made anew at the end, which takes less time than to keep them meanwhile.
+    await tx`drop index ${tx(indexes.map(({ indexname }) => indexname))}`
     await tx`alter table profiles drop constraint profiles_name_key`
     await tx`select setseed(0.25)`
     await tx`
@@ -84,12 +88,7 @@ async function fill(sql: Sql): Promise<void> {
           else (string_to_array(${ordinary.join()}, ','))[1 + floor(60 * random() ^ 2)::integer] end,
         case when n % 20 <> 7 and random() < 0.8 then round(random()::numeric, 3) end
       from generate_series(1, ${size}::integer) n`
-    await tx`create index profiles_age on profiles (age, id)`
-    await tx`create index profiles_country_probability on profiles (country_probability)`
-    await tx`create index profiles_gender_probability on profiles (gender_probability, id)`
-    await tx`
-      create index profiles_cell on profiles (country_id, gender, age, id)
-      include (gender_probability, country_probability)`
+    for (const { indexdef } of indexes) await tx.unsafe(indexdef)
   })
   await rebuildFacets(sql)
   await sql`vacuum (analyze) profiles`
