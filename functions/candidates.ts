@@ -16,6 +16,7 @@ import {
   resumeAnswer,
   resumeAnswerSchema,
 } from '../lib/interviews/resumes.ts'
+import { lineOfText } from '../lib/interviews/text.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
@@ -30,7 +31,7 @@ const idPath = z.strictObject({ id: z.uuid() })
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
 
 const listQuery = pageQuery.extend({
-  q: z.string().trim().max(200).meta({ description: 'In the name or the e-mail' }).optional(),
+  q: lineOfText(200).meta({ description: 'In the name or the e-mail' }).optional(),
 })
 
 export const handler = httpFunction({

@@ -34,6 +34,7 @@ import {
   planQuestions,
 } from '../lib/interviews/questions.ts'
 import { searchTurns, turnHitSchema } from '../lib/interviews/search.ts'
+import { lineOfText } from '../lib/interviews/text.ts'
 import { readTranscript } from '../lib/interviews/transcript.ts'
 import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
 import type { Caller } from '../lib/platform/auth.ts'
@@ -75,18 +76,13 @@ const listQuery = pageQuery.extend({
     .pipe(z.array(z.enum(interviewStates)))
     .meta({ description: 'One or several, separated by commas', override: { type: 'string' } })
     .optional(),
-  q: z
-    .string()
-    .trim()
-    .max(200)
-    .meta({ description: "In the role's title or the candidate's name" })
-    .optional(),
+  q: lineOfText(200).meta({ description: "In the role's title or the candidate's name" }).optional(),
   candidate_id: z.uuid().optional(),
 })
 
 const joinBody = z.strictObject({
   as: z.enum(['candidate', 'recruiter', 'agent']).default('candidate'),
-  name: z.string().trim().min(1).max(120).optional(),
+  name: lineOfText(120).optional(),
 })
 const joinSchema = z.strictObject({
   status: z.literal('success'),
@@ -106,7 +102,7 @@ const wholeText = z
   .meta({ override: { type: 'integer', minimum: 0 } })
 
 const searchQuery = z.strictObject({
-  q: z.string().trim().min(2).max(500),
+  q: lineOfText(500),
   limit: pageQuery.shape.limit,
   cursor: z.string().max(500).optional(),
 })

@@ -3,15 +3,7 @@ import * as z from 'zod'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { ConflictError, InsightaError, NotFoundError, UnavailableError } from '../platform/errors.ts'
 import type { Storage } from '../platform/storage.ts'
-
-/** A text on one line, as people type it into a form. */
-export const lineOfText = (most: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(most)
-    .refine((text) => !/\p{Cc}/u.test(text), { error: 'must not contain control characters' })
+import { lineOfText } from './text.ts'
 
 export const newCandidateSchema = z.strictObject({
   full_name: lineOfText(120),

@@ -8,10 +8,11 @@ import type { Model } from './model.ts'
 import { chatPrompt } from './prompts.ts'
 import { resumeContext } from './resume-search.ts'
 import type { ChatAnswer } from './tasks.ts'
+import { linesOfText } from './text.ts'
 import { readTranscript, type TranscriptTurn } from './transcript.ts'
 
 /** A recruiter's question. */
-export const questionBody = z.strictObject({ question: z.string().trim().min(1).max(2000) })
+export const questionBody = z.strictObject({ question: linesOfText(2000) })
 
 const citationSchema = z.strictObject({
   id: z.uuid(),

@@ -14,6 +14,7 @@ import { secretJson } from '../platform/secrets.ts'
 import { isTransient, isTransientStatus } from '../platform/transient.ts'
 import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
 import { citesOnly, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
+import { storable } from './text.ts'
 
 const service = 'Gemini'
 /** Answers by a JSON schema are documented for this one; the SDK's own choice is v1. */
@@ -190,7 +191,7 @@ function parsed<Name extends TaskName>(task: Name, text: string): TaskAnswer<Nam
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text, (_key, value) => (typeof value === 'string' ? storable(value) : value))
   } catch {
     throw invalid('it is not JSON')
   }

@@ -4,6 +4,7 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { forgetLetters } from '../platform/dead-letter-store.ts'
 import { BadRequestError, ConflictError, NotFoundError } from '../platform/errors.ts'
 import { planSchema } from './tasks.ts'
+import { isStorable, lineOfText, linesOfText } from './text.ts'
 
 export const interviewStates = [
   'draft',
@@ -20,7 +21,7 @@ export const rubricSchema = z
   .array(
     z.strictObject({
       id: z.string().regex(/^[a-z\d_-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9, _ and -'),
-      title: z.string().trim().min(1).max(80),
+      title: lineOfText(80),
       weight: z.number().positive().max(100).default(1),
     }),
   )
@@ -30,15 +31,14 @@ export const rubricSchema = z
   })
 export type Rubric = z.output<typeof rubricSchema>
 
-const text = (most: number) => z.string().trim().min(1).max(most)
 const moment = z.iso.datetime({ offset: true })
 
 const details = {
-  role_title: text(120),
-  job_description: text(20_000).nullable(),
+  role_title: lineOfText(120),
+  job_description: linesOfText(20_000).nullable(),
   rubric: rubricSchema,
-  custom_question: text(1000).nullable(),
-  plan: planSchema.nullable(),
+  custom_question: linesOfText(1000).nullable(),
+  plan: planSchema.refine(isStorable, { error: 'must not contain control characters' }).nullable(),
   ai_tone: z.enum(['professional', 'friendly', 'casual']),
   duration_minutes: z.int().min(5).max(240),
   scheduled_at: moment.nullable(),

@@ -2,11 +2,12 @@ import * as z from 'zod'
 import type { Sql } from '../platform/db.ts'
 import { InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
-import { candidateNotFound, lineOfText } from './candidates.ts'
+import { candidateNotFound } from './candidates.ts'
 import type { Failure } from './lease.ts'
 import { resumeKey } from './resume-messages.ts'
 import { type ResumeType, resumeTypeOf } from './resume-type.ts'
 import { type ResumeFacts, resumeSchema } from './tasks.ts'
+import { lineOfText } from './text.ts'
 
 /** Bytes of a résumé at the most. */
 export const maxResumeBytes = 10 * 1024 * 1024

@@ -1,3 +1,5 @@
+import { storable } from './text.ts'
+
 /** A turn as the session's JSON holds it. */
 export type SnapshotTurn = {
   sequence_no: number
@@ -121,7 +123,7 @@ function spoken(element: unknown): { turn: Said; sequence_no: unknown } | undefi
 /** A text that says something, as PostgreSQL can store it. */
 function filled(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
-  const text = value.replaceAll('\0', '').toWellFormed()
+  const text = storable(value)
   return text.trim() === '' ? undefined : text
 }
 
