@@ -43,11 +43,14 @@ export function makeWorkQueue(
   return { name, consumer, queue, deadLetters }
 }
 
-/** Feeds the queue to its consumer one message at a time: a slice is a batch already. */
-export function consume(lambda: LambdaFunction, work: WorkQueue, stage: Stage): void {
+/**
+ * Feeds the queue to its consumer, one message at a time unless messages are so small that an invocation for each
+ * costs more than its work.
+ */
+export function consume(lambda: LambdaFunction, work: WorkQueue, stage: Stage, batchSize = 1): void {
   lambda.addEventSource(
     new SqsEventSource(work.queue, {
-      batchSize: 1,
+      batchSize,
       maxConcurrency: stage.workerConcurrency[work.consumer],
       reportBatchItemFailures: true,
     }),

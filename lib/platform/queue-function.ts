@@ -67,7 +67,7 @@ export function recordFunction(
         logger.resetKeys()
       }
     }
-    metrics.publishStoredMetrics()
+    if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
     return { batchItemFailures }
   })
 }

@@ -137,14 +137,17 @@ export function importsOf(call: ReturnType<typeof apiOf>) {
   }
 }
 
-/** A cloud over the run's one assembly, all its data in `dataDir` (default: a folder that close() removes). */
-export async function startTestCloud(dataDir?: string) {
-  const outDir = assemblyFolder()
+/**
+ * A cloud over the run's one assembly, or over one of its own for another `context`, all its data in `dataDir`
+ * (default: a folder that close() removes).
+ */
+export async function startTestCloud(dataDir?: string, context?: Record<string, string>) {
+  const app = context ? { context } : { outDir: assemblyFolder() }
   const folder = dataDir ?? (await dataFolder())
   const removeFolder = async () => {
     if (dataDir === undefined) await rm(folder, { recursive: true, force: true })
   }
-  const cloud: Cloud = await startCloud({ dataDir: folder, port: 0, outDir }).catch(
+  const cloud: Cloud = await startCloud({ dataDir: folder, port: 0, ...app }).catch(
     async (error: unknown) => {
       await removeFolder()
       throw error

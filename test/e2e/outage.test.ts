@@ -58,7 +58,8 @@ describe('while the database is out', () => {
 
   test('health says which dependency is down', async () => {
     const { status, headers, body } = await cloud.call('GET /api/health', { key: null })
-    expect([status, body.dependencies]).toEqual([503, { database: { status: 'down', latency_ms: null } }])
+    expect(status).toBe(503)
+    expect(body.dependencies.database).toEqual({ status: 'down', latency_ms: null })
     expect(headers.get('retry-after')).not.toBeNull()
   })
 

@@ -54,7 +54,7 @@ function urlOf(name: string): string {
 /** Slices sent from now on arrive late: time for what is to go wrong before. */
 const delaySlices = (seconds: number) => set(urlOf('import-slices'), { DelaySeconds: String(seconds) })
 
-const sweep = () => cloud.lambda.invoke('Insighta-local-imports-Sweep', '{}')
+const sweep = () => cloud.lambda.invoke('Insighta-local-recovery-Sweep', '{}')
 
 async function inserting(name: string): Promise<string> {
   await delaySlices(3)
@@ -143,10 +143,14 @@ test('messages that got lost are sent again by the schedule alone', async () => 
 test('the open dead letters of every queue are a metric', () => {
   const series = cloud.metrics.list().filter(({ metric }) => metric === 'DeadLetters')
   expect(series.map(({ dimensions }) => dimensions.Queue).sort()).toEqual([
+    'assessments',
+    'emails',
     'exports',
     'import-finish',
     'import-objects',
     'import-removals',
     'import-slices',
+    'interview-events',
+    'resumes',
   ])
 })

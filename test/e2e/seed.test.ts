@@ -166,7 +166,9 @@ describe.runIf(present)('the seed', () => {
     const first = await cloud.call(path)
     const etag = first.headers.get('etag') ?? ''
     const same = await cloud.call('GET /api/profiles?limit=7&sort_by=age&country_id=ng')
-    expect([first.headers.get('x-cache'), same.headers.get('x-cache')]).toEqual(['miss', 'hit'])
+    expect(first.headers.get('x-cache')).toBe('miss')
+    // Stale where the second in which it may be served is nearly over.
+    expect(same.headers.get('x-cache')).toMatch(/^(?:hit|stale)$/)
     expect(same.body.data).toEqual(first.body.data)
     const again = await cloud.call(path, { headers: { 'if-none-match': etag } })
     expect([again.status, again.text, again.headers.get('etag')]).toEqual([304, '', etag])

@@ -27,7 +27,7 @@ describe('synthesis', () => {
     ])
     const templates = await readTemplates(alone)
     expect(Object.keys(templates)).toEqual(
-      ['api', 'data', 'imports', 'network', 'observability'].map(
+      ['api', 'data', 'exports', 'imports', 'interviews', 'network', 'observability', 'recovery'].map(
         (part) => `Insighta-dev-${part}.template.json`,
       ),
     )

@@ -34,7 +34,13 @@ beforeAll(async () => {
     secret_access_key: 'secret',
   }
   const functions = { keys_function: 'local-keys', facets_function: 'local-facets' }
-  const rest = { url, api_key: 'ins_key', database_url: 'postgres://127.0.0.1', simulators: url, ...functions }
+  const rest = {
+    url,
+    api_key: 'ins_key',
+    database_url: 'postgres://127.0.0.1',
+    simulators: url,
+    ...functions,
+  }
   await writeFile(join(folder, 'credentials.json'), JSON.stringify({ ...rest, aws }))
   vi.stubEnv('INSIGHTA_DATA_DIR', folder)
 })
