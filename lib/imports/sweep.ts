@@ -2,7 +2,7 @@ import type { Sql } from '../platform/db.ts'
 import { settleLetters } from '../platform/dead-letter-store.ts'
 import { queues, uploadPrefix } from '../platform/names.ts'
 import type { Queue } from '../platform/queue.ts'
-import { ObjectMissingError, type Storage } from '../platform/storage.ts'
+import type { Storage } from '../platform/storage.ts'
 import {
   claimAwaited,
   claimStalledRemovals,
@@ -57,7 +57,7 @@ async function sweepUploads({ sql, storage, objects, waits }: SweepContext) {
   const counts = { started: 0, expired: 0 }
   const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
   for (const { id, object_key, expired } of await claimAwaited(sql, limits, bounds.imports)) {
-    if (await isThere(storage, object_key)) {
+    if (await storage.exists(object_key)) {
       await objects.send([{ continue_import_id: id }])
       counts.started++
     } else if (expired && (await expireUpload(sql, id))) {
@@ -85,21 +85,10 @@ async function sweepWork({ sql, slices, finish, waits }: SweepContext) {
   return counts
 }
 
-/** Rejects where S3 does not answer. */
-async function isThere(storage: Storage, key: string): Promise<boolean> {
-  try {
-    await storage.head(key)
-    return true
-  } catch (error) {
-    if (error instanceof ObjectMissingError) return false
-    throw error
-  }
-}
-
 /** Whether S3 answers; the database has, to whoever asks this. */
 export async function storageAnswers(storage: Storage): Promise<boolean> {
   try {
-    await isThere(storage, `${uploadPrefix}is-there-an-answer`)
+    await storage.exists(`${uploadPrefix}is-there-an-answer`)
     return true
   } catch {
     // What it answers instead does not matter: the letters wait for the next run.

@@ -1,7 +1,7 @@
 import type { Sql } from '../platform/db.ts'
 import { queues as queueNames, webhookRetentionDays } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
-import { ObjectMissingError, type Storage } from '../platform/storage.ts'
+import type { Storage } from '../platform/storage.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
 import { claimAbandoned, claimAwaited, claimStalled, expireUpload, forgetEvents } from './recovery-store.ts'
@@ -70,7 +70,7 @@ async function sweepUploads({ sql, storage, queues, waits }: SweepContext) {
   const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
   const sent: string[] = []
   for (const { id, object_key, expired } of await claimAwaited(sql, limits, bound)) {
-    if (await isThere(storage, object_key)) {
+    if (await storage.exists(object_key)) {
       sent.push(await sql.begin((tx) => enqueue(tx, queueNames.resumes, messages.resumes(id))))
       counts.uploaded++
     } else if (expired && (await expireUpload(sql, id))) {
@@ -79,17 +79,6 @@ async function sweepUploads({ sql, storage, queues, waits }: SweepContext) {
   }
   await sendOutbox(sql, queues, sent)
   return counts
-}
-
-/** Rejects where S3 does not answer. */
-async function isThere(storage: Storage, key: string): Promise<boolean> {
-  try {
-    await storage.head(key)
-    return true
-  } catch (error) {
-    if (error instanceof ObjectMissingError) return false
-    throw error
-  }
 }
 
 /** What was said before everybody left is assessed, if the candidate said anything. */

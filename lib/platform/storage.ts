@@ -33,6 +33,8 @@ export type ByteRange = {
 
 export type Storage = {
   head(key: string): Promise<{ size: number; etag: string }>
+  /** Rejects where S3 does not answer. */
+  exists(key: string): Promise<boolean>
   /** The bytes as they come. The caller reads them to the end or destroys the stream. */
   read(key: string, options?: { range?: ByteRange; ifMatch?: string }): Promise<Readable>
   put(key: string, body: string | Uint8Array, contentType: string): Promise<void>
@@ -54,10 +56,20 @@ export type PresignedPut = {
 
 /** The objects of one bucket. Rejects with ObjectMissingError and ObjectChangedError, else as the SDK does. */
 export function createStorage(bucket: string, client = new S3Client(s3Settings)): Storage {
+  const head = (key: string) => known(client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })))
   return {
     async head(key) {
-      const answer = await known(client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })))
+      const answer = await head(key)
       return { size: answer.ContentLength ?? 0, etag: answer.ETag ?? '' }
+    },
+    async exists(key) {
+      try {
+        await head(key)
+        return true
+      } catch (error) {
+        if (error instanceof ObjectMissingError) return false
+        throw error
+      }
     },
     async read(key, { range, ifMatch } = {}) {
       const answer = await known(

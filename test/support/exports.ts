@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
-import { startS3 } from '../../infra/local/s3/index.ts'
+import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { exportOwners } from '../../lib/exports/dead-letter.ts'
 import { type ExportReport, exportReport } from '../../lib/exports/report.ts'
 import type { ExportRequest } from '../../lib/exports/request.ts'
@@ -13,29 +9,16 @@ import { sweepExports } from '../../lib/exports/sweep.ts'
 import { type WriteContext, writeExport } from '../../lib/exports/write.ts'
 import { recordDeadLetter, redrive, type SourceQueues } from '../../lib/platform/dead-letters.ts'
 import { createKey } from '../../lib/platform/keys.ts'
-import { createStorage } from '../../lib/platform/storage.ts'
 import { heldQueue } from './imports.ts'
 import { freshDatabase } from './postgres.ts'
+import { startStorage } from './storage.ts'
 
 export type ExportBench = Awaited<ReturnType<typeof startExportBench>>
 
 /** Exports on a real database and a real S3, their messages in the test's hands. */
 export async function startExportBench() {
-  const folder = await mkdtemp(join(tmpdir(), 'insighta-test-exports-'))
-  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
-  const region = 'eu-west-1'
-  const [database, s3] = await Promise.all([
-    freshDatabase(),
-    startS3({ dataDir: folder, region, credentials, publish: async () => {}, log: () => {} }),
-  ])
-  await s3.putBucket('uploads', {})
-  const client = new S3Client({
-    endpoint: s3.url,
-    region,
-    credentials,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-  })
-  const storage = createStorage('uploads', client)
+  const [database, bucket] = await Promise.all([freshDatabase(), startStorage()])
+  const { client, storage } = bucket
   const { sql } = database
   const { id: keyId } = await createKey(sql, { role: 'analyst', team: 'acme', label: 'test' })
   const [team] = await sql<{ id: string }[]>`select id from teams where name = 'acme'`
@@ -59,10 +42,7 @@ export async function startExportBench() {
     env: {
       ...database.env,
       UPLOAD_BUCKET: 'uploads',
-      AWS_REGION: region,
-      AWS_ENDPOINT_URL_S3: s3.url,
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      ...bucket.env,
     },
     queue,
     redriven,
@@ -108,9 +88,7 @@ export async function startExportBench() {
       redriven.messages.length = 0
     },
     async close(): Promise<void> {
-      client.destroy()
-      await Promise.all([s3.close(), database.close()])
-      await rm(folder, { recursive: true, force: true })
+      await Promise.all([bucket.close(), database.close()])
     },
   }
 }

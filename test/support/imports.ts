@@ -1,10 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { S3Client } from '@aws-sdk/client-s3'
 import { parse } from 'csv-parse/sync'
-import { startS3 } from '../../infra/local/s3/index.ts'
 import { finish } from '../../lib/imports/finish.ts'
 import { insertSlice } from '../../lib/imports/insert.ts'
 import { uploadKey } from '../../lib/imports/messages.ts'
@@ -13,8 +8,8 @@ import type { sliceLimits } from '../../lib/imports/slices.ts'
 import { splitImport } from '../../lib/imports/split.ts'
 import { createImport, summarise } from '../../lib/imports/store.ts'
 import type { Queue } from '../../lib/platform/queue.ts'
-import { createStorage } from '../../lib/platform/storage.ts'
 import { freshDatabase, type TestDatabase } from './postgres.ts'
+import { startStorage } from './storage.ts'
 
 type SliceMessage = { import_id: string; slice_no: number }
 
@@ -33,21 +28,8 @@ export type ImportBench = Awaited<ReturnType<typeof startImportBench>>
 
 /** The import path on a real database and a real S3, its messages in the test's hands. */
 export async function startImportBench() {
-  const folder = await mkdtemp(join(tmpdir(), 'insighta-test-imports-'))
-  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
-  const region = 'eu-west-1'
-  const [database, s3] = await Promise.all([
-    freshDatabase(),
-    startS3({ dataDir: folder, region, credentials, publish: async () => {}, log: () => {} }),
-  ])
-  await s3.putBucket('uploads', {})
-  const client = new S3Client({
-    endpoint: s3.url,
-    region,
-    credentials,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-  })
-  const storage = createStorage('uploads', client)
+  const [database, bucket] = await Promise.all([freshDatabase(), startStorage()])
+  const { storage } = bucket
   const caller = await aCaller(database)
   const { sql } = database
 
@@ -149,9 +131,7 @@ export async function startImportBench() {
       await sql`truncate profiles, facets, imports, dead_letters cascade`
     },
     async close(): Promise<void> {
-      client.destroy()
-      await Promise.all([s3.close(), database.close()])
-      await rm(folder, { recursive: true, force: true })
+      await Promise.all([bucket.close(), database.close()])
     },
   }
 }

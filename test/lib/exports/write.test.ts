@@ -184,9 +184,11 @@ describe('a delivery', () => {
   test('whose connection is cut between two batches never passes a part for the whole', async () => {
     const { id } = await bench.create(request)
     const worker = await begun(id)
-    await bench.sql`
+    // Reading ahead or waiting for its reader: it is cut either way.
+    const cut = await bench.sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and query = 'fetch 2000 from matches' and state = 'idle in transaction'`
+      where datname = current_database() and query = 'fetch 2000 from matches'`
+    expect(cut).toHaveLength(1)
     worker.stdin.end()
     expect(await once(worker, 'exit')).not.toEqual([0, null])
     expect(await bench.report(id)).toMatchObject({ state: 'running', file_url: null })

@@ -167,6 +167,6 @@ describe('work that stands still', () => {
 
 test('S3 counts as there when it answers that an object is not', async () => {
   expect(await storageAnswers(bench.storage)).toBe(true)
-  const head = () => Promise.reject(new Error('connect ECONNREFUSED'))
-  expect(await storageAnswers({ ...bench.storage, head })).toBe(false)
+  const exists = () => Promise.reject(new Error('connect ECONNREFUSED'))
+  expect(await storageAnswers({ ...bench.storage, exists })).toBe(false)
 })

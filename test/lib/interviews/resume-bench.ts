@@ -1,17 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { S3Client } from '@aws-sdk/client-s3'
-import { startS3 } from '../../../infra/local/s3/index.ts'
 import { embed } from '../../../infra/local/simulators/gemini-embedding.ts'
 import { createCandidate, type NewCandidate } from '../../../lib/interviews/candidates.ts'
 import { dimensions, type Model, type Prompt } from '../../../lib/interviews/model.ts'
 import { readResume } from '../../../lib/interviews/resume-reading.ts'
 import { createResume, latestResume, type NewResume } from '../../../lib/interviews/resumes.ts'
 import type { ResumeFacts } from '../../../lib/interviews/tasks.ts'
-import { createStorage } from '../../../lib/platform/storage.ts'
 import { freshDatabase } from '../../support/postgres.ts'
+import { startStorage } from '../../support/storage.ts'
 
 /** What the model finds in every résumé of this bench. */
 export const facts: ResumeFacts = {
@@ -28,22 +23,8 @@ export type ResumeBench = Awaited<ReturnType<typeof startResumeBench>>
 
 /** Résumés on a real database and a real S3; the model is in the test's hands. */
 export async function startResumeBench() {
-  const folder = await mkdtemp(join(tmpdir(), 'insighta-test-resumes-'))
-  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
-  const region = 'eu-west-1'
-  const [database, s3] = await Promise.all([
-    freshDatabase(),
-    startS3({ dataDir: folder, region, credentials, publish: async () => {}, log: () => {} }),
-  ])
-  await s3.putBucket('uploads', {})
-  const client = new S3Client({
-    endpoint: s3.url,
-    region,
-    credentials,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    maxAttempts: 1,
-  })
-  const storage = createStorage('uploads', client)
+  const [database, bucket] = await Promise.all([freshDatabase(), startStorage({ maxAttempts: 1 })])
+  const { s3, storage } = bucket
   const { sql } = database
   const asked: Prompt[] = []
   /** What the next answers are, in place of the usual ones. */
@@ -109,9 +90,7 @@ export async function startResumeBench() {
     expireLease: (id: string) => sql`
       update resumes set lease_until = now() - interval '1 second' where id = ${id}`,
     async close() {
-      client.destroy()
-      await Promise.all([s3.close(), database.close()])
-      await rm(folder, { recursive: true, force: true })
+      await Promise.all([bucket.close(), database.close()])
     },
   }
 }
