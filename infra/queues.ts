@@ -10,6 +10,9 @@ import type { Stage, WorkerName } from './stage.ts'
 /** A queue, its dead-letter queue, and the function that works it off. */
 export type WorkQueue = { name: QueueName; consumer: WorkerName; queue: Queue; deadLetters: Queue }
 
+/** Seconds that messages may wait for others of their batch. */
+const longestWindow = 1
+
 /** Creates `insighta-<stage>-<name>` and its `-dlq`; people see these names. */
 export function makeWorkQueue(
   scope: Construct,
@@ -34,7 +37,7 @@ export function makeWorkQueue(
     enforceSSL: true,
     // Under six times the function's timeout, throttled deliveries reach the dead-letter queue unprocessed:
     // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-    visibilityTimeout: Duration.seconds(6 * stage.timeouts[consumer]),
+    visibilityTimeout: Duration.seconds(6 * stage.timeouts[consumer] + longestWindow),
     deadLetterQueue: { queue: deadLetters, maxReceiveCount: stage.maxReceiveCount },
     removalPolicy: stage.removalPolicy,
   })
@@ -43,14 +46,23 @@ export function makeWorkQueue(
   return { name, consumer, queue, deadLetters }
 }
 
+/** Messages of one invocation, which waits for that many so long. */
+export type Batches = { size: number; windowSeconds: number }
+
 /**
  * Feeds the queue to its consumer, one message at a time unless messages are so small that an invocation for each
  * costs more than its work.
  */
-export function consume(lambda: LambdaFunction, work: WorkQueue, stage: Stage, batchSize = 1): void {
+export function consume(
+  lambda: LambdaFunction,
+  work: WorkQueue,
+  stage: Stage,
+  { size, windowSeconds }: Batches = { size: 1, windowSeconds: 0 },
+): void {
   lambda.addEventSource(
     new SqsEventSource(work.queue, {
-      batchSize,
+      batchSize: size,
+      ...(windowSeconds > 0 && { maxBatchingWindow: Duration.seconds(windowSeconds) }),
       maxConcurrency: stage.workerConcurrency[work.consumer],
       reportBatchItemFailures: true,
     }),

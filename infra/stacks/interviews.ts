@@ -96,8 +96,8 @@ export class InterviewsStack extends Stack {
     sendTo(this.workers['apply-event'], this.assessments, env.assessmentsQueueUrl)
     sendTo(assess, this.emails, env.emailsQueueUrl)
 
-    // Some 5 ms each: ten in one invocation take a third of the CPU off.
-    consume(this.workers['apply-event'], this.events, stage, 10)
+    // Some 5 ms each, of which ten in one invocation save a third; for that the transcript may be a second behind.
+    consume(this.workers['apply-event'], this.events, stage, { size: 10, windowSeconds: 1 })
     consume(assess, this.assessments, stage)
     consume(sendEmail, this.emails, stage)
     consume(readResume, resumes, stage)

@@ -5,6 +5,8 @@ import type { BenchCloud } from './cloud.ts'
 import { type AgentEvent, agentSigner, type SignedWebhook, type Turn } from './interviews-events.ts'
 
 export type InterviewSizes = {
+  /** Sent before anything is measured. */
+  warmUpWebhooks: number
   /** Of webhooks at a fixed rate. */
   receiveSeconds: number
   /** Webhooks of the burst, with those that come twice. */

@@ -27,12 +27,14 @@ type Part = keyof typeof parts
 const partNames = Object.keys(parts) as Part[]
 
 const sizes: InterviewSizes = {
+  warmUpWebhooks: 3000,
   receiveSeconds: 30,
   burstEvents: 10_000,
   transcriptAsks: 200,
   assessments: 10,
 }
 const quickSizes: InterviewSizes = {
+  warmUpWebhooks: 200,
   receiveSeconds: 5,
   burstEvents: 1000,
   transcriptAsks: 20,
@@ -80,14 +82,17 @@ async function runInterviewBench(run: Run, { quick, only, out }: Flags): Promise
   }
 }
 
-/** Functions start, connections open. */
-async function warmUp({ cloud, sign }: InterviewPartOptions): Promise<void> {
-  const ids = await createInterviews(cloud, 1)
-  const turns = ids.flatMap((id) => turnsOf(id, 200, 0))
+/**
+ * Functions start, connections open, code is compiled. A few at once, so that sender, cloud, database and the
+ * functions' processes, which share the cores of one machine here, do not start in each other's way.
+ */
+async function warmUp({ cloud, sign, warmUpWebhooks }: InterviewPartOptions): Promise<void> {
+  const ids = await createInterviews(cloud, 10)
+  const turns = ids.flatMap((id, index) => turnsOf(id, Math.ceil(warmUpWebhooks / ids.length), index))
   await sendWebhooks(
     cloud.url,
     turns.map((turn) => sign(turnEvent(turn))),
-    { atOnce: 8 },
+    { atOnce: 4 },
   )
   await drained(cloud, ids, turns.length)
 }

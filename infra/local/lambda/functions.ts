@@ -61,6 +61,8 @@ export type Lambda = {
 
 type Pending = {
   requestId: string
+  /** When it began to wait, as performance.now tells time. */
+  since: number
   payload: string
   settle(result: InvokeResult): void
   reject(error: unknown): void
@@ -148,6 +150,7 @@ export function createLambda(options: LambdaOptions): Lambda {
       }
       const pending: Pending = {
         requestId: randomUUID(),
+        since: performance.now(),
         payload,
         settle(result) {
           done()
@@ -203,12 +206,29 @@ export function createLambda(options: LambdaOptions): Lambda {
     }
   }
 
-  /** Invocations that no environment will take: those that start or have just answered take one each. */
+  /**
+   * Invocations that no environment will take soon: those that start or have just answered take one each, and
+   * those at work get a moment to end.
+   */
   function missingIn(state: FunctionState): number {
-    const coming = [...state.slots].filter(
+    const slots = [...state.slots]
+    const coming = slots.filter(
       (slot) => slot.state === 'starting' || (slot.state === 'finishing' && !slot.retired),
     )
-    return state.waiting.length - coming.length
+    const tired = performance.now() - patienceMs
+    const atWork = slots.some((slot) => slot.state === 'busy' && !slot.retired)
+    const late = atWork ? state.waiting.filter(({ since }) => since <= tired) : state.waiting
+    if (late.length < state.waiting.length) lookAgain()
+    return late.length - coming.length
+  }
+
+  let looking: NodeJS.Timeout | undefined
+
+  function lookAgain() {
+    looking ??= setTimeout(() => {
+      looking = undefined
+      schedule()
+    }, patienceMs)
   }
 
   /** At most maxConcurrency processes: the one idle for longest makes way. False when none is idle. */
@@ -352,6 +372,7 @@ export function createLambda(options: LambdaOptions): Lambda {
     invoke,
     async close() {
       closed = true
+      clearTimeout(looking)
       const refusal = new LambdaError('ServiceException', 'Lambda is shutting down')
       for (const state of functions.values()) {
         for (const pending of state.waiting.splice(0)) pending.reject(refusal)
@@ -363,6 +384,13 @@ export function createLambda(options: LambdaOptions): Lambda {
     },
   }
 }
+
+/**
+ * Milliseconds that an invocation waits for an environment at work before another one is started. AWS has a processor
+ * for each; here a start takes half a second from those that would be done in a few milliseconds, so that a short
+ * stall would start dozens, which stall the rest.
+ */
+const patienceMs = 100
 
 /** The init of an environment is reported, and billed, with its first invocation only. */
 const reportedInit = new WeakSet<Environment>()
