@@ -52,8 +52,8 @@ ${table(
 )}
 
 ${figure(turns.length)} turns of ${interviews} interviews in an order by lot, ${atOnce} webhooks at once, ${figure(again)} of them again: half as they were, half
-under another id. Refused: ${refusals(samples)}. Every turn is looked up afterwards. Two workers apply them, one event an
-invocation and a transaction, on the same machine that sends and receives.`,
+under another id. Refused: ${refusals(samples)}. Every turn is looked up afterwards. Two workers apply them, ten events
+an invocation at the most and each in a transaction of its own, on the same machine that sends and receives.`,
     bars: [],
   }
 }
