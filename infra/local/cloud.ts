@@ -3,6 +3,8 @@ import { dirname, join, resolve } from 'node:path'
 import { readAssembly } from './assembly.ts'
 import { startAwsApi } from './aws-api.ts'
 import { type Credentials, writeCredentials } from './credentials.ts'
+import { createPages } from './dashboards/pages.ts'
+import { watchQueues } from './dashboards/queue-metrics.ts'
 import { createDatabase, type LocalDatabase } from './database.ts'
 import { deploy } from './deployment.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
@@ -288,18 +290,24 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       () => startSchedules(services.schedules, log),
       (started) => started.close(),
     )
+    await step(
+      'queue metrics',
+      () => watchQueues(sqs, metrics),
+      (started) => started.close(),
+    )
+    const { alarms, dashboards } = services
     const [api] = services.apis.values()
     if (api) {
       const invoke = lambda.invoke.bind(lambda)
       const onAnswer = recordRequests(api, metrics, logDir)
+      const pages = createPages({ dashboards, alarms, metrics })
       await step(
         'gateway',
-        () => startGateway({ api, accountId, port, invoke, log, onAnswer }),
+        () => startGateway({ api, accountId, port, invoke, log, onAnswer, pages }),
         (started) => started.close(),
       )
     }
     options.signal?.throwIfAborted()
-    const { alarms, dashboards } = services
     return {
       url,
       credentials,

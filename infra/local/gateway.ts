@@ -30,6 +30,8 @@ export type GatewayOptions = {
   invoke(functionName: string, payload: string, options: { signal: AbortSignal }): Promise<InvokeResult>
   log(line: string): void
   onAnswer?(answer: GatewayAnswer): void
+  /** Pages of the local cloud itself, asked where the API has no route of its own, and counted nowhere. */
+  pages?(method: string, url: string): Promise<HttpAnswer | undefined>
   /** Of an integration, in milliseconds: 30 s, the most that AWS allows. */
   integrationTimeoutMs?: number
 }
@@ -64,6 +66,11 @@ export async function startGateway(
   const find = routeTable(api.routes)
   const stageBucket = api.throttle && tokenBucket(api.throttle)
   const routeBuckets = new Map([...api.routeThrottles].map(([key, throttle]) => [key, tokenBucket(throttle)]))
+
+  async function pageOf({ method = '', url = '/' }: IncomingMessage): Promise<HttpAnswer | undefined> {
+    const routeKey = find(method, url.split('?', 1)[0]!)?.routeKey
+    return routeKey === undefined || routeKey === '$default' ? options.pages?.(method, url) : undefined
+  }
 
   async function answer(request: IncomingMessage, context: RequestContext): Promise<HttpAnswer> {
     const { method = '', url = '/' } = request
@@ -115,6 +122,8 @@ export async function startGateway(
       integrationMs: undefined,
       acceptBody: () => expectsContinue && response.writeContinue(),
     }
+    const page = await pageOf(request)
+    if (page) return send(request, response, page)
     const { origin } = request.headers
     const preflight = api.cors !== undefined && isPreflight(request.method, request.headers)
     const result = preflight ? emptyAnswer() : await answer(request, context)

@@ -31,6 +31,8 @@ export type MetricQuery = {
   /** Unix milliseconds; the last three hours when absent. */
   from?: number
   to?: number
+  /** Periods begin this many milliseconds after their multiples, a multiple of a minute; 0 when absent. */
+  shiftMs?: number
 }
 
 export type MetricValue = { timestamp: number; value: number }
@@ -95,16 +97,17 @@ export function createMetrics(now: () => number = Date.now): Metrics {
       for (const point of points) record(point)
       return true
     },
-    query({ namespace, metric, dimensions = {}, statistic, periodSeconds = 60, from, to }) {
+    query({ namespace, metric, dimensions = {}, statistic, periodSeconds = 60, from, to, shiftMs = 0 }) {
       const found = series.get(keyOf(namespace, metric, dimensions))
       if (found === undefined) return []
       const periodMs = Math.max(1, Math.round(periodSeconds / 60)) * resolutionMs
       const start = from ?? now() - retentionMs
       const end = to ?? Infinity
+      const periodOf = (time: number) => floorTo(time - shiftMs, periodMs) + shiftMs
       const periods = new Map<number, Bucket[]>()
       for (const [minute, bucket] of found.buckets) {
-        if (minute < floorTo(start, periodMs) || minute >= end) continue
-        const period = floorTo(minute, periodMs)
+        if (minute < periodOf(start) || minute >= end) continue
+        const period = periodOf(minute)
         periods.set(period, [...(periods.get(period) ?? []), bucket])
       }
       return [...periods]
