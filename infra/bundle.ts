@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
 import { functionNames } from '../lib/platform/names.ts'
 import { describeApi } from './description.ts'
 
@@ -26,28 +26,9 @@ export type BundleOptions = {
  */
 export async function bundleFunctions(options: BundleOptions = {}): Promise<string> {
   const outDir = resolve(root, options.outDir ?? 'dist')
-  const entries =
-    options.entries ?? Object.fromEntries(functionNames.map((name) => [name, `functions/${name}.ts`]))
+  const entries = options.entries ?? functionSources()
   const description = 'system' in entries ? describeApi() : new Map<string, string>()
-  const building = build({
-    absWorkingDir: root,
-    entryPoints: Object.entries(entries).map(([name, source]) => ({ in: source, out: `${name}/index` })),
-    outdir: outDir,
-    outExtension: { '.js': '.mjs' },
-    write: false,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    minify: true,
-    // Error classes and middleware show up by name in logs and stack traces.
-    keepNames: true,
-    legalComments: 'none',
-    banner: { js: requireBanner },
-    // The error that it throws says the same.
-    logLevel: 'silent',
-  })
+  const building = build(buildOptions(outDir, entries))
   const [result, described] = await Promise.all([building, description])
   const files = new Map<string, Uint8Array>()
   for (const file of result.outputFiles) files.set(file.path, file.contents)
@@ -67,6 +48,34 @@ export async function bundleFunctions(options: BundleOptions = {}): Promise<stri
   for (const [path, contents] of files) await writeIfChanged(outDir, path, contents)
   for (const name of Object.keys(entries)) await removeOthers(join(outDir, name), files)
   return outDir
+}
+
+/** The source of each function by name, from the root of the project. */
+export function functionSources(): Record<string, string> {
+  return Object.fromEntries(functionNames.map((name) => [name, `functions/${name}.ts`]))
+}
+
+/** What esbuild makes of the sources: `<outDir>/<name>/index.mjs` of each, in memory. */
+export function buildOptions(outDir: string, entries: Record<string, string>) {
+  return {
+    absWorkingDir: root,
+    entryPoints: Object.entries(entries).map(([name, source]) => ({ in: source, out: `${name}/index` })),
+    outdir: outDir,
+    outExtension: { '.js': '.mjs' },
+    write: false,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    minify: true,
+    // Error classes and middleware show up by name in logs and stack traces.
+    keepNames: true,
+    legalComments: 'none',
+    banner: { js: requireBanner },
+    // The error that it throws says the same.
+    logLevel: 'silent',
+  } satisfies BuildOptions
 }
 
 async function writeIfChanged(outDir: string, path: string, contents: Uint8Array): Promise<void> {

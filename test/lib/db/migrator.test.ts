@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { grantApplication, migrate, readMigrations } from '../../../lib/db/migrator.ts'
+import type { RetryClock } from '../../../lib/platform/retry.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
 
 let database: TestDatabase
@@ -35,9 +36,90 @@ test('a failing file leaves nothing of itself and stops the rest', async () => {
     text: 'create table half (id int); select 1/0;',
     checksum: 'x',
   }
-  await expect(migrate(database.sql, [broken])).rejects.toThrow('division by zero')
-  const [row] = await database.sql`select to_regclass('half') as half`
-  expect(row?.half).toBeNull()
+  const before = { version: 9003, name: '9003_before.sql', text: 'create table kept (id int)', checksum: 'x' }
+  const after = { version: 9004, name: '9004_after.sql', text: 'create table never (id int)', checksum: 'x' }
+  await expect(migrate(database.sql, [before, broken, after])).rejects.toThrow(
+    'The migration 9002_broken.sql failed: division by zero',
+  )
+  const [row] = await database.sql`
+    select to_regclass('kept') as kept, to_regclass('half') as half, to_regclass('never') as never`
+  expect(row).toEqual({ kept: 'kept', half: null, never: null })
+  // The next deployment, mended, goes on from there.
+  const mended = { ...broken, text: 'create table half (id int)' }
+  expect(await migrate(database.sql, [before, mended, after])).toEqual(['9002_broken.sql', '9004_after.sql'])
+})
+
+/** A transaction that has written to a table, and is open until `finish`. */
+async function openWriter(table: string): Promise<{ finish(): Promise<unknown> }> {
+  const written = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const transaction = database.sql.begin(async (writer) => {
+    await writer`insert into ${writer(table)} values (1)`
+    written.resolve()
+    await commit.promise
+  })
+  await Promise.race([written.promise, transaction])
+  return {
+    finish() {
+      commit.resolve()
+      return transaction
+    },
+  }
+}
+
+test('a table that is in use is waited for in turns, and queries go on between them', async () => {
+  await database.sql`create table busy (id int)`
+  const writer = await openWriter('busy')
+  const seen: unknown[] = []
+  const clock: RetryClock = {
+    random: () => 0,
+    async sleep() {
+      seen.push(...(await database.sql`select count(*) from busy`))
+      if (seen.length === 2) await writer.finish()
+    },
+  }
+  const widen = {
+    version: 9005,
+    name: '9005_widen.sql',
+    text: 'alter table busy add more int',
+    checksum: 'x',
+  }
+  expect(await migrate(database.sql, [widen], clock)).toEqual(['9005_widen.sql'])
+  expect(seen).toEqual([{ count: 0 }, { count: 0 }])
+})
+
+test('an index is built outside a transaction while others write, and again after it was cut off', async () => {
+  await database.sql`create table written (id int)`
+  const build = {
+    version: 9006,
+    name: '9006_index.sql',
+    text: `-- outside a transaction
+      drop index concurrently if exists written_id;
+      create unique index concurrently written_id on written (id);
+    `,
+    checksum: 'x',
+  }
+  await database.sql`insert into written values (1), (1)`
+  await expect(migrate(database.sql, [build])).rejects.toThrow('The migration 9006_index.sql failed')
+  const state = () => database.sql`
+    select indisvalid as valid from pg_index where indexrelid = to_regclass('written_id')`
+  expect(await state()).toEqual([{ valid: false }])
+  await database.sql`truncate written`
+
+  const writer = await openWriter('written')
+  const building = migrate(database.sql, [build])
+  await expect
+    .poll(
+      () => database.sql`
+        select from pg_stat_activity
+        where wait_event_type = 'Lock' and query like '%index concurrently%written_id%'`,
+    )
+    .toHaveLength(1)
+  await database.sql`insert into written values (2)`
+  await writer.finish()
+  expect(await building).toEqual(['9006_index.sql'])
+  expect(await state()).toEqual([{ valid: true }])
+  expect(await migrate(database.sql, [build])).toEqual([])
 })
 
 test('a file changed after it was applied is refused', async () => {
