@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { eraseName } from '../lib/imports/erase.ts'
 import {
   candidateSchema,
   candidateView,
@@ -8,6 +9,7 @@ import {
   listCandidates,
   newCandidateSchema,
 } from '../lib/interviews/candidates.ts'
+import { eraseAddress, noneErased, noteErasure } from '../lib/interviews/erase.ts'
 import {
   createdResumeSchema,
   createResume,
@@ -17,18 +19,68 @@ import {
   resumeAnswerSchema,
 } from '../lib/interviews/resumes.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
-import { requiredEnv } from '../lib/platform/config.ts'
+import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { logger } from '../lib/platform/log.ts'
-import { env } from '../lib/platform/names.ts'
+import { env, exportRetentionDays, webhookRetentionDays } from '../lib/platform/names.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { applyFacetDeltas } from '../lib/profiles/facets.ts'
+import { maxNameLength } from '../lib/profiles/profile.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 
 const idPath = z.strictObject({ id: z.uuid() })
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
+
+const personSchema = z
+  .strictObject({
+    email: z.email().max(254).meta({ description: 'Of a candidate or a recruiter, in any case' }).optional(),
+    name: lineOfText(maxNameLength).meta({ description: 'Of a profile, in any case' }).optional(),
+  })
+  .refine(({ email, name }) => email !== undefined || name !== undefined, {
+    error: 'email or name must be given',
+  })
+
+const count = z.int().min(0)
+const erasureSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    id: z.uuid().meta({ description: 'Of the record of it, which names nobody' }),
+    counts: z.strictObject({
+      ...Object.fromEntries(Object.keys(noneErased).map((kind) => [kind, count])),
+      profiles: count,
+      import_rows: count,
+    }),
+    not_reached: z.array(
+      z.strictObject({
+        what: z.enum(['uploads', 'rejects', 'exports', 'webhook_bodies']),
+        expires_after_days: z.int().min(1),
+      }),
+    ),
+  })
+  .meta({ id: 'Erasure', description: 'not_reached: files that are not searched, and expire by themselves.' })
+
+const uploadRetentionDays = numberEnv(env.uploadRetentionDays, 90)
+const notReached: z.output<typeof erasureSchema>['not_reached'] = [
+  { what: 'uploads', expires_after_days: uploadRetentionDays },
+  { what: 'rejects', expires_after_days: uploadRetentionDays },
+  { what: 'exports', expires_after_days: exportRetentionDays },
+  { what: 'webhook_bodies', expires_after_days: webhookRetentionDays },
+]
+
+/** All or nothing, in one transaction. */
+function erase(owner: { teamId: string; keyId: string }, { email, name }: z.output<typeof personSchema>) {
+  return connect().begin(async (tx) => {
+    const person = email === undefined ? noneErased : await eraseAddress(tx, storage, owner, email)
+    const named = await (name === undefined ? undefined : eraseName(tx, name))
+    const counts = { ...person, ...(named?.counts ?? { profiles: 0, import_rows: 0 }) }
+    const id = await noteErasure(tx, owner, counts)
+    if (named && named.deltas.length > 0) await applyFacetDeltas(tx, named.deltas)
+    return { id, counts }
+  })
+}
 
 const listQuery = pageQuery.extend({
   q: lineOfText(200).meta({ description: 'In the name or the e-mail' }).optional(),
@@ -77,6 +129,17 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       await deleteCandidate({ sql: connect(), storage }, caller, path.id)
       return { status: 204 }
+    },
+  }),
+
+  'POST /api/erasures': route({
+    summary: 'Deletes a person everywhere in the database and among the résumés; once more, it finds nothing',
+    body: personSchema,
+    answers: { 200: erasureSchema },
+    async handler({ body, caller }) {
+      const erased = await erase(caller, body)
+      logger.info('Person erased', { correlation_id: erased.id, counts: erased.counts })
+      return json(200, { status: 'success', ...erased, not_reached: notReached })
     },
   }),
 

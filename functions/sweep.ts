@@ -4,6 +4,7 @@ import { sweepExports } from '../lib/exports/sweep.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { interviewOwners } from '../lib/interviews/dead-letter.ts'
+import { expireContents } from '../lib/interviews/retention.ts'
 import { sweepInterviews } from '../lib/interviews/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
@@ -38,6 +39,7 @@ const waits = {
   uploadGrace: numberEnv(env.uploadGraceSeconds, 7200),
   abandoned: numberEnv(env.abandonedAfterSeconds, 300),
 }
+const retentionDays = numberEnv(env.transcriptRetentionDays, 365)
 /** Seconds in which whoever wrote a message into the outbox, or redrives one, sends it by itself. */
 const sentAfter = stalledAfter / 15
 /** After an outage: 1, 2, 4, 8 and 16 minutes, each with all the deliveries of a new message. */
@@ -67,6 +69,7 @@ export const handler = middy().handler(async (_event, context) => {
     exports: () => sweepExports(sql, exportsQueue, stalledAfter),
     interviews: () => sweepInterviews({ sql, storage, queues: sources, waits }),
     outbox: () => sweepOutbox(sql, sources, sentAfter),
+    retention: () => expireContents({ sql, storage, days: retentionDays }),
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),
     redriven,
     metrics: publishDeadLetters,

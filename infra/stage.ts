@@ -67,6 +67,8 @@ export type Stage = {
   consoleUrl: string
   /** Days after which uploads and reports of skipped rows expire. */
   uploadRetentionDays: number
+  /** Days after which what was said in interviews, résumés of idle candidates and e-mails are deleted. */
+  transcriptRetentionDays: number
   /** Origins that may call the API and the bucket from a browser. */
   consoleOrigins: string[]
   removalPolicy: RemovalPolicy
@@ -116,6 +118,7 @@ const sizes: Record<StageName, Sizes> = {
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
     uploadRetentionDays: 30,
+    transcriptRetentionDays: 30,
     // API Gateway knows no wildcard for ports, only one for a whole scheme. Keys travel in a header that a
     // page must hold, never in a cookie, so an open origin gives nobody anything.
     consoleOrigins: ['http://*'],
@@ -148,6 +151,7 @@ const sizes: Record<StageName, Sizes> = {
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
     uploadRetentionDays: 30,
+    transcriptRetentionDays: 30,
     consoleOrigins: ['http://*'],
     removalPolicy: RemovalPolicy.DESTROY,
     deletionProtection: false,
@@ -178,6 +182,7 @@ const sizes: Record<StageName, Sizes> = {
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
     uploadRetentionDays: 90,
+    transcriptRetentionDays: 365,
     consoleOrigins: [],
     removalPolicy: RemovalPolicy.RETAIN,
     deletionProtection: true,
@@ -245,9 +250,9 @@ const shortTimeouts: Record<FunctionName, number> = {
 /**
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
  * valkey; that of the stage when absent), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
- * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers` and
- * `exportInlineRows` (whole numbers). Throws on any other value, with the ones that exist, and where one is
- * missing.
+ * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers`,
+ * `exportInlineRows` and `transcriptRetentionDays` (whole numbers). Throws on any other value, with the ones that exist,
+ * and where one is missing.
  */
 export function stageOf(node: Node): Stage {
   const name = choice(node, 'stage', stageNames)
@@ -258,9 +263,13 @@ export function stageOf(node: Node): Stage {
   const exportInlineRows = whole(node, 'exportInlineRows', 1, 25_000)
   // The bounds are those of AWS for the maximum concurrency of an event source.
   const insert = whole(node, 'insertWorkers', 2, 1000) ?? workerConcurrency.insert
+  // A message may wait 14 days in a queue: what it brings must not come after the end.
+  const transcriptRetentionDays =
+    whole(node, 'transcriptRetentionDays', 15, 3650) ?? size.transcriptRetentionDays
   return {
     name,
     ...size,
+    transcriptRetentionDays,
     cache: choice(node, 'cache', cacheKinds, size.cache),
     workerConcurrency: { ...workerConcurrency, insert },
     ...(sliceRecords !== undefined && { sliceRecords }),

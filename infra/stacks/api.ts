@@ -69,7 +69,10 @@ export class ApiStack extends Stack {
       imports: makeFunction(this, 'imports', surroundings, uploads),
       exports: makeFunction(this, 'exports', surroundings, uploads),
       system: makeFunction(this, 'system', surroundings, environment),
-      candidates: makeFunction(this, 'candidates', surroundings, uploads),
+      candidates: makeFunction(this, 'candidates', surroundings, {
+        ...uploads,
+        [env.uploadRetentionDays]: String(surroundings.stage.uploadRetentionDays),
+      }),
       interviews: makeFunction(this, 'interviews', surroundings, environment),
       keys: makeFunction(this, 'keys', surroundings, environment),
       facets: makeFunction(this, 'facets', surroundings, environment),

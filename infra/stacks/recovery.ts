@@ -51,6 +51,7 @@ export class RecoveryStack extends Stack {
       [env.stalledAfterSeconds]: String(stage.stalledAfter),
       [env.uploadGraceSeconds]: String(stage.uploadGrace),
       [env.abandonedAfterSeconds]: String(stage.abandonedAfter),
+      [env.transcriptRetentionDays]: String(stage.transcriptRetentionDays),
     })
     applicationUser(cluster, this.deadLetters, this.sweep)
     sendTo(this.deadLetters, imports.finishes, env.importFinishQueueUrl)
@@ -58,6 +59,8 @@ export class RecoveryStack extends Stack {
     for (const prefix of [uploadPrefix, resumePrefix]) {
       allowObjects(this.sweep, bucket, prefix, ['s3:GetObject'])
     }
+    // Of candidates about whom nothing has happened for the time of retention.
+    allowObjects(this.sweep, bucket, resumePrefix, ['s3:DeleteObject'])
     allowToMiss(this.sweep, bucket)
     for (const work of [...imports.queues, ...exports.queues, ...interviews.queues]) {
       consumeDeadLetters(this.deadLetters, work)

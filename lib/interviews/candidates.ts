@@ -129,15 +129,38 @@ export async function deleteCandidate(
     const [interview] = await tx`select from interviews where candidate_id = ${id} limit 1`
     if (interview)
       throw new ConflictError("The candidate's interviews must be deleted first", 'has_interviews')
-    const resumes = await tx<{ object_key: string }[]>`
-      select object_key from resumes where candidate_id = ${id}`
-    await tx`delete from candidates where id = ${id}`
-    await tx`
-      insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
-      values (${owner.teamId}, 'candidate', ${id}, ${tx.json({ resumes: resumes.length })}, 'request', ${owner.keyId})`
-    // Before the commit: rows whose files are gone can be deleted again, files without a row by nobody.
-    for (const { object_key } of resumes) await removeFile(storage, object_key)
+    await removeCandidate(tx, storage, owner, id)
   })
+}
+
+/**
+ * Deletes a candidate that is locked and has no interviews any more, with all résumés, and writes down that it was
+ * done. Answers how many résumés there were. Throws UnavailableError, and the transaction must be undone, where S3
+ * does not take the deletion of a file.
+ */
+export async function removeCandidate(
+  tx: Transaction,
+  storage: Pick<Storage, 'remove'>,
+  owner: { teamId: string; keyId: string },
+  id: string,
+): Promise<number> {
+  const resumes = await tx<{ object_key: string }[]>`
+    select object_key from resumes where candidate_id = ${id}`
+  await tx`delete from candidates where id = ${id}`
+  await tx`
+    insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
+    values (${owner.teamId}, 'candidate', ${id}, ${tx.json({ resumes: resumes.length })}, 'request', ${owner.keyId})`
+  // Before the commit: rows whose files are gone can be deleted again, files without a row by nobody.
+  await removeFiles(storage, resumes)
+  return resumes.length
+}
+
+/** Removes the files of résumés. Throws UnavailableError where S3 does not take it. */
+export async function removeFiles(
+  storage: Pick<Storage, 'remove'>,
+  files: readonly { object_key: string }[],
+): Promise<void> {
+  for (const { object_key } of files) await removeFile(storage, object_key)
 }
 
 async function removeFile(storage: Pick<Storage, 'remove'>, key: string): Promise<void> {

@@ -264,16 +264,16 @@ export async function listInterviews(
 const children = ['turns', 'chat_messages', 'emails', 'webhook_events', 'assessments'] as const
 
 /**
- * Deletes an interview with everything that was said in it, and writes down that it was done. Throws
- * NotFoundError.
+ * Deletes an interview with everything that was said in it, and writes down that it was done. Answers how many rows
+ * of each kind there were. Throws NotFoundError.
  */
 export async function deleteInterview(
   tx: Transaction,
   owner: { teamId: string; keyId: string },
   id: string,
-): Promise<void> {
+): Promise<Record<(typeof children)[number], number>> {
   await lock(tx, owner.teamId, id)
-  const counts: Record<string, number> = {}
+  const counts = { turns: 0, chat_messages: 0, emails: 0, webhook_events: 0, assessments: 0 }
   for (const table of children) {
     const [row] = await tx<{ count: number }[]>`
       select count(*)::int as count from ${tx(table)} where interview_id = ${id}`
@@ -284,4 +284,5 @@ export async function deleteInterview(
   await tx`
     insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
     values (${owner.teamId}, 'interview', ${id}, ${tx.json(counts)}, 'request', ${owner.keyId})`
+  return counts
 }

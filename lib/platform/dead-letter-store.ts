@@ -183,6 +183,25 @@ export async function countOpen(
   return new Map(rows.map(({ queue, ...counts }) => [queue, counts]))
 }
 
+/** Empties the messages that hold a text, in whatever case, and closes them. Answers how many there were. */
+export async function forgetLettersNaming(tx: Transaction, text: string): Promise<number> {
+  const { count } = await tx`
+    update dead_letters
+    set body = '', state = case when state = 'open' then 'discarded' else state end
+    where strpos(lower(body), lower(${text})) > 0`
+  return count
+}
+
+/** Deletes letters that were closed and of which nothing was heard for so many days. Answers how many. */
+export async function deleteClosedLetters(sql: Sql, days: number, limit: number): Promise<number> {
+  const { count } = await sql`
+    delete from dead_letters where id in (
+      select id from dead_letters
+      where state <> 'open' and (state = 'discarded' or sent) and last_seen_at < now() - make_interval(days => ${days})
+      order by last_seen_at limit ${limit} for update skip locked)`
+  return count
+}
+
 /** Empties the messages of an owner that is deleted, and closes its letters: they are of no more use. */
 export async function forgetLetters(tx: Transaction, ownerType: string, ownerId: string): Promise<void> {
   await tx`

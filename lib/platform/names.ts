@@ -44,6 +44,10 @@ export const env = {
   importSliceRecords: 'IMPORT_SLICE_RECORDS',
   /** Profiles that an export answers at once at the most; 25,000 where it is not set. */
   exportInlineRows: 'EXPORT_INLINE_ROWS',
+  /** Days after which uploads and reports of skipped rows expire. */
+  uploadRetentionDays: 'UPLOAD_RETENTION_DAYS',
+  /** Days after which what was said in interviews, résumés and e-mails are deleted. */
+  transcriptRetentionDays: 'TRANSCRIPT_RETENTION_DAYS',
   /** The function that calls the third parties, from inside the VPC, which has no way out. */
   enrichFunctionName: 'ENRICH_FUNCTION_NAME',
   genderizeUrl: 'GENDERIZE_URL',

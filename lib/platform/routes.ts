@@ -34,6 +34,7 @@ export const routes = {
   'DELETE /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
+  'POST /api/erasures': { function: 'candidates', access: 'admin' },
   'GET /api/interviews': { function: 'interviews', access: 'recruiter' },
   'POST /api/interviews': { function: 'interviews', access: 'recruiter' },
   'GET /api/interviews/search': { function: 'interviews', access: 'recruiter' },

@@ -101,7 +101,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
   export: ['PGUSER', 'UPLOAD_BUCKET'],
-  candidates: ['PGUSER', 'UPLOAD_BUCKET'],
+  candidates: ['PGUSER', 'UPLOAD_BUCKET', 'UPLOAD_RETENTION_DAYS'],
   interviews: [
     'PGUSER',
     'ASSESSMENTS_QUEUE_URL',
@@ -136,6 +136,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'STALLED_AFTER_SECONDS',
     'UPLOAD_GRACE_SECONDS',
     'ABANDONED_AFTER_SECONDS',
+    'TRANSCRIPT_RETENTION_DAYS',
   ],
   operations: [
     'PGUSER',

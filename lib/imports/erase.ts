@@ -1,0 +1,30 @@
+import type { Transaction } from '../platform/db.ts'
+import type { FacetDelta } from '../profiles/facets.ts'
+import { nameKey, type ProfileRow } from '../profiles/profile.ts'
+
+/** In the place of the key of a name that was erased. */
+const noName = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * Deletes the profile of a name, in whatever case, and the name where imports still hold it. `deltas` are to be
+ * counted into the facets at the end of the transaction (applyFacetDeltas) where there are any.
+ */
+export async function eraseName(
+  tx: Transaction,
+  name: string,
+): Promise<{ counts: { profiles: number; import_rows: number }; deltas: FacetDelta[] }> {
+  const key = nameKey(name)
+  const rows = await tx<Pick<ProfileRow, 'country_id' | 'gender' | 'age'>[]>`
+    delete from profiles where name_key = ${key} returning country_id, gender, age`
+  // No longer to be settled: nobody holds the name any more.
+  const unsettled = await tx`
+    delete from import_conflicts where name_key = ${key} and displaced_row is null`
+  // Settled ones tell a retry which rows changed places, and need neither name nor profile for it.
+  const settled = await tx`
+    update import_conflicts set name_key = ${noName}, profile = '{}' where name_key = ${key}`
+  const trials = await tx`delete from import_trial_names where name_key = ${key}`
+  return {
+    counts: { profiles: rows.length, import_rows: unsettled.count + settled.count + trials.count },
+    deltas: rows.map((row) => ({ ...row, delta: -1 })),
+  }
+}

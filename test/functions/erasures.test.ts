@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { disconnect, type Sql } from '../../lib/platform/db.ts'
+import { createKey } from '../../lib/platform/keys.ts'
+import { ObjectMissingError } from '../../lib/platform/storage.ts'
+import { verifyFacets } from '../../lib/profiles/facets.ts'
+import { nameKey } from '../../lib/profiles/profile.ts'
+import { insertProfile } from '../../lib/profiles/store.ts'
+import { call } from '../support/http-event.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+import { startStorage } from '../support/storage.ts'
+
+let database: TestDatabase
+let bucket: Awaited<ReturnType<typeof startStorage>>
+let sql: Sql
+let api: typeof import('../../functions/candidates.ts').handler
+const keys = { admin: '', recruiter: '', other: '' }
+
+beforeAll(async () => {
+  ;[database, bucket] = await Promise.all([freshDatabase(), startStorage()])
+  sql = database.sql
+  const environment = {
+    ...database.env,
+    ...bucket.env,
+    UPLOAD_BUCKET: 'uploads',
+    UPLOAD_RETENTION_DAYS: '45',
+  }
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  keys.admin = (await createKey(sql, { role: 'admin', team: 'acme', label: 'a' })).key
+  keys.recruiter = (await createKey(sql, { role: 'recruiter', team: 'acme', label: 'b' })).key
+  keys.other = (await createKey(sql, { role: 'admin', team: 'other', label: 'c' })).key
+  api = (await import('../../functions/candidates.ts')).handler
+})
+afterAll(async () => {
+  await disconnect()
+  await Promise.all([database.close(), bucket.close()])
+  vi.unstubAllEnvs()
+})
+
+const erase = (body: unknown, key = keys.admin) => call(api, 'POST /api/erasures', { key, body })
+
+type Person = { email: string; name: string; mark: string; resumeKey: string; profile: string }
+
+/** Somebody of a team with a row wherever a row may be about a person; every text holds `mark`. */
+async function seed(team: string, mark: string): Promise<Person> {
+  const email = `${mark}@example.com`
+  const name = `${mark} Obi`
+  const resumeKey = `resumes/${randomUUID()}/file`
+  const [owner] = await sql<{ id: string }[]>`select id from teams where name = ${team}`
+  const team_id = owner!.id
+  const [candidate] = await sql<{ id: string }[]>`
+    insert into candidates (team_id, full_name, email, skills) values (${team_id}, ${name}, ${email}, ${`{${mark}}`})
+    returning id`
+  const [resume] = await sql<{ id: string }[]>`
+    insert into resumes (candidate_id, filename, content_type, size, object_key, state, content, upload_expires_at)
+    values (${candidate!.id}, ${`${mark}.txt`}, 'text/plain', 3, ${resumeKey}, 'completed', ${mark}, now())
+    returning id`
+  await sql`insert into resume_chunks values (${resume!.id}, 1, ${mark}, '{1}')`
+  await bucket.storage.put(resumeKey, mark, 'text/plain')
+  const [interview] = await sql<{ id: string }[]>`
+    insert into interviews (team_id, candidate_id, role_title, plan, recruiter_email, state)
+    values (${team_id}, ${candidate!.id}, 'Engineer', ${sql.json({ intro: mark })}, 'r@example.com', 'completed')
+    returning id`
+  const interview_id = interview!.id
+  await sql`
+    insert into interviews (team_id, candidate_id, role_title, recruiter_email)
+    select team_id, id, 'Engineer', ${email.toUpperCase()} from candidates
+    where team_id = ${team_id} and email = 'bystander@example.com'`
+  await sql`
+    insert into sessions (interview_id, transcript_json, report_json) values (${interview_id}, ${mark}, ${mark})`
+  await sql`insert into turns (interview_id, sequence_no, speaker, content) values (${interview_id}, 1, 'ai', ${mark})`
+  await sql`insert into turn_texts values (${interview_id}, ${team_id}, 1, ${mark})`
+  await sql`insert into assessments (interview_id, content) values (${interview_id}, ${sql.json({ summary: mark })})`
+  await sql`
+    insert into chat_messages (interview_id, sequence_no, role, content) values (${interview_id}, 1, 'user', ${mark})`
+  await sql`
+    insert into emails (team_id, interview_id, kind, recipient, data) values
+      (${team_id}, ${interview_id}, 'invite', ${email}, ${sql.json({ candidate_name: name })}),
+      (${team_id}, null, 'welcome', ${email.toUpperCase()}, '{}')`
+  await sql`insert into email_suppressions values (${email}, 'bounced')`
+  await sql`
+    insert into webhook_events (source, event_id, type, outcome, interview_id, body, received_at) values
+      ('agent', ${randomUUID()}, 'turn', 'ignored', ${interview_id}, ${mark}, now()),
+      ('resend', ${randomUUID()}, 'email.bounced', 'unmatched', null, ${JSON.stringify({ to: email })}, now())`
+  await sql`
+    insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id) values
+      ('interview-events', ${randomUUID()}, ${mark}, 5, 'x', 'defect', 'interview', ${interview_id}),
+      ('interview-events', ${randomUUID()}, ${JSON.stringify({ to: email })}, 5, 'x', 'defect', null, null)`
+  const { row } = await insertProfile(sql, {
+    name,
+    gender: 'female',
+    gender_probability: null,
+    age: 30,
+    country_id: 'NG',
+    country_probability: null,
+  })
+  const import_id = randomUUID()
+  await sql`
+    insert into imports (id, team_id, filename, size, object_key, upload_expires_at)
+    values (${import_id}, ${team_id}, 'people.csv', 1, ${import_id}, now())`
+  for (const [row_no, displaced] of [
+    [1, null],
+    [2, 7],
+  ] as const) {
+    await sql`
+      insert into import_conflicts (import_id, row_no, slice_no, name_key, profile, displaced_row)
+      values (${import_id}, ${row_no}, 1, ${nameKey(name)}, ${sql.json({ name })}, ${displaced})`
+  }
+  await sql`insert into import_trial_names values (${import_id}, ${nameKey(name)}, 1)`
+  return { email, name, mark, resumeKey, profile: row.id }
+}
+
+/** Tables with a row that holds the text in any of its columns, whatever their type and case. */
+async function holding(text: string): Promise<string[]> {
+  const found: string[] = []
+  for (const table of await tables()) {
+    const [row] =
+      await sql`select from ${sql(table)} t where strpos(lower(t::text), lower(${text})) > 0 limit 1`
+    if (row) found.push(table)
+  }
+  return found
+}
+
+async function tables(): Promise<string[]> {
+  const rows = await sql<{ table_name: string }[]>`
+    select table_name from information_schema.tables
+    where table_schema = 'public' and table_type = 'BASE TABLE' order by table_name`
+  return rows.map(({ table_name }) => table_name)
+}
+
+/** Tables that refer to candidates, and those that refer to these. */
+async function aboutCandidates(): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    with recursive about(id) as (
+      select 'candidates'::regclass::oid
+      union select c.conrelid from pg_constraint c join about on c.confrelid = about.id and c.contype = 'f')
+    select id::regclass::text as name from about order by 1`
+  return rows.map(({ name }) => name)
+}
+
+/** Tables with a column in which, by its name, a person's address, name or words may stand. */
+async function withPersonalColumns(): Promise<string[]> {
+  const rows = await sql<{ table_name: string }[]>`
+    select distinct c.table_name from information_schema.columns c
+    join information_schema.tables t using (table_schema, table_name)
+    where c.table_schema = 'public' and t.table_type = 'BASE TABLE'
+      and c.column_name ~ 'e_?mail|recipient|address|phone|name|content|body|transcript|profile'
+    order by c.table_name`
+  return rows.map(({ table_name }) => table_name)
+}
+
+/** What their columns name are teams, files, queues and versions, not people. */
+const impersonal = ['teams', 'imports', 'outbox', 'schema_migrations']
+
+describe('the erasure of a person', () => {
+  it('leaves nothing in any table, none of the files, and all of somebody else', async () => {
+    const [acme] = await sql<{ id: string }[]>`select id from teams where name = 'acme'`
+    await sql`insert into candidates (team_id, full_name, email) values (${acme!.id}, 'By', 'bystander@example.com')`
+    const person = await seed('acme', 'zqxada')
+    const namesake = await seed('other', 'zqxbo')
+    const [other] = await sql<{ id: string }[]>`select id from teams where name = 'other'`
+    await sql`
+      insert into candidates (team_id, full_name, email) values (${other!.id}, 'Kept', ${person.email})`
+
+    const seeded = await holding(person.mark)
+    const keyed = await holding(nameKey(person.name))
+    const missing = [...(await aboutCandidates()), ...(await withPersonalColumns())].filter(
+      (table) => ![...seeded, ...keyed, ...impersonal].includes(table),
+    )
+    expect(missing).toEqual([])
+    const before = await holding(namesake.mark)
+
+    const answer = await erase({ email: person.email.toUpperCase(), name: person.name.toUpperCase() })
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        counts: {
+          candidates: 1,
+          resumes: 1,
+          interviews: 1,
+          turns: 1,
+          chat_messages: 1,
+          assessments: 1,
+          emails: 2,
+          webhook_events: 2,
+          dead_letters: 1,
+          recruiter_addresses: 1,
+          profiles: 1,
+          import_rows: 3,
+        },
+        not_reached: expect.arrayContaining([{ what: 'rejects', expires_after_days: 45 }]),
+      },
+    })
+    const kept = await sql`
+      delete from candidates where team_id = ${other!.id} and email = ${person.email} returning full_name`
+    expect(kept).toEqual([{ full_name: 'Kept' }])
+    expect(await holding(person.mark)).toEqual(['email_suppressions'])
+    expect(await holding(nameKey(person.name))).toEqual([])
+    await expect(bucket.storage.head(person.resumeKey)).rejects.toThrow(ObjectMissingError)
+
+    expect(await holding(namesake.mark)).toEqual(before)
+    await bucket.storage.head(namesake.resumeKey)
+    expect(await sql`select from candidates where email = 'bystander@example.com'`).toHaveLength(1)
+    expect(await verifyFacets(sql)).toEqual([])
+  })
+
+  it('is written down without the person, and finds nothing the second time', async () => {
+    const { email, name } = await seed('acme', 'zqxtwice')
+    const first = await erase({ email, name })
+    const [version] = await sql`select version from dataset`
+    const second = await erase({ email, name })
+    expect(second.status).toBe(200)
+    expect(Object.values(second.body.counts).every((count) => count === 0)).toBe(true)
+    expect(await sql`select version from dataset`).toEqual([version])
+    const noted = await sql`
+      select d.subject, d.subject_id = d.id as own, d.counts, d.triggered_by, k.label from deletions d
+      join api_keys k on k.id = d.requested_by where d.id in (${first.body.id}, ${second.body.id}) order by d.id`
+    expect(noted).toEqual(
+      [first, second].map(({ body }) => ({
+        subject: 'person',
+        own: true,
+        counts: body.counts,
+        triggered_by: 'request',
+        label: 'a',
+      })),
+    )
+  })
+
+  it('by the e-mail alone leaves the profile, by the name alone the candidate', async () => {
+    const byEmail = await seed('acme', 'zqxmail')
+    const byName = await seed('acme', 'zqxname')
+    await erase({ email: byEmail.email })
+    await erase({ name: byName.name })
+    const left = await sql`
+      select (select count(*)::int from profiles where id in (${byEmail.profile}, ${byName.profile})) as profiles,
+        (select count(*)::int from candidates where email in (${byEmail.email}, ${byName.email})) as candidates`
+    expect(left).toEqual([{ profiles: 1, candidates: 1 }])
+    expect(await holding(byEmail.mark)).toEqual(['email_suppressions', 'import_conflicts', 'profiles'])
+  })
+
+  it('does nothing where the files cannot be deleted, and all of it when asked again', async () => {
+    const { email, name, mark, resumeKey } = await seed('acme', 'zqxlater')
+    const before = await holding(mark)
+    bucket.s3.injectFault(({ method }) => (method === 'DELETE' ? { status: 503 } : undefined))
+    const refused = await erase({ email, name })
+    expect(refused).toMatchObject({ status: 503 })
+    expect(await holding(mark)).toEqual(before)
+    bucket.s3.injectFault(undefined)
+    expect((await erase({ email, name })).status).toBe(200)
+    expect(await holding(mark)).toEqual(['email_suppressions'])
+    await expect(bucket.storage.head(resumeKey)).rejects.toThrow(ObjectMissingError)
+  })
+
+  it("is an admin's, of the own team", async () => {
+    const { email, mark } = await seed('acme', 'zqxhidden')
+    expect((await erase({ email }, keys.recruiter)).status).toBe(403)
+    expect((await erase({ email }, keys.other)).body.counts).toMatchObject({ candidates: 0, interviews: 0 })
+    expect(await holding(mark)).toContain('turns')
+  })
+
+  it.each([[{}], [{ email: 'ada' }], [{ name: '' }], [{ phone: '1' }]])('refuses %j', async (body) => {
+    expect([400, 422]).toContain((await erase(body)).status)
+  })
+})
