@@ -12,6 +12,7 @@ import {
   exportsFailed,
   facetDifferences,
   openDeadLetters,
+  queryLatency,
   webhooksRefused,
 } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
@@ -156,10 +157,11 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       above: 0,
     },
     {
-      id: 'ApiLatency',
-      says: 'One request in twenty takes longer than a second.',
+      id: 'QueryLatency',
+      says: 'One query in twenty takes longer than a second.',
       runbook: 'latency',
-      metric: api.metricLatency({ period: Duration.minutes(5), statistic: 'p95' }),
+      // Not that of the gateway: recruiters wait there for a model, which takes seconds.
+      metric: queryLatency().with({ period: Duration.minutes(5) }),
       above: 1000,
       periods: 3,
     },

@@ -257,6 +257,11 @@ export function exportsFailed(): Metric {
   return own('export', 'ExportsFailed', 'Sum', 'failed')
 }
 
+/** Milliseconds that 95 of 100 queries on profiles take at the most, in their function. */
+export function queryLatency(): Metric {
+  return own('profiles', 'QueryDuration', 'p95')
+}
+
 /** Webhooks that were refused in five minutes, whoever sent them. */
 export function webhooksRefused(): MathExpression {
   return total('webhooks', 'WebhooksRefused', 'Source', ['agent', 'livekit', 'resend'])

@@ -8,8 +8,6 @@ import type { ExportRow } from './store.ts'
 export const exportStates = ['queued', 'running', 'completed', 'failed', 'expired'] as const
 export type ExportState = (typeof exportStates)[number]
 
-export type Failure = { code: string; message: string }
-
 const time = z.iso.datetime().nullable()
 
 export const exportSchema = z

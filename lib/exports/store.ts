@@ -6,10 +6,12 @@ import { exportRetentionDays } from '../platform/names.ts'
 import type { Filter } from '../profiles/filter.ts'
 import type { Sort } from '../profiles/page.ts'
 import type { Format } from './format.ts'
-import type { Failure } from './report.ts'
 import { type ExportRequest, requestKey } from './request.ts'
 
 type Queries = Sql | Transaction
+
+/** Why an export has no file. */
+export type Failure = { code: string; message: string }
 
 export type ExportRow = {
   id: string

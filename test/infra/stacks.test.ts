@@ -453,9 +453,11 @@ describe.each([
       }
     })
 
-    it('watch 5xx and the latency of the API', () => {
+    it('watch 5xx of the API and the latency of its queries', () => {
       expect(alarmsOn('5xx')).toHaveLength(1)
-      expect(alarmsOn('Latency')).toHaveLength(1)
+      const computed = all('AWS::CloudWatch::Alarm').flatMap(({ Properties }) => Properties.Metrics ?? [])
+      const queries = computed.filter(({ MetricStat }) => MetricStat?.Metric?.MetricName === 'QueryDuration')
+      expect(queries).toHaveLength(1)
     })
 
     it('draw queries, imports and the database', () => {
