@@ -1,0 +1,95 @@
+import { CfnOutput, Duration, Stack, Validations } from 'aws-cdk-lib'
+import {
+  OidcProviderNative,
+  PolicyStatement,
+  Role,
+  type RoleProps,
+  WebIdentityPrincipal,
+} from 'aws-cdk-lib/aws-iam'
+import type { Construct } from 'constructs'
+import { pascal } from '../functions.ts'
+
+export type Delivery = {
+  /** As the subject of GitHub's tokens begins: owner/name, with the ids of both in newer repositories. */
+  repository: string
+  stages: readonly ('dev' | 'prod')[]
+}
+
+const issuer = 'token.actions.githubusercontent.com'
+
+/** What GitHub's workflows may do in this account, without a key that could be lost. */
+export class DeliveryStack extends Stack {
+  private readonly provider: OidcProviderNative
+
+  constructor(scope: Construct, id: string, { repository, stages }: Delivery) {
+    super(scope, id)
+    this.provider = new OidcProviderNative(this, 'GitHub', {
+      url: `https://${issuer}`,
+      clientIds: ['sts.amazonaws.com'],
+    })
+    for (const stage of stages) this.addDeployRole(stage, repository)
+    if (stages.includes('dev')) this.addDiffRole(repository)
+  }
+
+  /**
+   * For the jobs of the environment of that name, whose rules at GitHub say from which branches and tags it is
+   * deployed. All that it may is to hand a deployment to the roles of the CDK's bootstrap.
+   */
+  private addDeployRole(stage: string, repository: string): void {
+    const role = this.makeRole(`${pascal(stage)}Role`, `repo:${repository}:environment:${stage}`, {
+      description: `Deploys the stage ${stage} of Insighta from GitHub`,
+      // A first deployment creates a database and a network, which takes half an hour.
+      maxSessionDuration: Duration.hours(2),
+    })
+    const bootstrap = ['deploy-role', 'file-publishing-role'].map((name) =>
+      this.formatArn({
+        service: 'iam',
+        region: '',
+        resource: 'role',
+        resourceName: `cdk-hnb659fds-${name}-${this.account}-${this.region}`,
+      }),
+    )
+    role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrap }))
+    this.allowNamed(
+      role,
+      ['secretsmanager:DescribeSecret'],
+      ['secretsmanager', `secret:insighta-${stage}-*`],
+      'The secrets of one stage by the beginning of their names; the action shows no value of them.',
+    )
+  }
+
+  /**
+   * For every pull request, so it reads no more than templates, which hold no secret. The lookup role of the
+   * bootstrap would read every object and log.
+   */
+  private addDiffRole(repository: string): void {
+    const role = this.makeRole('DiffRole', `repo:${repository}:pull_request`, {
+      description: 'Compares pull requests with what is deployed of Insighta',
+    })
+    this.allowNamed(
+      role,
+      ['cloudformation:DescribeStacks', 'cloudformation:GetTemplate'],
+      ['cloudformation', 'stack/Insighta-dev-*/*'],
+      'The stacks of one stage by the beginning of their names, whose ids AWS draws; read only.',
+    )
+  }
+
+  private makeRole(id: string, subject: string, props: Omit<RoleProps, 'assumedBy'>): Role {
+    const assumedBy = new WebIdentityPrincipal(this.provider.oidcProviderArn, {
+      StringEquals: { [`${issuer}:aud`]: 'sts.amazonaws.com', [`${issuer}:sub`]: subject },
+    })
+    const role = new Role(this, id, { ...props, assumedBy })
+    new CfnOutput(this, `${id}Arn`, { value: role.roleArn })
+    return role
+  }
+
+  /** Allows what has one beginning of a name, which cdk-nag wants a reason for. */
+  private allowNamed(role: Role, actions: string[], [service, path]: [string, string], reason: string): void {
+    const arn = (partition: string, region: string, account: string) =>
+      `arn:${partition}:${service}:${region}:${account}:${path}`
+    const resources = [arn(this.partition, this.region, this.account)]
+    role.addToPolicy(new PolicyStatement({ actions, resources }))
+    const finding = arn('<AWS::Partition>', '<AWS::Region>', '<AWS::AccountId>')
+    Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${finding}]`, reason })
+  }
+}
