@@ -23,6 +23,7 @@ import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, exportRetentionDays, webhookRetentionDays } from '../lib/platform/names.ts'
 import { createStorage } from '../lib/platform/storage.ts'
@@ -31,7 +32,6 @@ import { maxNameLength } from '../lib/profiles/profile.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 
-const idPath = z.strictObject({ id: z.uuid() })
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
 
 const personSchema = z

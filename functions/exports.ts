@@ -9,6 +9,7 @@ import { connect, retryRead } from '../lib/platform/db.ts'
 import { ConflictError, NotFoundError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
@@ -21,8 +22,6 @@ const queue = createQueue(requiredEnv(env.exportsQueueUrl))
 const limits = { ...inlineLimits, rows: numberEnv(env.exportInlineRows, inlineLimits.rows) }
 
 const downloadSeconds = 300
-
-const idPath = z.strictObject({ id: z.uuid() })
 
 const { sort_by, order } = pageParameters
 const exportQuery = z.strictObject({

@@ -10,6 +10,7 @@ import { connect, retryRead } from '../lib/platform/db.ts'
 import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { idPath, uploadSchema } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
@@ -26,8 +27,6 @@ const maxSize = 5 * 1024 ** 3
 const uploadSeconds = 3600
 const downloadSeconds = 300
 const contentType = 'text/csv'
-
-const idPath = z.strictObject({ id: z.uuid() })
 
 const newImportSchema = z.strictObject({
   filename: z.string().trim().min(1).max(255),
@@ -48,14 +47,7 @@ const createdSchema = z.strictObject({
   id: z.uuid(),
   state: z.enum(states),
   /** Null where the upload has already been made. */
-  upload: z
-    .strictObject({
-      url: z.url(),
-      method: z.literal('PUT'),
-      headers: z.record(z.string(), z.string()),
-      expires_at: z.iso.datetime(),
-    })
-    .nullable(),
+  upload: uploadSchema.nullable(),
 })
 
 const listSchema = pageSchema(reportSchema.omit({ status: true }))

@@ -43,6 +43,7 @@ import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
 import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { idPath } from '../lib/platform/http/shapes.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
@@ -66,7 +67,6 @@ const largestFile = 4 * 1024 * 1024
 /** Seconds that a join token is good for. */
 const joinSeconds = 3600
 
-const idPath = z.strictObject({ id: z.uuid() })
 const oneSchema = z.strictObject({ status: z.literal('success'), data: interviewSchema })
 
 const listQuery = pageQuery.extend({

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { connect, type Sql } from '../lib/platform/db.ts'
 import { NotFoundError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { idPath } from '../lib/platform/http/shapes.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { createProfile, createRequestSchema } from '../lib/profiles/create.ts'
 import { canonicalFilter, type Filter, filterParameters } from '../lib/profiles/filter.ts'
@@ -26,7 +27,6 @@ function queries(): ProfileQueries {
   return made
 }
 
-const idPath = z.strictObject({ id: z.uuid() })
 const oneSchema = z.strictObject({ status: z.literal('success'), data: profileSchema })
 
 function notFound(): NotFoundError {

@@ -1,11 +1,12 @@
 import { modelFromEnvironment } from '../lib/interviews/model.ts'
-import { decodeKey, resumeMessage, resumeOfKey } from '../lib/interviews/resume-messages.ts'
+import { resumeMessage, resumeOfKey } from '../lib/interviews/resume-messages.ts'
 import { readResume, removeOrphan } from '../lib/interviews/resume-reading.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
+import { decodeObjectKey } from '../lib/platform/object-key.ts'
 import { backoffFromEnvironment, type MessageContext, queueFunction } from '../lib/platform/queue-function.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
@@ -19,7 +20,7 @@ export const handler = queueFunction(
     if ('resume_id' in message) return read(message.resume_id, undefined, context)
     if (!('Records' in message)) return
     for (const { s3 } of message.Records) {
-      const key = decodeKey(s3.object.key)
+      const key = decodeObjectKey(s3.object.key)
       const id = resumeOfKey(key)
       if (id) await read(id, key, context)
       else logger.warn('An object arrived that belongs to no résumé')

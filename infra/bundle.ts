@@ -19,10 +19,10 @@ export type BundleOptions = {
 }
 
 /**
- * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate, the API's
- * description beside system and the fonts of PDFs beside interviews, and returns the absolute `outDir`. Equal sources give equal bytes, and files
- * that are already right are left alone: two builds at once do not disturb each other, nor somebody who is
- * reading. Throws where a source is missing or does not compile.
+ * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate, the API's description
+ * beside system and the fonts of PDFs beside interviews, and returns the absolute `outDir`. Equal sources give
+ * equal bytes, and files that are already right are left alone: two builds at once do not disturb each other, nor
+ * somebody who is reading. Throws where a source is missing or does not compile.
  */
 export async function bundleFunctions(options: BundleOptions = {}): Promise<string> {
   const outDir = resolve(root, options.outDir ?? 'dist')

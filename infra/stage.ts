@@ -91,29 +91,34 @@ type Sizes = Omit<
   | 'consoleUrl'
 >
 
+/** For the smallest database that there is. */
+const small = {
+  workerConcurrency: {
+    split: 2,
+    insert: 2,
+    finish: 2,
+    remove: 2,
+    export: 2,
+    'apply-event': 2,
+    assess: 2,
+    'send-email': 2,
+    'read-resume': 2,
+  },
+  apiConcurrency: {
+    profiles: 7,
+    imports: 3,
+    exports: 2,
+    candidates: 2,
+    interviews: 3,
+    system: 2,
+    operations: 2,
+  },
+}
+
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
-    workerConcurrency: {
-      split: 2,
-      insert: 2,
-      finish: 2,
-      remove: 2,
-      export: 2,
-      'apply-event': 2,
-      assess: 2,
-      'send-email': 2,
-      'read-resume': 2,
-    },
-    apiConcurrency: {
-      profiles: 7,
-      imports: 3,
-      exports: 2,
-      candidates: 2,
-      interviews: 3,
-      system: 2,
-      operations: 2,
-    },
+    ...small,
     cache: 'valkey',
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
@@ -127,26 +132,8 @@ const sizes: Record<StageName, Sizes> = {
   },
   dev: {
     aurora: { minCapacity: 0.5, maxCapacity: 4, readers: 0 },
-    workerConcurrency: {
-      split: 2,
-      insert: 4,
-      finish: 2,
-      remove: 2,
-      export: 2,
-      'apply-event': 2,
-      assess: 2,
-      'send-email': 2,
-      'read-resume': 2,
-    },
-    apiConcurrency: {
-      profiles: 7,
-      imports: 3,
-      exports: 2,
-      candidates: 2,
-      interviews: 3,
-      system: 2,
-      operations: 2,
-    },
+    ...small,
+    workerConcurrency: { ...small.workerConcurrency, insert: 4 },
     cache: 'none',
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },

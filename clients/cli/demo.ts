@@ -11,6 +11,7 @@ import { type Api, createApi } from './api.ts'
 import { localCredentials } from './credentials.ts'
 import { interviewDemo } from './demo-interviews.ts'
 import { type Expected, people } from './people.ts'
+import { run } from './run.ts'
 
 const write = (text: string) => void process.stdout.write(text)
 
@@ -118,9 +119,4 @@ async function queries(api: Api): Promise<void> {
   }
 }
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-  process.exitCode = 1
-}
+await run(program)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import * as z from 'zod'
+import { run } from './run.ts'
 import { smokeTest } from './smoke.ts'
 import {
   type Context,
@@ -157,11 +158,6 @@ export function deployProgram(tools: DeployTools): Command {
 }
 
 if (import.meta.main) {
-  try {
-    const write = (text: string) => void process.stdout.write(text)
-    await deployProgram({ shell, write, folder: root, smoke: smokeTest }).parseAsync()
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    process.exitCode = 1
-  }
+  const write = (text: string) => void process.stdout.write(text)
+  await run(deployProgram({ shell, write, folder: root, smoke: smokeTest }))
 }

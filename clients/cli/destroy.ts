@@ -5,6 +5,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Command } from 'commander'
+import { run } from './run.ts'
 import {
   type Context,
   cdk,
@@ -114,11 +115,6 @@ export function destroyProgram(tools: DestroyTools): Command {
 }
 
 if (import.meta.main) {
-  try {
-    const write = (text: string) => void process.stdout.write(text)
-    await destroyProgram({ shell, write, folder: root, empty: (bucket) => emptyBucket(bucket) }).parseAsync()
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    process.exitCode = 1
-  }
+  const write = (text: string) => void process.stdout.write(text)
+  await run(destroyProgram({ shell, write, folder: root, empty: (bucket) => emptyBucket(bucket) }))
 }

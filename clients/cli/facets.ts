@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { invoke } from './invoke.ts'
+import { run } from './run.ts'
 
 /**
  * The command line `facets verify|rebuild`. Answers are written to `write` as JSON. Its actions reject where
@@ -29,10 +30,5 @@ export function facetsProgram(write: (text: string) => void): Command {
 }
 
 if (import.meta.main) {
-  try {
-    await facetsProgram((text) => process.stdout.write(text)).parseAsync()
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    process.exitCode = 1
-  }
+  await run(facetsProgram((text) => process.stdout.write(text)))
 }

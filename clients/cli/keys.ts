@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { invoke } from './invoke.ts'
+import { run } from './run.ts'
 
 function positive(text: string): number {
   const value = Number(text)
@@ -80,10 +81,5 @@ export function keysProgram(write: (text: string) => void): Command {
 }
 
 if (import.meta.main) {
-  try {
-    await keysProgram((text) => process.stdout.write(text)).parseAsync()
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    process.exitCode = 1
-  }
+  await run(keysProgram((text) => process.stdout.write(text)))
 }

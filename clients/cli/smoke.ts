@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { localCredentials } from './credentials.ts'
+import { run } from './run.ts'
 
 type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
 type Ask = (path: string, headers?: Record<string, string>) => Promise<Answer>
@@ -145,10 +146,5 @@ export function smokeProgram(write: (text: string) => void): Command {
 }
 
 if (import.meta.main) {
-  try {
-    await smokeProgram((text) => process.stdout.write(text)).parseAsync()
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    process.exitCode = 1
-  }
+  await run(smokeProgram((text) => process.stdout.write(text)))
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { uploadPrefix } from '../platform/names.ts'
+import { decodeObjectKey } from '../platform/object-key.ts'
 
 /** What the queue of slices carries: the data itself stays in S3. */
 export const sliceMessage = z.object({ import_id: z.uuid(), slice_no: z.int() })
@@ -29,7 +30,6 @@ const keyPattern = new RegExp(`^${uploadPrefix}([0-9a-f-]{36})/source\\.csv$`)
 
 /** The import that a key of an S3 event belongs to; undefined for any other object. Keys come form-encoded. */
 export function importOfKey(encodedKey: string): string | undefined {
-  const key = decodeURIComponent(encodedKey.replaceAll('+', ' '))
-  const id = keyPattern.exec(key)?.[1]
+  const id = keyPattern.exec(decodeObjectKey(encodedKey))?.[1]
   return z.uuid().safeParse(id).data
 }

@@ -4,31 +4,6 @@ import type { Sql } from '../platform/db.ts'
 /** The wait before the next time doubles up to 32-fold: a backlog of hours must not fill the queue with copies. */
 const longestWait = 5
 
-export type AwaitedUpload = { id: string; object_key: string; expired: boolean }
-
-/** Imports awaiting an upload that were not looked at for a while. Taken: no other sweep gets them too. */
-export async function claimAwaited(
-  sql: Sql,
-  { checkAfter, grace }: { checkAfter: number; grace: number },
-  limit: number,
-): Promise<AwaitedUpload[]> {
-  return sql<AwaitedUpload[]>`
-    update imports set touched_at = now()
-    where id in (
-      select id from imports
-      where state = 'awaiting_upload' and touched_at < now() - make_interval(secs => ${checkAfter})
-      order by touched_at limit ${limit} for update skip locked)
-    returning id, object_key, upload_expires_at < now() - make_interval(secs => ${grace}) as expired`
-}
-
-export async function expireUpload(sql: Sql, id: string): Promise<boolean> {
-  const failure = { code: 'upload_expired', message: 'No file was uploaded while the address was valid' }
-  const { count } = await sql`
-    update imports set state = 'failed', failure = ${sql.json(failure)}, finished_at = now()
-    where id = ${id} and state = 'awaiting_upload'`
-  return count === 1
-}
-
 /** Takes imports whose scan has come no further for a while. */
 export function claimStalledScans(sql: Sql, after: number, limit: number): Promise<string[]> {
   return claimStalled(sql, sql`state = 'splitting'`, after, limit)

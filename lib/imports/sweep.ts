@@ -3,14 +3,8 @@ import { settleLetters } from '../platform/dead-letter-store.ts'
 import { queues, uploadPrefix } from '../platform/names.ts'
 import type { Queue } from '../platform/queue.ts'
 import type { Storage } from '../platform/storage.ts'
-import {
-  claimAwaited,
-  claimStalledRemovals,
-  claimStalledScans,
-  claimStalledWork,
-  expireUpload,
-  resendSlices,
-} from './sweep-store.ts'
+import { sweepUploads } from '../platform/uploads.ts'
+import { claimStalledRemovals, claimStalledScans, claimStalledWork, resendSlices } from './sweep-store.ts'
 
 export type SweepContext = {
   sql: Sql
@@ -43,28 +37,29 @@ export type SweepResult = Record<'started' | 'expired' | 'scans' | 'slices' | 'f
 /** Takes up whatever stands still: lost events and messages, dead workers, uploads that never came. */
 export async function sweepImports(context: SweepContext): Promise<SweepResult> {
   const { sql, waits } = context
-  const uploads = await sweepUploads(context)
+  const uploads = await sweepUploads(
+    context,
+    {
+      table: { name: 'imports', ended: 'finished_at' },
+      checkAfter: waits.uploadCheck,
+      grace: waits.uploadGrace,
+      limit: bounds.imports,
+    },
+    (id) => context.objects.send([{ continue_import_id: id }]),
+  )
   const scans = await claimStalledScans(sql, waits.stalledAfter, bounds.imports)
   await context.objects.send(scans.map((id) => ({ continue_import_id: id })))
   const work = await sweepWork(context)
   const removals = await claimStalledRemovals(sql, waits.stalledAfter, bounds.imports)
   await context.removals.send(removals.map((id) => ({ import_id: id })))
   for (const id of removals) await settleLetters(sql, 'redriven', id, [queues.importRemovals])
-  return { ...uploads, scans: scans.length, ...work, removals: removals.length }
-}
-
-async function sweepUploads({ sql, storage, objects, waits }: SweepContext) {
-  const counts = { started: 0, expired: 0 }
-  const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
-  for (const { id, object_key, expired } of await claimAwaited(sql, limits, bounds.imports)) {
-    if (await storage.exists(object_key)) {
-      await objects.send([{ continue_import_id: id }])
-      counts.started++
-    } else if (expired && (await expireUpload(sql, id))) {
-      counts.expired++
-    }
+  return {
+    started: uploads.found,
+    expired: uploads.expired,
+    scans: scans.length,
+    ...work,
+    removals: removals.length,
   }
-  return counts
 }
 
 async function sweepWork({ sql, slices, finish, waits }: SweepContext) {

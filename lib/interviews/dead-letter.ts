@@ -2,12 +2,13 @@ import * as z from 'zod'
 import { judge, parseBody } from '../platform/dead-letter-verdict.ts'
 import { type DeadLetterOwner, type DeadMessage, superseded, type Verdict } from '../platform/dead-letters.ts'
 import { queues } from '../platform/names.ts'
+import { decodeObjectKey } from '../platform/object-key.ts'
 import { assessmentMessage } from './assessment-store.ts'
 import { emailMessage } from './email-store.ts'
 import { lockInterview } from './events-store.ts'
 import type { LeasedTable } from './lease.ts'
 import { giveUpWork, isEventKnown, lockWork, reopenWork } from './recovery-store.ts'
-import { decodeKey, resumeMessage, resumeOfKey } from './resume-messages.ts'
+import { resumeMessage, resumeOfKey } from './resume-messages.ts'
 
 /**
  * What the dead letters of interviews do to them. `maxReceiveCount` is that of the queues: a message counts as
@@ -86,7 +87,7 @@ function resumeIn(message: DeadMessage): string | undefined {
   if (!body || 'Event' in body) return undefined
   if ('resume_id' in body) return body.resume_id
   const [record, ...others] = body.Records
-  return record && others.length === 0 ? resumeOfKey(decodeKey(record.s3.object.key)) : undefined
+  return record && others.length === 0 ? resumeOfKey(decodeObjectKey(record.s3.object.key)) : undefined
 }
 
 /** A dead letter's message as operators may read it: what people said in an event is not theirs to read. */

@@ -219,17 +219,22 @@ function occurredAt(stated: Date | undefined, receivedAt: Date): Date {
   return age >= 0 && age < week ? stated! : receivedAt
 }
 
-/** Runs `apply` on the interview that an event is about. What comes after its cancellation is ignored. */
+/**
+ * Runs `apply` on the interview that an event is about, with when it happened. What comes after its cancellation is
+ * ignored.
+ */
 async function onInterview(
   tx: Transaction,
   id: string,
-  apply: (interview: KnownInterview) => Promise<Omit<Effect, 'interviewId'>>,
+  time: { stated: Date | undefined; receivedAt: Date },
+  apply: (interview: KnownInterview, at: Date) => Promise<Omit<Effect, 'interviewId'>>,
 ): Promise<Effect> {
   const interview = await lockInterview(tx, id)
   if (!interview) {
     return (await wasDeleted(tx, id)) ? { outcome: 'ignored', forget: true } : { outcome: 'unmatched' }
   }
-  const effect: Effect = interview.state === 'cancelled' ? { outcome: 'ignored' } : await apply(interview)
+  const at = occurredAt(time.stated, time.receivedAt)
+  const effect: Effect = interview.state === 'cancelled' ? { outcome: 'ignored' } : await apply(interview, at)
   return { ...effect, interviewId: interview.id }
 }
 
@@ -238,8 +243,7 @@ function applyTurn(
   { timestamp, data }: z.output<typeof turnEvent>,
   receivedAt: Date,
 ): Promise<Effect> {
-  return onInterview(tx, data.interview_id, async (interview) => {
-    const at = occurredAt(timestamp, receivedAt)
+  return onInterview(tx, data.interview_id, { stated: timestamp, receivedAt }, async (interview, at) => {
     // Also where the session has ended: events overtake each other.
     if (!(await insertTurn(tx, interview, data, at))) return { outcome: 'ignored' }
     await beginInterview(tx, interview, at)
@@ -256,13 +260,14 @@ function applyCompletion(
   { timestamp, data }: z.output<typeof completionEvent>,
   receivedAt: Date,
 ): Promise<Effect> {
-  return onInterview(tx, data.interview_id, async ({ id, team_id, state }) => {
+  const time = { stated: timestamp, receivedAt }
+  return onInterview(tx, data.interview_id, time, async ({ id, team_id, state }, at) => {
     const first = state !== 'completed'
     const bringsTurns = (json: string | null) => buildTranscript(id, [], json).turns.length > 0
     if (!first && (bringsTurns(await storedTranscript(tx, id)) || !bringsTurns(data.transcript))) {
       return { outcome: 'ignored' }
     }
-    await completeInterview(tx, id, data, occurredAt(timestamp, receivedAt))
+    await completeInterview(tx, id, data, at)
     await indexTranscript(tx, team_id, id, await readTranscript(tx, id))
     // One that was made of what an abandoned session had left is of no more use.
     const { messages } = await requestAssessment(tx, id, { instead: first })
@@ -275,8 +280,7 @@ function applyRoomStarted(
   { createdAt, room }: z.output<typeof roomEvent>,
   receivedAt: Date,
 ): Promise<Effect> {
-  return onInterview(tx, room.name, async (interview) => {
-    const at = occurredAt(createdAt, receivedAt)
+  return onInterview(tx, room.name, { stated: createdAt, receivedAt }, async (interview, at) => {
     await beginInterview(tx, interview, at)
     await reopenRoom(tx, interview.id, at)
     return { outcome: 'applied' }
@@ -289,8 +293,7 @@ function applyRoomFinished(
   { createdAt, room }: z.output<typeof roomEvent>,
   receivedAt: Date,
 ): Promise<Effect> {
-  return onInterview(tx, room.name, async (interview) => {
-    const at = occurredAt(createdAt, receivedAt)
+  return onInterview(tx, room.name, { stated: createdAt, receivedAt }, async (interview, at) => {
     // It was opened, whether we were told or not.
     await beginInterview(tx, interview, at)
     await closeRoom(tx, interview.id, at)

@@ -79,31 +79,6 @@ export async function claimStalled(
   return rows.map(({ id }) => id)
 }
 
-export type AwaitedResume = { id: string; object_key: string; expired: boolean }
-
-/** Takes résumés awaiting an upload that were not looked at for a while. */
-export async function claimAwaited(
-  sql: Sql,
-  { checkAfter, grace }: { checkAfter: number; grace: number },
-  limit: number,
-): Promise<AwaitedResume[]> {
-  return sql<AwaitedResume[]>`
-    update resumes set touched_at = now()
-    where id in (
-      select id from resumes
-      where state = 'awaiting_upload' and touched_at < now() - make_interval(secs => ${checkAfter})
-      order by touched_at limit ${limit} for update skip locked)
-    returning id, object_key, upload_expires_at < now() - make_interval(secs => ${grace}) as expired`
-}
-
-export async function expireUpload(sql: Sql, id: string): Promise<boolean> {
-  const failure = { code: 'upload_expired', message: 'No file was uploaded while the address was valid' }
-  const { count } = await sql`
-    update resumes set state = 'failed', failure = ${sql.json(failure)}
-    where id = ${id} and state = 'awaiting_upload'`
-  return count === 1
-}
-
 /** Seconds after which an interview that began is over, also where nobody told that its room was closed. */
 const longestSession = 24 * 60 * 60
 

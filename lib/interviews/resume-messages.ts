@@ -17,11 +17,6 @@ export function resumeKey(resumeId: string): string {
 
 const keyPattern = new RegExp(`^${resumePrefix}([0-9a-f-]{36})/`)
 
-/** An object's key, as an S3 event carries it: form-encoded. */
-export function decodeKey(encodedKey: string): string {
-  return decodeURIComponent(encodedKey.replaceAll('+', ' '))
-}
-
 /** The résumé that a key belongs to; undefined for any other object. */
 export function resumeOfKey(key: string): string | undefined {
   return z.uuid().safeParse(keyPattern.exec(key)?.[1]).data

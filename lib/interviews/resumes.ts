@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Sql } from '../platform/db.ts'
 import { InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
+import { uploadSchema } from '../platform/http/shapes.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
 import { candidateNotFound } from './candidates.ts'
 import type { Failure } from './lease.ts'
@@ -30,12 +31,7 @@ export const createdResumeSchema = z.strictObject({
   status: z.literal('success'),
   id: z.uuid(),
   state: z.enum(resumeStates),
-  upload: z.strictObject({
-    url: z.url(),
-    method: z.literal('PUT'),
-    headers: z.record(z.string(), z.string()),
-    expires_at: z.iso.datetime(),
-  }),
+  upload: uploadSchema,
 })
 
 export const resumeAnswerSchema = z

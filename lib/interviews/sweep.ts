@@ -2,9 +2,10 @@ import type { Sql } from '../platform/db.ts'
 import { queues as queueNames, webhookRetentionDays } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import type { Storage } from '../platform/storage.ts'
+import { sweepUploads } from '../platform/uploads.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
-import { claimAbandoned, claimAwaited, claimStalled, expireUpload, forgetEvents } from './recovery-store.ts'
+import { claimAbandoned, claimStalled, forgetEvents } from './recovery-store.ts'
 import { readTranscript } from './transcript.ts'
 
 export type SweepContext = {
@@ -42,7 +43,7 @@ const messages: Record<LeasedTable, (id: string) => object> = {
 /** Takes up whatever stands still: lost messages, dead workers, uploads that never came, rooms left behind. */
 export async function sweepInterviews(context: SweepContext): Promise<SweepResult> {
   const abandoned = await sweepAbandoned(context)
-  const uploads = await sweepUploads(context)
+  const uploads = await sweepResumes(context)
   return {
     assessments: await sweepStalled(context, 'assessments'),
     emails: await sweepStalled(context, 'emails'),
@@ -65,20 +66,23 @@ async function sweepStalled({ sql, queues, waits }: SweepContext, table: LeasedT
   return sent.length
 }
 
-async function sweepUploads({ sql, storage, queues, waits }: SweepContext) {
-  const counts = { uploaded: 0, expired: 0 }
-  const limits = { checkAfter: waits.uploadCheck, grace: waits.uploadGrace }
+async function sweepResumes(context: SweepContext) {
+  const { sql, queues, waits } = context
   const sent: string[] = []
-  for (const { id, object_key, expired } of await claimAwaited(sql, limits, bound)) {
-    if (await storage.exists(object_key)) {
+  const { found, expired } = await sweepUploads(
+    context,
+    {
+      table: { name: 'resumes' },
+      checkAfter: waits.uploadCheck,
+      grace: waits.uploadGrace,
+      limit: bound,
+    },
+    async (id) => {
       sent.push(await sql.begin((tx) => enqueue(tx, queueNames.resumes, messages.resumes(id))))
-      counts.uploaded++
-    } else if (expired && (await expireUpload(sql, id))) {
-      counts.expired++
-    }
-  }
+    },
+  )
   await sendOutbox(sql, queues, sent)
-  return counts
+  return { uploaded: found, expired }
 }
 
 /** What was said before everybody left is assessed, if the candidate said anything. */

@@ -95,6 +95,7 @@ export type Outside = {
 const largestAnswer = 1024 * 1024
 
 /** Each keeps a circuit breaker, so make one for an environment's life. */
+/** A third party at an address, called through createThirdParty. */
 export function createOutside(options: OutsideOptions): Outside {
   const { service, baseUrl } = options
   const party = createThirdParty(options)

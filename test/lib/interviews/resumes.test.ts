@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
 import { deleteCandidate, getCandidate } from '../../../lib/interviews/candidates.ts'
-import { decodeKey, resumeKey, resumeMessage, resumeOfKey } from '../../../lib/interviews/resume-messages.ts'
+import { resumeKey, resumeMessage, resumeOfKey } from '../../../lib/interviews/resume-messages.ts'
 import { removeOrphan } from '../../../lib/interviews/resume-reading.ts'
 import {
   createResume,
@@ -9,6 +9,7 @@ import {
   resumeAnswerSchema,
 } from '../../../lib/interviews/resumes.ts'
 import { InvalidAnswerError, UpstreamUnavailableError } from '../../../lib/platform/errors.ts'
+import { decodeObjectKey } from '../../../lib/platform/object-key.ts'
 import { RetryLaterError } from '../../../lib/platform/retry.ts'
 import { ObjectMissingError } from '../../../lib/platform/storage.ts'
 import { docxOf, pdfOf, scannedPdf } from '../../support/documents.ts'
@@ -76,8 +77,8 @@ describe('a message', () => {
 
   it('names a résumé by its key, as S3 encodes it', () => {
     const key = resumeKey(id)
-    expect(resumeOfKey(decodeKey(key))).toBe(id)
-    expect(resumeOfKey(decodeKey(key.replaceAll('-', '%2D')))).toBe(id)
+    expect(resumeOfKey(decodeObjectKey(key))).toBe(id)
+    expect(resumeOfKey(decodeObjectKey(key.replaceAll('-', '%2D')))).toBe(id)
     expect(resumeOfKey('resumes/other/file')).toBeUndefined()
     expect(resumeOfKey(`uploads/${id}/source.csv`)).toBeUndefined()
   })
