@@ -46,6 +46,7 @@ function accessFacts(api: HttpApi, answer: GatewayAnswer): Record<string, unknow
     routeKey: answer.routeKey,
     httpMethod: answer.method,
     path: answer.path,
+    'identity.sourceIp': answer.sourceIp,
     status: answer.status,
     responseLatency: Math.round(answer.durationMs),
     responseLength: answer.bytes,

@@ -14,6 +14,7 @@ export type GatewayAnswer = {
   routeKey: string
   method: string
   path: string
+  sourceIp: string
   status: number
   bytes: number
   durationMs: number
@@ -43,6 +44,7 @@ const headerLimit = 10_240
 type RequestContext = {
   requestId: string
   receivedAt: Date
+  sourceIp: string
   routeKey: string
   integrationMs: number | undefined
   /** Tells a client that waits with `Expect: 100-continue` to send its body. */
@@ -118,6 +120,8 @@ export async function startGateway(
     const context: RequestContext = {
       requestId: randomUUID(),
       receivedAt: new Date(),
+      // Here, since a client that is gone at the end has none any more.
+      sourceIp: request.socket.remoteAddress ?? '127.0.0.1',
       routeKey: '-',
       integrationMs: undefined,
       acceptBody: () => expectsContinue && response.writeContinue(),
@@ -135,7 +139,7 @@ export async function startGateway(
     }
     response.setHeader('apigw-requestid', context.requestId)
     send(request, response, result)
-    const { requestId, receivedAt, routeKey, integrationMs } = context
+    const { requestId, receivedAt, sourceIp, routeKey, integrationMs } = context
     options.onAnswer?.({
       requestId,
       receivedAt,
@@ -143,6 +147,7 @@ export async function startGateway(
       integrationMs,
       method: request.method ?? '',
       path: (request.url ?? '').split('?', 1)[0]!,
+      sourceIp,
       status: response.statusCode,
       bytes: result.body.length,
       durationMs: performance.now() - startedAt,

@@ -124,11 +124,18 @@ function makeMigration(scope: Stack, surroundings: Surroundings, cluster: Databa
   return migrate
 }
 
+/** Days in which a person can bring back a file that was deleted, replaced or expired. */
+const noncurrentDays = 7
+
+/** A résumé that was deleted is to be gone: S3 takes no shorter time than a day. */
+const noncurrentResumeDays = 1
+
 function makeBucket(scope: Stack, stage: Stage): Bucket {
   const bucket = new Bucket(scope, 'Uploads', {
     blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
     encryption: BucketEncryption.S3_MANAGED,
     enforceSSL: true,
+    versioned: true,
     removalPolicy: stage.removalPolicy,
     ...(stage.consoleOrigins.length > 0 && {
       cors: [
@@ -143,7 +150,13 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
       ],
     }),
     lifecycleRules: [
-      { abortIncompleteMultipartUploadAfter: Duration.days(1) },
+      {
+        abortIncompleteMultipartUploadAfter: Duration.days(1),
+        noncurrentVersionExpiration: Duration.days(noncurrentDays),
+        expiredObjectDeleteMarker: true,
+      },
+      // Of two rules the shorter one holds.
+      { prefix: resumePrefix, noncurrentVersionExpiration: Duration.days(noncurrentResumeDays) },
       ...[uploadPrefix, rejectsPrefix].map((prefix) => ({
         prefix,
         expiration: Duration.days(stage.uploadRetentionDays),

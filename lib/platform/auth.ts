@@ -59,9 +59,10 @@ export function createAuthenticator(
     const key = presentedKey(headers)
     if (key === undefined || !isKey(key)) throw new UnauthorizedError(message)
     const record = await keys.forceFetch(keyHash(key).toString('base64'))
-    if (record === 'unknown' || record.revokedAt) throw new UnauthorizedError(message)
+    if (record === 'unknown') throw new UnauthorizedError(message)
+    if (record.revokedAt) throw new UnauthorizedError(message, record.keyId)
     if (record.expiresAt && record.expiresAt.getTime() <= now()) {
-      throw new UnauthorizedError('The key has expired')
+      throw new UnauthorizedError('The key has expired', record.keyId)
     }
     const { revokedAt: _, ...caller } = record
     return caller

@@ -48,8 +48,12 @@ export class BadRequestError extends InsightaError {
 
 /** Thrown when no key, or no valid key, came with a call that needs one: 401. */
 export class UnauthorizedError extends InsightaError {
-  constructor(message: string) {
+  /** Of a key that is revoked or has expired, for the log. */
+  readonly keyId: string | undefined
+
+  constructor(message: string, keyId?: string) {
     super(message, { code: 'unauthorized', status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
+    this.keyId = keyId
   }
 }
 

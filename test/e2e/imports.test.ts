@@ -177,7 +177,15 @@ describe('an import leaves behind', () => {
     await until(async () => (await holds()).length === 4)
   })
 
-  test('no name and no e-mail address in any log', async () => {
+  test('no name and no e-mail address in any log, asked for as well as imported', async () => {
+    const asked = encodeURIComponent(`${person} ${email}`)
+    expect((await cloud.call(`GET /api/profiles/search?q=${asked}`)).status).toBe(400)
+    expect((await cloud.call(`GET /api/profiles?name=${asked}`)).status).toBe(400)
+    expect((await cloud.call('POST /api/profiles', { body: { name: person } })).status).toBe(200)
+    const last = '"route":"POST /api/profiles","status":200'
+    await until(
+      async () => (await cloud.logs()).get('Insighta-local-api-Profiles.log')?.includes(last) ?? false,
+    )
     for (const [name, text] of await cloud.logs()) {
       expect(text, name).not.toMatch(/quillon|featherstonehaugh|example\.org/i)
     }

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { geminiFromEnvironment } from '../../lib/interviews/gemini.ts'
 import {
   type Mailer,
   type Model,
   mailerFromEnvironment,
   modelFromEnvironment,
 } from '../../lib/interviews/model.ts'
+import { resendFromEnvironment } from '../../lib/interviews/resend.ts'
+import { webhookSecrets } from '../../lib/interviews/webhook-signatures.ts'
 import { logger } from '../../lib/platform/log.ts'
 import { startTestAws, type TestAws, type TestFunction } from '../support/aws.ts'
 import { startThirdParties, type ThirdParties } from '../support/third-parties.ts'
@@ -97,5 +100,51 @@ describe('the mailer function', () => {
       message: 'Resend refused the call: 422 validation_error',
     })
     expect(logged).not.toContain('ada')
+  })
+})
+
+describe('without its secret', () => {
+  it.each<[string, string, object, string, () => Promise<unknown>]>([
+    [
+      'Gemini',
+      'GEMINI_SECRET_ARN',
+      { api_key: '' },
+      'api_key',
+      () => geminiFromEnvironment().embed(['text'], 'query'),
+    ],
+    [
+      'Resend',
+      'RESEND_SECRET_ARN',
+      { webhook_secret: 'whsec_x' },
+      'api_key',
+      () =>
+        resendFromEnvironment().send({ id: 'mail-3', to: 'a@b.example', subject: 's', html: 'h', text: 't' }),
+    ],
+    [
+      'the webhooks of Resend',
+      'RESEND_SECRET_ARN',
+      { api_key: 're' },
+      'webhook_secret',
+      () => webhookSecrets().resend(),
+    ],
+    ['the webhooks of the agent', 'AGENT_SECRET_ARN', {}, 'webhook_secret', () => webhookSecrets().agent()],
+    [
+      'the webhooks of LiveKit',
+      'LIVEKIT_SECRET_ARN',
+      { api_key: 'k', api_secret: '' },
+      'api_secret',
+      () => webhookSecrets().livekit(),
+    ],
+  ])('%s says which field is missing and how to set it', async (who, variable, value, field, use) => {
+    const { arn } = await aws.secrets.create(who.replaceAll(' ', '-'), undefined, JSON.stringify(value))
+    const before = process.env[variable]
+    vi.stubEnv(variable, arn)
+    await expect(use()).rejects.toMatchObject({
+      code: 'configuration',
+      message: expect.stringContaining(
+        `The secret ${arn} lacks ${field}: aws secretsmanager put-secret-value --secret-id ${arn}`,
+      ),
+    })
+    vi.stubEnv(variable, before)
   })
 })

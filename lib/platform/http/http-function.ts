@@ -43,11 +43,13 @@ export function httpFunction(
   }
   const served = new Map<string, Route>(Object.entries(handlers))
   const quotas = new WeakMap<APIGatewayProxyEventV2, Quota>()
+  const callers = new WeakMap<APIGatewayProxyEventV2, Caller>()
 
   async function admit(event: APIGatewayProxyEventV2): Promise<Caller | undefined> {
     const { access } = routes[event.routeKey as RouteKey]
     if (access === 'anyone') return undefined
     const caller = await auth(event.headers)
+    callers.set(event, caller)
     await keepLimit(event, caller)
     authorize(caller, access)
     return caller
@@ -89,7 +91,7 @@ export function httpFunction(
       throw new UnavailableError('The answer was not ready in time')
     },
   })
-    .use(observed(headersOf))
+    .use(observed(headersOf, (event) => callers.get(event)))
     .before(checkVersion)
     .handler(dispatch)
   return Object.assign(stack, { routes: handlers }) as HttpFunction

@@ -1,7 +1,8 @@
 import type { MiddlewareObj } from '@middy/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import type { Caller } from '../auth.ts'
 import { replacePool } from '../db.ts'
-import { isInsightaError } from '../errors.ts'
+import { isInsightaError, UnauthorizedError } from '../errors.ts'
 import { logger } from '../log.ts'
 import { MetricUnit, metrics } from '../metrics.ts'
 import { errorAnswer, shownError, toGatewayResult } from './envelope.ts'
@@ -10,17 +11,25 @@ type HttpMiddleware = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStruc
 
 const plainId = /^[\w.:-]{1,128}$/
 
+/** CloudFront's id of a request, which is base64 for URLs. */
+const edgeId = /^[\w-]{1,128}={0,2}$/
+
 /**
  * One log line a request, with its ids on every line between; the error envelope; the metrics of the request.
  * Neither the query nor the body is logged: they may name people. `headersOf` names further headers of an
- * answer, whatever it is.
+ * answer, whatever it is; `callerOf` says whose key it was, where that is known.
  */
 export function observed(
   headersOf: (event: APIGatewayProxyEventV2) => Record<string, string>,
+  callerOf: (event: APIGatewayProxyEventV2) => Caller | undefined,
 ): HttpMiddleware {
   const begun = new WeakMap<APIGatewayProxyEventV2, { started: number; correlationId: string }>()
 
-  const finish = (event: APIGatewayProxyEventV2, response: APIGatewayProxyStructuredResultV2) => {
+  const finish = (
+    event: APIGatewayProxyEventV2,
+    response: APIGatewayProxyStructuredResultV2,
+    error?: unknown,
+  ) => {
     const { requestId, http } = event.requestContext
     const { started, correlationId } = begun.get(event)!
     const status = response.statusCode ?? 200
@@ -32,7 +41,18 @@ export function observed(
       'x-api-version': '1',
     }
     const duration = Math.round((performance.now() - started) * 10) / 10
-    logger.info('Request', { method: http.method, route: event.routeKey, status, duration_ms: duration })
+    const caller = callerOf(event)
+    const keyId = error instanceof UnauthorizedError ? error.keyId : undefined
+    const edge = event.headers['x-amz-cf-id']
+    logger.info('Request', {
+      method: http.method,
+      route: event.routeKey,
+      status,
+      duration_ms: duration,
+      ...(caller && { key_id: caller.keyId, team_id: caller.teamId, role: caller.role }),
+      ...(keyId !== undefined && { key_id: keyId }),
+      ...(edge !== undefined && edgeId.test(edge) && { edge_request_id: edge }),
+    })
     if (status >= 500) metrics.addMetric('RequestErrors', MetricUnit.Count, 1)
     if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
   }
@@ -59,7 +79,7 @@ export function observed(
       if (!shown) logger.error('Request failed', { error: request.error })
       else if (shown.status >= 500) logger.warn('Request refused', { error: causeOf(shown) })
       request.response = toGatewayResult(errorAnswer(shown, requestId))
-      finish(request.event, request.response)
+      finish(request.event, request.response, request.error)
     },
   }
 }

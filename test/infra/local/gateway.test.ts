@@ -330,6 +330,7 @@ test('each answer is reported with its route, and the access log fills in its va
       routeKey: 'GET /items/{id}',
       method: 'GET',
       path: '/items/7',
+      sourceIp: '127.0.0.1',
       status: 200,
       bytes: 4,
       integrationMs: expect.any(Number),

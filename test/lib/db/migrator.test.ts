@@ -127,6 +127,15 @@ test('a file changed after it was applied is refused', async () => {
   await expect(migrate(database.sql, [{ ...first!, checksum: 'other' }])).rejects.toThrow('was changed')
 })
 
+test('an older deployment leaves alone what a newer one has applied', async () => {
+  const known = await readMigrations()
+  const newer = { version: 9007, name: '9007_newer.sql', text: 'create table newer (id int)', checksum: 'x' }
+  await migrate(database.sql, [...known, newer])
+  expect(await migrate(database.sql, known)).toEqual([])
+  expect(await database.sql`select to_regclass('newer') as newer`).toEqual([{ newer: 'newer' }])
+  expect(await migrate(database.sql, [...known, newer])).toEqual([])
+})
+
 test('a badly named or doubly numbered file is refused', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'insighta-migrations-'))
   await writeFile(join(folder, '0001_a.sql'), 'select 1')
