@@ -11,6 +11,7 @@ import { InterviewsStack } from './stacks/interviews.ts'
 import { NetworkStack } from './stacks/network.ts'
 import { ObservabilityStack } from './stacks/observability.ts'
 import { RecoveryStack } from './stacks/recovery.ts'
+import { WebStack } from './stacks/web.ts'
 import { stageOf } from './stage.ts'
 
 /**
@@ -28,7 +29,7 @@ const fixedContext = {
 }
 
 export type AppOptions = {
-  /** Values as of `cdk -c`: stage, timeouts, consoleOrigins, assets. Those of the CLI win. */
+  /** Values as of `cdk -c`: stage, timeouts, web, consoleOrigins, assets. Those of the CLI win. */
   context?: Record<string, unknown>
   /** Folder of the cloud assembly. Default: CDK_OUTDIR, else a temporary one. */
   outdir?: string
@@ -71,5 +72,7 @@ export async function buildApp(options: AppOptions = {}): Promise<App> {
   // Named, though references imply it: the schema is migrated before code that needs it arrives.
   for (const stack of [exports, imports, interviews, recovery, api]) stack.addStackDependency(data)
   new ObservabilityStack(app, name('observability'), { stage, ...parts, recovery, api })
+  // By the order alone: what it needs of the API is a parameter of its deployment, since it is in another region.
+  if (stage.web === 'cloudfront') new WebStack(app, name('web'), stage).addStackDependency(api)
   return app
 }

@@ -8,6 +8,9 @@ export type StageName = (typeof stageNames)[number]
 const cacheKinds = ['none', 'valkey'] as const
 export type CacheKind = (typeof cacheKinds)[number]
 
+const webKinds = ['none', 'cloudfront'] as const
+export type WebKind = (typeof webKinds)[number]
+
 /** Functions fed by a queue; their concurrency is capped by the event source mapping. */
 export type WorkerName =
   | 'split'
@@ -55,6 +58,16 @@ export type Stage = {
   exportInlineRows?: number
   /** The cache that environments share: none, or one of ElastiCache, which costs money also when it is idle. */
   cache: CacheKind
+  /** What stands before the API: nothing, or CloudFront with a firewall, which costs money also when it is idle. */
+  web: WebKind
+  /** The distribution's own name, with its certificate in us-east-1; where it is absent CloudFront's name holds. */
+  ownDomain?: { name: string; certificateArn: string }
+  edge: {
+    /** How far the edges reach: 100 is North America and Europe, 200 all but South America and Oceania. */
+    priceClass: '100' | '200'
+    /** Requests of one address in five minutes, beyond which the firewall answers 429. An office shares one. */
+    requests: { api: number; webhooks: number }
+  }
   /** A message of interviews that failed stays away so long, twice as long each time, never longer than the second. */
   redelivery: { baseSeconds: number; maxSeconds: number }
   /** Seconds after the room was closed in which the agent may still give its account of the session. */
@@ -84,6 +97,7 @@ type Sizes = Omit<
   | 'uploadGrace'
   | 'sliceRecords'
   | 'exportInlineRows'
+  | 'ownDomain'
   | 'redelivery'
   | 'abandonedAfter'
   | 'geminiModel'
@@ -115,11 +129,16 @@ const small = {
   },
 }
 
+/** The agent speaks for every interview from one address. */
+const smallEdge = { priceClass: '100', requests: { api: 5_000, webhooks: 15_000 } } as const
+
 const sizes: Record<StageName, Sizes> = {
   local: {
     aurora: { minCapacity: 0.5, maxCapacity: 2, readers: 0 },
     ...small,
     cache: 'valkey',
+    web: 'none',
+    edge: smallEdge,
     reserveConcurrency: false,
     throttle: { rate: 1000, burst: 1000 },
     uploadRetentionDays: 30,
@@ -135,6 +154,8 @@ const sizes: Record<StageName, Sizes> = {
     ...small,
     workerConcurrency: { ...small.workerConcurrency, insert: 4 },
     cache: 'none',
+    web: 'none',
+    edge: smallEdge,
     reserveConcurrency: false,
     throttle: { rate: 50, burst: 25 },
     uploadRetentionDays: 30,
@@ -166,6 +187,8 @@ const sizes: Record<StageName, Sizes> = {
       operations: 5,
     },
     cache: 'none',
+    web: 'cloudfront',
+    edge: { priceClass: '200', requests: { api: 10_000, webhooks: 60_000 } },
     reserveConcurrency: true,
     throttle: { rate: 500, burst: 200 },
     uploadRetentionDays: 90,
@@ -236,7 +259,8 @@ const shortTimeouts: Record<FunctionName, number> = {
 
 /**
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
- * valkey; that of the stage when absent), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
+ * valkey; that of the stage when absent), `web` (none or cloudfront; likewise), `webDomain` and
+ * `webCertificateArn` (both or none), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
  * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers`,
  * `exportInlineRows` and `transcriptRetentionDays` (whole numbers). Throws on any other value, with the ones that exist,
  * and where one is missing.
@@ -253,11 +277,14 @@ export function stageOf(node: Node): Stage {
   // A message may wait 14 days in a queue: what it brings must not come after the end.
   const transcriptRetentionDays =
     whole(node, 'transcriptRetentionDays', 15, 3650) ?? size.transcriptRetentionDays
+  const ownDomain = ownDomainOf(node)
   return {
     name,
     ...size,
     transcriptRetentionDays,
     cache: choice(node, 'cache', cacheKinds, size.cache),
+    web: choice(node, 'web', webKinds, size.web),
+    ...(ownDomain && { ownDomain }),
     workerConcurrency: { ...workerConcurrency, insert },
     ...(sliceRecords !== undefined && { sliceRecords }),
     ...(exportInlineRows !== undefined && { exportInlineRows }),
@@ -290,6 +317,30 @@ function choice<Value extends string>(
     )
   }
   return found
+}
+
+/** Throws where one of the two is given without the other, and where one cannot be what it is said to be. */
+function ownDomainOf(node: Node): Stage['ownDomain'] {
+  const name: unknown = node.tryGetContext('webDomain')
+  const certificateArn: unknown = node.tryGetContext('webCertificateArn')
+  if (name === undefined && certificateArn === undefined) return undefined
+  return {
+    name: shaped('webDomain', name, /^(?:[a-z0-9-]+\.)+[a-z]{2,}$/, '<a domain name>'),
+    certificateArn: shaped(
+      'webCertificateArn',
+      certificateArn,
+      /^arn:aws:acm:us-east-1:\d{12}:certificate\/[\w-]+$/,
+      '<the ARN of a certificate in us-east-1>',
+    ),
+  }
+}
+
+function shaped(key: string, given: unknown, shape: RegExp, wanted: string): string {
+  if (typeof given === 'string' && shape.test(given)) return given
+  const problem = given === undefined ? 'is missing' : `is ${JSON.stringify(given)}`
+  throw new Error(
+    `The context "${key}" ${problem}: give it by -c ${key}=${wanted}; webDomain and webCertificateArn come together`,
+  )
 }
 
 /** Throws where neither the context nor the stage has one. */

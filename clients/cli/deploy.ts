@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import * as z from 'zod'
+import { quotaCommand, requireQuota, reservedBy } from './quota.ts'
 import { run } from './run.ts'
 import { smokeTest } from './smoke.ts'
 import {
@@ -21,6 +22,8 @@ import {
 
 /** Seconds in which a new deployment may start: the database, and an environment of each function. */
 const patience = 120
+/** A new distribution has to reach every edge, and its name every resolver. */
+const webPatience = 600
 
 /** What the CDK writes: the outputs of each stack. */
 const outputsSchema = z.record(z.string(), z.record(z.string(), z.string()))
@@ -49,7 +52,6 @@ export type DeployTools = {
   smoke: typeof smokeTest
 }
 
-const outputsFile = (stage: StageName) => `cdk.out/outputs-${stage}.json`
 const describeSecret = (name: string) => [
   ...['aws', 'secretsmanager', 'describe-secret', '--secret-id', name],
   ...['--output', 'json'],
@@ -57,48 +59,106 @@ const describeSecret = (name: string) => [
 
 /**
  * Deploys every stack of a stage in their order, asks the new API whether it works, and writes what is left to
- * do. Rejects before anything is changed where a value of the context or the credentials are missing, and where
- * the deployment or a check fails.
+ * do. The web stack comes after that, since it is told the API's address, and is asked the same. Rejects before
+ * anything is changed where a value of the context, the credentials or the quota are missing, and where the
+ * deployment or a check fails.
  */
 export async function deploy(stage: StageName, options: DeployOptions, tools: DeployTools): Promise<void> {
-  const { dryRun = false, diff = false, yes = false } = options
+  const { dryRun = false, diff = false } = options
   const { shell: at, write, folder } = tools
   const context = await contextOf(stage, options.context ?? {}, folder)
-  const deployment = cdk(
-    [
-      ...['deploy', '--all', '--outputs-file', outputsFile(stage)],
-      ...(yes ? ['--require-approval', 'never'] : []),
-    ],
-    context,
-  )
   // Compared with the deployed templates alone: a change set would need the right to make one.
   const difference = cdk(['diff', '--method', 'template'], context)
   if (dryRun) {
-    write(await plan(stage, diff ? [difference] : [deployment], context, at))
+    const stacks = await stacksOf(stage, context, tools)
+    const commands = diff ? [identityCommand, difference].map(typed) : steps(stage, stacks, context, options)
+    write(plan(stage, stacks, commands))
     return
   }
   const { account, arn } = await identity(at)
   // Without whose account it is: this is what a comment on a pull request holds.
   if (diff) return at.run(difference)
   write(`${stage} in the account ${account}, as ${arn}\n`)
-  await at.run(deployment)
-  const outputs = outputsSchema.parse(JSON.parse(await readFile(join(folder, outputsFile(stage)), 'utf8')))
+  const stacks = await stacksOf(stage, context, tools)
+  if (stacks.reserved > 0) await requireQuota(stage, stacks.reserved, at)
+  const key = process.env.INSIGHTA_API_KEY || undefined
+  const deployStacks = async (command: Deployment): Promise<Outputs> => {
+    await at.run(command.words)
+    return outputsSchema.parse(JSON.parse(await readFile(join(folder, command.outputsFile), 'utf8')))
+  }
+
+  const outputs = await deployStacks(deployment(stage, stacks.core, context, options))
   const url = outputOf(outputs, `Insighta-${stage}-api`, 'ApiUrl')
-  await tools.smoke(url, { key: process.env.INSIGHTA_API_KEY || undefined, patience, write })
-  write(await nextSteps(stage, outputs, url, at))
+  await tools.smoke(url, { key, patience, write })
+  if (stacks.web === undefined) return write(await nextSteps(stage, outputs, [apiLine(url)], at))
+  const web = await deployStacks(webDeployment(stage, stacks.web, new URL(url).host, context, options))
+  const distribution = outputOf(web, stacks.web, 'DistributionDomain')
+  // Not an own domain, which may not point at it yet.
+  await tools.smoke(`https://${distribution}`, { key, patience: webPatience, write })
+  write(await nextSteps(stage, outputs, webLines(outputOf(web, stacks.web, 'WebUrl'), distribution), at))
 }
 
-async function plan(
+type Stacks = { core: string[]; web: string | undefined; reserved: number }
+
+/** Synthesised for it: what is wrong with the context shows here, without an account. */
+async function stacksOf(
   stage: StageName,
-  commands: readonly string[][],
   context: Context,
-  at: Shell,
-): Promise<string> {
-  // Synthesised for it: what is wrong with the context shows here, without an account.
-  const stacks = (await at.read(cdk(['list'], context))).trim().split('\n')
-  const lines = [identityCommand, ...commands].map(typed)
-  const smoke = `npm run smoke -- <ApiUrl> --patience ${patience}`
-  return `${[`The plan for ${stage}; nothing is called.`, '', ...lines, smoke, '', 'Stacks, in this order:', ...stacks].join('\n')}\n`
+  { shell: at, folder }: DeployTools,
+): Promise<Stacks> {
+  const names = (await at.read(cdk(['list'], context))).trim().split('\n')
+  const web = names.find((name) => name === `Insighta-${stage}-web`)
+  return { core: names.filter((name) => name !== web), web, reserved: await reservedBy(names, folder) }
+}
+
+type Deployment = { words: string[]; outputsFile: string }
+
+function deployment(
+  name: string,
+  which: readonly string[],
+  context: Context,
+  { yes = false }: DeployOptions,
+): Deployment {
+  const outputsFile = `cdk.out/outputs-${name}.json`
+  const approval = yes ? ['--require-approval', 'never'] : []
+  return {
+    words: cdk(['deploy', ...which, '--outputs-file', outputsFile, ...approval], context),
+    outputsFile,
+  }
+}
+
+function webDeployment(
+  stage: StageName,
+  stack: string,
+  apiDomain: string,
+  context: Context,
+  options: DeployOptions,
+): Deployment {
+  const which = [stack, '--exclusively', '--parameters', `${stack}:ApiDomain=${apiDomain}`]
+  return deployment(`${stage}-web`, which, context, options)
+}
+
+/** The commands of a deployment, as a person would type them. */
+function steps(stage: StageName, stacks: Stacks, context: Context, options: DeployOptions): string[] {
+  const { core, web, reserved } = stacks
+  const smoke = (url: string, seconds: number) => `npm run smoke -- ${url} --patience ${seconds}`
+  return [
+    typed(identityCommand),
+    ...(reserved > 0 ? [typed(quotaCommand)] : []),
+    typed(deployment(stage, core, context, options).words),
+    smoke('<ApiUrl>', patience),
+    ...(web === undefined
+      ? []
+      : [
+          typed(webDeployment(stage, web, '<host of ApiUrl>', context, options).words),
+          smoke('https://<DistributionDomain>', webPatience),
+        ]),
+  ]
+}
+
+function plan(stage: StageName, { core, web }: Stacks, commands: readonly string[]): string {
+  const stacks = [...core, ...(web === undefined ? [] : [web])]
+  return `${[`The plan for ${stage}; nothing is called.`, '', ...commands, '', 'Stacks, in this order:', ...stacks].join('\n')}\n`
 }
 
 function outputOf(outputs: Outputs, stack: string, name: string): string {
@@ -107,7 +167,21 @@ function outputOf(outputs: Outputs, stack: string, name: string): string {
   return value
 }
 
-async function nextSteps(stage: StageName, outputs: Outputs, url: string, at: Shell): Promise<string> {
+function apiLine(url: string): string {
+  return `The API: ${url}/api (its description: ${url}/api/docs)`
+}
+
+function webLines(url: string, distribution: string): string[] {
+  if (url === `https://${distribution}`) return [apiLine(url)]
+  return [apiLine(url), `An alias or a CNAME of ${new URL(url).host} has to point at ${distribution}`]
+}
+
+async function nextSteps(
+  stage: StageName,
+  outputs: Outputs,
+  where: readonly string[],
+  at: Shell,
+): Promise<string> {
   const names = Object.values(outputs).flatMap((stack) =>
     Object.entries(stack).flatMap(([name, value]) => (name.endsWith('SecretName') ? [value] : [])),
   )
@@ -117,7 +191,7 @@ async function nextSteps(stage: StageName, outputs: Outputs, url: string, at: Sh
   const keys = outputOf(outputs, `Insighta-${stage}-api`, 'KeysFunctionName')
   const lines = [
     '',
-    `The API: ${url}/api (its description: ${url}/api/docs)`,
+    ...where,
     ...(empty.length > 0
       ? ['', 'Secrets that nobody has filled in; until then what needs them is refused:']
       : []),

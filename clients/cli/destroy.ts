@@ -45,6 +45,7 @@ export async function destroy(stage: StageName, options: DestroyOptions, tools: 
     throw new Error('prod is not destroyed by a command: docs/deploying.md tells what keeps its data')
   }
   const context = await contextOf(stage, options.context ?? {}, tools.folder)
+  // A distribution goes first, in its own region, and is minutes away from every edge.
   const destruction = cdk(['destroy', '--all', '--force'], context)
   if (options.dryRun) {
     const commands = [identityCommand, bucketCommand(stage)].map(typed)

@@ -15,6 +15,9 @@ export type Delivery = {
   stages: readonly ('dev' | 'prod')[]
 }
 
+/** Where the web stack is, whatever region the others are in. */
+const webRegion = 'us-east-1'
+
 const issuer = 'token.actions.githubusercontent.com'
 
 /** What GitHub's workflows may do in this account, without a key that could be lost. */
@@ -41,15 +44,22 @@ export class DeliveryStack extends Stack {
       // A first deployment creates a database and a network, which takes half an hour.
       maxSessionDuration: Duration.hours(2),
     })
-    const bootstrap = ['deploy-role', 'file-publishing-role'].map((name) =>
-      this.formatArn({
-        service: 'iam',
-        region: '',
-        resource: 'role',
-        resourceName: `cdk-hnb659fds-${name}-${this.account}-${this.region}`,
-      }),
+    const bootstrap = [this.region, webRegion].flatMap((region) =>
+      ['deploy-role', 'file-publishing-role'].map((name) =>
+        this.formatArn({
+          service: 'iam',
+          region: '',
+          resource: 'role',
+          resourceName: `cdk-hnb659fds-${name}-${this.account}-${region}`,
+        }),
+      ),
     )
     role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrap }))
+    role.addToPolicy(new PolicyStatement({ actions: ['lambda:GetAccountSettings'], resources: ['*'] }))
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason: 'The quota belongs to the account and the action knows no resource; it reads two numbers.',
+    })
     this.allowNamed(
       role,
       ['secretsmanager:DescribeSecret'],
@@ -72,6 +82,13 @@ export class DeliveryStack extends Stack {
       ['cloudformation', 'stack/Insighta-dev-*/*'],
       'The stacks of one stage by the beginning of their names, whose ids AWS draws; read only.',
     )
+    this.allowNamed(
+      role,
+      ['cloudformation:DescribeStacks', 'cloudformation:GetTemplate'],
+      ['cloudformation', 'stack/Insighta-dev-web/*'],
+      'One stack of one stage, whose id AWS draws; read only.',
+      webRegion,
+    )
   }
 
   private makeRole(id: string, subject: string, props: Omit<RoleProps, 'assumedBy'>): Role {
@@ -84,9 +101,15 @@ export class DeliveryStack extends Stack {
   }
 
   /** Allows what has one beginning of a name, which cdk-nag wants a reason for. */
-  private allowNamed(role: Role, actions: string[], [service, path]: [string, string], reason: string): void {
+  private allowNamed(
+    role: Role,
+    actions: string[],
+    [service, path]: [string, string],
+    reason: string,
+    otherRegion?: string,
+  ): void {
     const arn = (partition: string, region: string, account: string) =>
-      `arn:${partition}:${service}:${region}:${account}:${path}`
+      `arn:${partition}:${service}:${otherRegion ?? region}:${account}:${path}`
     const resources = [arn(this.partition, this.region, this.account)]
     role.addToPolicy(new PolicyStatement({ actions, resources }))
     const finding = arn('<AWS::Partition>', '<AWS::Region>', '<AWS::AccountId>')

@@ -61,6 +61,7 @@ describe('what GitHub may do', () => {
       )
       expect(statements.map(({ Action }) => Action)).toEqual([
         'sts:AssumeRole',
+        'lambda:GetAccountSettings',
         'secretsmanager:DescribeSecret',
       ])
       const resources = statements.map(({ Resource }) => JSON.stringify(Resource))
@@ -68,15 +69,22 @@ describe('what GitHub may do', () => {
         /role\/cdk-hnb659fds-deploy-role-.*role\/cdk-hnb659fds-file-publishing-role-/,
       )
       expect(resources[0]).not.toContain('*')
-      expect(resources[1]).toContain(`:secret:insighta-${stage}-*`)
+      // The web stack is there, whatever region the others are in.
+      expect(resources[0]!.match(/-us-east-1"/g)).toHaveLength(2)
+      expect(resources[2]).toContain(`:secret:insighta-${stage}-*`)
     }
   })
 
   it('is no more for a pull request than to read the templates of dev', async () => {
     const { statements } = (await rights())['repo:example/insighta:pull_request']!
-    expect(statements).toHaveLength(1)
-    expect(statements[0]!.Action).toEqual(['cloudformation:DescribeStacks', 'cloudformation:GetTemplate'])
-    expect(JSON.stringify(statements[0]!.Resource)).toContain(':stack/Insighta-dev-*/*')
+    const actions = statements.flatMap(({ Action }) => Action)
+    expect(new Set(actions)).toEqual(new Set(['cloudformation:DescribeStacks', 'cloudformation:GetTemplate']))
+    const resources = JSON.stringify(statements.map(({ Resource }) => Resource))
+    expect(resources.match(/:stack\/[^"]+/g)).toEqual([
+      ':stack/Insighta-dev-*/*',
+      ':stack/Insighta-dev-web/*',
+    ])
+    expect(resources).toContain(':cloudformation:us-east-1:')
   })
 
   it('leaves out dev, and its pull requests, in an account that holds prod alone', async () => {

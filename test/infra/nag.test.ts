@@ -12,10 +12,7 @@ type Report = {
 }
 
 /** What the AwsSolutions rules find in a stage, as `rule at path`. */
-async function findings(context: {
-  stage: string
-  cache?: string
-}): Promise<{ rules: Set<string>; places: string[] }> {
+async function findings(context: Record<string, string>): Promise<{ rules: Set<string>; places: string[] }> {
   await using folder = await temporaryFolder()
   const outdir = join(folder.path, 'out')
   const assets = await writeStubs(join(folder.path, 'assets'))
@@ -39,8 +36,15 @@ async function findings(context: {
   }
 }
 
-describe.each([{ stage: 'dev' }, { stage: 'prod' }, { stage: 'prod', cache: 'valkey' }])(
-  'cdk-nag (AwsSolutions) on stage $stage with the cache $cache',
+/** What prod may have besides. */
+const more = {
+  cache: 'valkey',
+  webDomain: 'api.insighta.example',
+  webCertificateArn: 'arn:aws:acm:us-east-1:111122223333:certificate/a-b-c',
+}
+
+describe.each([{ stage: 'dev' }, { stage: 'prod' }, { stage: 'prod', ...more }])(
+  'cdk-nag (AwsSolutions) on %o',
   (context) => {
     afterEach(() => {
       vi.restoreAllMocks()

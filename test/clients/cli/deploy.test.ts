@@ -6,7 +6,8 @@ import { mockClient } from 'aws-sdk-client-mock'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deployProgram } from '../../../clients/cli/deploy.ts'
 import { destroyProgram, emptyBucket } from '../../../clients/cli/destroy.ts'
-import { type Shell, shell, typed } from '../../../clients/cli/stages.ts'
+import { reservedBy } from '../../../clients/cli/quota.ts'
+import { root, type Shell, shell, typed } from '../../../clients/cli/stages.ts'
 import { needed, stageWith, temporaryFolder, writeStubs } from '../../infra/synthesis.ts'
 
 const outputs = {
@@ -16,6 +17,11 @@ const outputs = {
   },
   'Insighta-dev-api': { ApiUrl: 'https://api.example', KeysFunctionName: 'keys-function' },
 }
+const webOutputs = {
+  'Insighta-prod-web': { DistributionDomain: 'd1.cloudfront.example', WebUrl: 'https://api.example.com' },
+}
+/** Of the stacks that `cdk list` names: what each reserves. */
+const reserved = { 'Insighta-prod-api': [60, 20, 1], 'Insighta-prod-recovery': [], 'Insighta-prod-web': [] }
 const secrets: Record<string, object> = {
   'insighta-dev-gemini': { Description: 'JSON with api_key', VersionIdsToStages: { a: ['AWSCURRENT'] } },
   'insighta-dev-agent': {
@@ -28,7 +34,8 @@ let folder: string
 let called: string[]
 let written: string
 let failing: Record<string, string>
-const smoke = vi.fn(async () => {})
+let concurrency: number
+const smoke = vi.fn(async (_url: string) => {})
 const empty = vi.fn(async () => 3)
 
 /** AWS and the CDK as far as the commands use them; what a failing one writes is in `failing`. */
@@ -37,9 +44,11 @@ const aws: Shell = {
     called.push(typed(command))
     const failed = Object.keys(failing).find((part) => typed(command).includes(part))
     if (failed) throw new Error(failing[failed])
-    if (command.includes('deploy')) {
-      await writeFile(join(folder, 'cdk.out/outputs-dev.json'), JSON.stringify(outputs))
-    }
+    const file = command[command.indexOf('--outputs-file') + 1]
+    if (!command.includes('deploy') || file === undefined) return
+    const stage = file.includes('prod') ? 'prod' : 'dev'
+    const all = JSON.stringify(file.includes('web') ? webOutputs : outputs).replaceAll('-dev-', `-${stage}-`)
+    await writeFile(join(folder, file), all)
   },
   async read(command) {
     const line = typed(command)
@@ -49,8 +58,14 @@ const aws: Shell = {
     if (line.includes('get-caller-identity')) {
       return JSON.stringify({ Account: '111122223333', Arn: 'arn:aws:iam::111122223333:user/a' })
     }
-    if (line.includes('describe-secret')) return JSON.stringify(secrets[command[4]!])
-    if (line.includes('cdk list')) return 'Insighta-dev-network\nInsighta-dev-data\n'
+    if (line.includes('get-account-settings')) {
+      return JSON.stringify({ AccountLimit: { ConcurrentExecutions: concurrency } })
+    }
+    if (line.includes('describe-secret')) return JSON.stringify(secrets[command[4]!.replace('prod', 'dev')])
+    if (line.includes('cdk list')) {
+      const prod = `${Object.keys(reserved).join('\n')}\n`
+      return line.includes('stage=prod') ? prod : 'Insighta-dev-network\nInsighta-dev-data\n'
+    }
     if (line.includes('describe-stacks')) return 'uploads-bucket\n'
     throw new Error(`Unexpected: ${line}`)
   },
@@ -62,11 +77,21 @@ beforeAll(async () => {
   await mkdir(join(folder, 'cdk.out'))
   await writeFile(join(folder, 'stages/dev.json'), JSON.stringify({ insertWorkers: 3 }))
   await writeFile(join(folder, 'stages/prod.json'), '{}')
+  const templates = { 'Insighta-dev-network': [], 'Insighta-dev-data': [], ...reserved }
+  for (const [stack, counts] of Object.entries(templates)) {
+    const functions = counts.map((ReservedConcurrentExecutions: number, id) => [
+      `Function${id}`,
+      { Type: 'AWS::Lambda::Function', Properties: { ReservedConcurrentExecutions } },
+    ])
+    const Resources = { Topic: { Type: 'AWS::SNS::Topic' }, ...Object.fromEntries(functions) }
+    await writeFile(join(folder, `cdk.out/${stack}.template.json`), JSON.stringify({ Resources }))
+  }
 })
 beforeEach(() => {
   called = []
   written = ''
   failing = {}
+  concurrency = 181
   vi.clearAllMocks()
 })
 afterAll(() => rm(folder, { recursive: true }))
@@ -88,10 +113,12 @@ const destroy = (...words: string[]) =>
 describe('deploy', () => {
   it('asks who calls, deploys with the context of the stage, and then asks the API whether it works', async () => {
     await deploy('dev', '-c', 'cache=valkey', '-c', 'consoleOrigins=https://a.example', '--yes')
-    expect(called.slice(0, 2)).toEqual([
+    const context = '-c insertWorkers=3 -c cache=valkey -c consoleOrigins=https://a.example -c stage=dev'
+    expect(called.slice(0, 3)).toEqual([
       'aws sts get-caller-identity --output json',
-      'npx cdk deploy --all --outputs-file cdk.out/outputs-dev.json --require-approval never ' +
-        '-c insertWorkers=3 -c cache=valkey -c consoleOrigins=https://a.example -c stage=dev',
+      `npx cdk list ${context}`,
+      'npx cdk deploy Insighta-dev-network Insighta-dev-data --outputs-file cdk.out/outputs-dev.json ' +
+        `--require-approval never ${context}`,
     ])
     expect(smoke).toHaveBeenCalledExactlyOnceWith(
       'https://api.example',
@@ -102,7 +129,8 @@ describe('deploy', () => {
 
   it('leaves the question about permissions to the CDK unless told', async () => {
     await deploy('dev')
-    expect(called[1]).not.toContain('--require-approval')
+    expect(called[2]).toContain('cdk deploy')
+    expect(called[2]).not.toContain('--require-approval')
   })
 
   it('says how to fill each secret that is empty, and no other, and how to make a key', async () => {
@@ -149,7 +177,7 @@ describe('deploy', () => {
   it('prints a plan that calls nothing of AWS', async () => {
     await deploy('dev', '--dry-run')
     expect(called).toEqual(['npx cdk list -c insertWorkers=3 -c stage=dev'])
-    expect(written).toContain('npx cdk deploy --all')
+    expect(written).toContain('npx cdk deploy Insighta-dev-network Insighta-dev-data')
     expect(written).toContain('Insighta-dev-network\nInsighta-dev-data\n')
     expect(smoke).not.toHaveBeenCalled()
   })
@@ -159,6 +187,42 @@ describe('deploy', () => {
     expect(called[1]).toBe('npx cdk diff --method template -c insertWorkers=3 -c stage=dev')
     expect(called).toHaveLength(2)
     expect(written).toBe('')
+  })
+
+  it('deploys the web stack once the API works, tells it where that is, and then asks it the same', async () => {
+    const context = Object.entries(needed).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+    const asked = async (url: string) => void called.push(`smoke ${url}`)
+    smoke.mockImplementationOnce(asked).mockImplementationOnce(asked)
+    await deploy('prod', '--yes', ...context)
+    const steps = called.filter((line) => /cdk deploy|smoke/.test(line)).map((line) => line.split(' -c ')[0])
+    expect(steps).toEqual([
+      'npx cdk deploy Insighta-prod-api Insighta-prod-recovery ' +
+        '--outputs-file cdk.out/outputs-prod.json --require-approval never',
+      'smoke https://api.example',
+      'npx cdk deploy Insighta-prod-web --exclusively --parameters Insighta-prod-web:ApiDomain=api.example ' +
+        '--outputs-file cdk.out/outputs-prod-web.json --require-approval never',
+      'smoke https://d1.cloudfront.example',
+    ])
+    expect(written).toContain('The API: https://api.example.com/api')
+    expect(written).toContain('api.example.com has to point at d1.cloudfront.example')
+  })
+
+  it('leaves the web stack as it is where the API does not work', async () => {
+    const context = Object.entries(needed).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+    smoke.mockRejectedValueOnce(new Error('1 of 3 checks failed'))
+    await expect(deploy('prod', ...context)).rejects.toThrow('1 of 3 checks failed')
+    expect(called.filter((line) => line.includes('cdk deploy'))).toHaveLength(1)
+  })
+
+  it('refuses an account that may not run what the templates reserve, and says how to change that', async () => {
+    const context = Object.entries(needed).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+    concurrency = 180
+    await expect(deploy('prod', ...context)).rejects.toThrow(
+      /reserves 81 .* keeps 100 .* may run 180 .* 181 at the least .*\naws service-quotas .* --desired-value 1000$/,
+    )
+    expect(called.join('\n')).not.toContain('cdk deploy')
+    await deploy('dev')
+    expect(called.filter((line) => line.includes('get-account-settings'))).toHaveLength(1)
   })
 
   it.each([['local'], ['staging'], ['dev', '-c', 'stage=prod'], ['dev', '-c', 'cache']])(
@@ -172,11 +236,17 @@ describe('deploy', () => {
   it('plans with the stacks that the CDK app has, without an account', async () => {
     await using stubs = await temporaryFolder()
     const assets = await writeStubs(join(stubs.path, 'assets'))
-    await deployProgram({ shell, write, folder, smoke }).parseAsync(
-      ['dev', '--dry-run', '-c', `assets=${assets}`],
-      { from: 'user' },
-    )
-    expect(written).toMatch(/Insighta-dev-network\nInsighta-dev-data\n[\s\S]*Insighta-dev-api\n/)
+    const context = { ...needed, assets }
+    const words = Object.entries(context).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+    await deployProgram({ shell, write, folder: root, smoke }).parseAsync(['prod', '--dry-run', ...words], {
+      from: 'user',
+    })
+    expect(written).toMatch(/Insighta-prod-network\nInsighta-prod-data\n[\s\S]*Insighta-prod-web\n$/)
+    expect(written).toContain('get-account-settings')
+    const { apiConcurrency } = stageWith({ stage: 'prod' })
+    const behindTheApi = Object.values(apiConcurrency).reduce((sum, count) => sum + count)
+    // keys and facets reserve one each.
+    expect(await reservedBy(['Insighta-prod-data', 'Insighta-prod-api'], root)).toBe(behindTheApi + 2)
   }, 120_000)
 })
 

@@ -99,6 +99,13 @@ function letIn({ stack, id, Type, Properties }: Resource): string[] {
       line(stack, id, principal(statement), allowed(statement)),
     )
   }
+  if (Type === 'AWS::Logs::ResourcePolicy') {
+    // Its document is a text, which the intrinsics leave JSON.
+    const PolicyDocument: unknown = JSON.parse(render(properties.PolicyDocument))
+    return statementsOf({ PolicyDocument }).map((statement) =>
+      line(stack, id, principal(statement), allowed(statement)),
+    )
+  }
   if (!Type.endsWith('Policy') || Type.startsWith('AWS::IAM::')) return []
   return statementsOf(properties).map((statement) =>
     line(stack, id, principal(statement), allowed(statement)),

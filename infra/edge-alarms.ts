@@ -1,0 +1,64 @@
+import { Duration, type Stack } from 'aws-cdk-lib'
+import type { Distribution } from 'aws-cdk-lib/aws-cloudfront'
+import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import type { Topic } from 'aws-cdk-lib/aws-sns'
+import { makeAlarmTopic } from './alarms.ts'
+import { firewallName, rateRules } from './firewall.ts'
+import type { Stage } from './stage.ts'
+
+/**
+ * Alarms on the distribution and its firewall, and the topic that they go to: their metrics are in us-east-1,
+ * and an alarm hears of no other region.
+ */
+export function addEdgeAlarms(scope: Stack, stage: Stage, distribution: Distribution): Topic {
+  const period = Duration.minutes(5)
+  // Metrics are found by all their dimensions: CloudFront's have a Region, those of its firewall have none.
+  const errors = new Metric({
+    namespace: 'AWS/CloudFront',
+    metricName: '5xxErrorRate',
+    dimensionsMap: { DistributionId: distribution.distributionId, Region: 'Global' },
+    statistic: 'Average',
+    period,
+  })
+  const blocked = (Rule: string) =>
+    new Metric({
+      namespace: 'AWS/WAFV2',
+      metricName: 'BlockedRequests',
+      dimensionsMap: { WebACL: firewallName(stage), Rule },
+      statistic: 'Sum',
+      period,
+    })
+  const conditions = [
+    {
+      id: 'EdgeErrors',
+      says: 'For a quarter of an hour one answer in twenty was 5xx. Runbook: docs/operations.md#edge-errors',
+      metric: errors,
+      above: 5,
+      periods: 3,
+    },
+    ...Object.values(rateRules).map((rule) => ({
+      id: `${rule}Blocked`,
+      says: 'The firewall refuses an address for its many requests. Runbook: docs/operations.md#edge-blocked',
+      metric: blocked(rule),
+      above: 0,
+      periods: 1,
+    })),
+  ]
+  const topic = makeAlarmTopic(scope)
+  const action = new SnsAction(topic)
+  for (const { id, says, metric, above, periods } of conditions) {
+    const alarm = new Alarm(scope, id, {
+      alarmDescription: says,
+      metric,
+      threshold: above,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: periods,
+      // A quiet night sends no data, and a rule that blocks nothing none ever.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    })
+    alarm.addAlarmAction(action)
+    alarm.addOkAction(action)
+  }
+  return topic
+}
