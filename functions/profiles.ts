@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
-import { connect, type Sql } from '../lib/platform/db.ts'
+import { connect, connectReader, replaceReaderPool, type Sql } from '../lib/platform/db.ts'
 import { NotFoundError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
@@ -13,6 +13,7 @@ import { listBody, listSchema, searchSchema } from '../lib/profiles/list.ts'
 import { type PageInput, pageParameters, pageRequest } from '../lib/profiles/page.ts'
 import { profileSchema, toProfile } from '../lib/profiles/profile.ts'
 import { createProfileQueries, type ProfileQueries, type Served } from '../lib/profiles/query.ts'
+import { readingByReader } from '../lib/profiles/reader.ts'
 import { statsSchema } from '../lib/profiles/stats.ts'
 import { deleteProfile, getProfile } from '../lib/profiles/store.ts'
 
@@ -22,7 +23,9 @@ const environmentQueries = new WeakMap<Sql, ProfileQueries>()
 /** The queries of this execution environment with their cache. */
 function queries(): ProfileQueries {
   const sql = connect()
-  const made = environmentQueries.get(sql) ?? createProfileQueries(sql)
+  const readers = { connect: connectReader, replace: replaceReaderPool }
+  const made =
+    environmentQueries.get(sql) ?? createProfileQueries(sql, { readAt: readingByReader(sql, readers) })
   environmentQueries.set(sql, made)
   return made
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { connect, ping } from '../lib/platform/db.ts'
+import { connect, connectReader, ping } from '../lib/platform/db.ts'
 import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
@@ -22,8 +22,12 @@ const meSchema = z.strictObject({
 })
 
 const dependencySchema = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number().nullable() })
-/** The cache where there is one that environments share: nothing but time is lost while it is down. */
-const dependenciesSchema = z.strictObject({ database: dependencySchema, cache: dependencySchema.optional() })
+/** Readers and a shared cache where there are such: nothing but time is lost while they are down. */
+const dependenciesSchema = z.strictObject({
+  database: dependencySchema,
+  reader: dependencySchema.optional(),
+  cache: dependencySchema.optional(),
+})
 type Dependency = z.output<typeof dependencySchema>
 
 async function stateOf(name: string, ask: () => Promise<unknown>): Promise<Dependency> {
@@ -45,11 +49,13 @@ async function stateOf(name: string, ask: () => Promise<unknown>): Promise<Depen
 
 async function dependencyStates(): Promise<z.output<typeof dependenciesSchema>> {
   const redis = await sharedRedis()
-  const [database, cache] = await Promise.all([
+  const readers = connectReader()
+  const [database, reader, cache] = await Promise.all([
     stateOf('database', () => ping(connect())),
+    readers && stateOf('reader', () => ping(readers)),
     redis && stateOf('cache', () => redis.ping()),
   ])
-  return { database, ...(cache && { cache }) }
+  return { database, ...(reader && { reader }), ...(cache && { cache }) }
 }
 
 /** A part of the API's description, which the bundle has beside it. */

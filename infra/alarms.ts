@@ -1,10 +1,11 @@
-import { Duration } from 'aws-cdk-lib'
+import { Duration, type Stack } from 'aws-cdk-lib'
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Alarm, ComparisonOperator, MathExpression, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
-import type { ITopic } from 'aws-cdk-lib/aws-sns'
+import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
 import {
@@ -13,6 +14,8 @@ import {
   facetDifferences,
   openDeadLetters,
   queryLatency,
+  readerFailures,
+  replicaLag,
   webhooksRefused,
 } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
@@ -44,6 +47,7 @@ type Condition = {
     | 'exports'
     | 'interviews-that-failed'
     | 'webhooks'
+    | 'reader'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */
@@ -68,6 +72,21 @@ export function addAlarms(scope: Construct, subjects: AlarmSubjects): void {
     alarm.addAlarmAction(action)
     alarm.addOkAction(action)
   }
+}
+
+/** For the alarms of one region. */
+export function makeAlarmTopic(scope: Stack): Topic {
+  const topic = new Topic(scope, 'Alarms', { enforceSSL: true })
+  // With a policy of its own a topic lets in nobody whom that does not name: an alarm neither.
+  topic.addToResourcePolicy(
+    new PolicyStatement({
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: ['sns:Publish'],
+      resources: [topic.topicArn],
+      conditions: { StringEquals: { 'aws:SourceAccount': scope.account } },
+    }),
+  )
+  return topic
 }
 
 function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubjects): Condition[] {
@@ -174,5 +193,26 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       periods: 3,
     },
   )
+  if (stage.aurora.readers > 0) {
+    found.push(
+      {
+        id: 'ReplicaLag',
+        says: 'A reader is so far behind that the writer answers queries.',
+        runbook: 'reader',
+        metric: replicaLag(cluster),
+        above: 1000,
+        periods: 5,
+      },
+      {
+        id: 'ReaderFailures',
+        says: 'The reader fails, and the writer answers queries.',
+        runbook: 'reader',
+        metric: readerFailures().with({ period: Duration.minutes(5) }),
+        above: 0,
+        // A failover takes a minute.
+        periods: 3,
+      },
+    )
+  }
   return found
 }

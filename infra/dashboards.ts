@@ -7,6 +7,7 @@ import type { FunctionName, QueueName } from '../lib/platform/names.ts'
 import { metricsNamespace } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import type { WorkQueue } from './queues.ts'
+import type { Stage } from './stage.ts'
 
 type Functions = Record<FunctionName, LambdaFunction>
 
@@ -222,8 +223,16 @@ function queueWidgets(workQueues: readonly WorkQueue[]): IWidget[] {
   ]
 }
 
-/** Rows of widgets for the database: size, connections, work. */
-export function databaseWidgets(cluster: DatabaseCluster): IWidget[][] {
+/** Rows of widgets for the database: size, connections, work; and its readers where the stage has any. */
+export function databaseWidgets(cluster: DatabaseCluster, { aurora }: Stage): IWidget[][] {
+  const readers = [
+    graph('Replica lag, ms', [replicaLag(cluster)]),
+    graph('Queries by reader', [
+      own('profiles', 'ReaderReads', 'Sum', 'by the reader'),
+      own('profiles', 'ReaderBehind', 'Sum', 'by the writer, the reader behind'),
+      own('profiles', 'ReaderFailures', 'Sum', 'by the writer, the reader failing'),
+    ]),
+  ]
   return [
     [
       graph('Capacity, ACU', [cluster.metricServerlessDatabaseCapacity({ ...maximum, label: 'capacity' })]),
@@ -239,7 +248,18 @@ export function databaseWidgets(cluster: DatabaseCluster): IWidget[][] {
       graph('Storage, bytes', [cluster.metricVolumeBytesUsed({ ...maximum, label: 'volume' })]),
       graph('Buffer cache hits, %', [cluster.metric('BufferCacheHitRatio', { period, label: 'hits' })]),
     ],
+    ...(aurora.readers > 0 ? [readers] : []),
   ]
+}
+
+/** Milliseconds that the reader furthest behind is behind the writer. */
+export function replicaLag(cluster: DatabaseCluster): Metric {
+  return cluster.metric('AuroraReplicaLagMaximum', { ...maximum, label: 'furthest behind' })
+}
+
+/** Times that the writer had to answer, as a reader failed. */
+export function readerFailures(): Metric {
+  return own('profiles', 'ReaderFailures')
 }
 
 /** Dead letters of a queue that nobody has redriven or discarded; the sweep counts them every minute. */

@@ -189,6 +189,11 @@ export function databaseEnvironment(cluster: DatabaseCluster): Record<string, st
   }
 }
 
+/** Where readers are, for the functions that ask them; nothing where the stage has none. */
+export function readerEnvironment(cluster: DatabaseCluster, { aurora }: Stage): Record<string, string> {
+  return aurora.readers > 0 ? { [env.databaseReaderHost]: cluster.clusterReadEndpoint.hostname } : {}
+}
+
 /** Lets the functions sign in as the application's role, and tells them its name. */
 export function applicationUser(cluster: DatabaseCluster, ...functions: LambdaFunction[]): void {
   for (const lambda of functions) {

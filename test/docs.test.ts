@@ -94,7 +94,7 @@ describe('the documentation', () => {
   })
 
   it('has a section in the runbook for each alarm', () => {
-    const named = sources('infra/alarms.ts', 'infra/stacks/*.ts').flatMap((file) => [
+    const named = sources('infra/*alarms.ts', 'infra/stacks/*.ts').flatMap((file) => [
       ...read(file).matchAll(/(?:runbook: |operations\.md#)'?([a-z-]+)/g),
     ])
     const wanted = [...new Set(named.map(([, anchor = '']) => anchor))]

@@ -134,6 +134,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     }
     const stacks = await readAssembly(outDir)
     const region = stacks[0]?.region ?? 'us-east-1'
+    // Every stack is `Insighta-<stage>-<part>`.
+    const stage = stacks[0]?.name.split('-')[1]
 
     const metrics = createMetrics()
     const secrets = await openSecrets(dataDir, region, accountId)
@@ -143,11 +145,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         createDatabase({
           dataDir,
           port: ports.postgres,
+          readerPort: ports.reader,
           platform,
           log,
           onLost: options.onFatal ?? (() => {}),
         }),
-      (created) => created.stop(),
+      (created) => created.close(),
     )
     const sqs = await step(
       'SQS',
@@ -176,7 +179,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           log,
           outgoing: () => ({
             gatewayUrl: url,
-            secret: (name) => JSON.parse(secretField(secrets, `insighta-local-${name}`, '')),
+            secret: (name) => JSON.parse(secretField(secrets, `insighta-${stage}-${name}`, '')),
           }),
         }),
       (started) => started.close(),
@@ -184,6 +187,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const endpoints = { s3: s3.url, sqs: sqs.url, aws: `http://127.0.0.1:${ports.aws}` }
     // Filled when the template asks for a cache: without TLS here, or none where no server is installed.
     const cacheEnvironment: { CACHE_URL?: string } = {}
+    // The template gives readers the port of the writer, which two servers of one machine cannot share.
+    const readerEnvironment = { DATABASE_READER_PORT: String(ports.reader) }
     const lambda = await step(
       'Lambda',
       () =>
@@ -196,6 +201,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
             ...platformEnvironment(platform, endpoints),
             ...simulators.environment,
             ...cacheEnvironment,
+            ...readerEnvironment,
           }),
         }),
       (started) => started.close(),
@@ -226,6 +232,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       },
       invoke: (name, payload) => lambda.invoke(name, payload),
       startCluster: (request) => step('PostgreSQL', () => database.startCluster(request)),
+      startReader: () => step('reader', () => database.startReader()),
       async startCache() {
         const binary = await findRedis()
         cacheEnvironment.CACHE_URL = binary ? `redis://127.0.0.1:${ports.cache}` : ''

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { readJsonFile, writePrivateJson } from './private-file.ts'
 
-export const portNames = ['s3', 'sqs', 'aws', 'postgres', 'simulators', 'cache'] as const
+export const portNames = ['s3', 'sqs', 'aws', 'postgres', 'reader', 'simulators', 'cache'] as const
 export type PortName = (typeof portNames)[number]
 export type Ports = Record<PortName, number>
 

@@ -6,7 +6,7 @@ export type Login = { user: string; password: string }
 export const superuserName = 'rdsadmin'
 
 /** Runs statements as the platform's superuser over one connection. */
-async function asSuperuser<T>(
+export async function asSuperuser<T>(
   port: number,
   password: string,
   database: string,

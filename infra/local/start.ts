@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { type Cloud, startCloud } from './cloud.ts'
 
 /** npm passes a Ctrl-C on that the terminal has already sent to every process: the two arrive together. */
@@ -24,6 +25,7 @@ try {
   cloud = startCloud({
     dataDir,
     port,
+    context: contextFromArguments(),
     say: (line) => console.log(line),
     verbose: process.env.INSIGHTA_VERBOSE === '1',
     signal: stopping.signal,
@@ -46,6 +48,18 @@ function portFromEnvironment(): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port <= 65_535) return port
   throw new Error(`INSIGHTA_PORT must be a port, not "${text}"`)
+}
+
+/** Of `-c key=value`, as the CDK has them: `-c stage=prod` runs the templates of prod on this machine. */
+function contextFromArguments(): Record<string, string> {
+  const { values } = parseArgs({ options: { context: { type: 'string', short: 'c', multiple: true } } })
+  return Object.fromEntries(
+    (values.context ?? []).map((pair) => {
+      const [, key, value] = /^(\w+)=(.*)$/s.exec(pair) ?? []
+      if (key === undefined || value === undefined) throw new Error(`-c ${pair} must be -c key=value`)
+      return [key, value]
+    }),
+  )
 }
 
 function onSignal(): void {

@@ -35,6 +35,7 @@ import {
   makeFunction,
   makeOutsideFunction,
   pascal,
+  readerEnvironment,
 } from '../functions.ts'
 import { addresses } from '../outside.ts'
 import { inspect, sendTo } from '../queues.ts'
@@ -63,12 +64,13 @@ export class ApiStack extends Stack {
     super(scope, id, props)
     const { bucket, cluster } = data
     const environment = databaseEnvironment(cluster)
+    const reading = { ...environment, ...readerEnvironment(cluster, surroundings.stage) }
     const uploads = { ...environment, [env.uploadBucket]: bucket.bucketName }
     this.functions = {
-      profiles: makeFunction(this, 'profiles', surroundings, environment),
+      profiles: makeFunction(this, 'profiles', surroundings, reading),
       imports: makeFunction(this, 'imports', surroundings, uploads),
       exports: makeFunction(this, 'exports', surroundings, uploads),
-      system: makeFunction(this, 'system', surroundings, environment),
+      system: makeFunction(this, 'system', surroundings, reading),
       candidates: makeFunction(this, 'candidates', surroundings, {
         ...uploads,
         [env.uploadRetentionDays]: String(surroundings.stage.uploadRetentionDays),
@@ -204,6 +206,8 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
         JSON.stringify({
           request_id: '$context.requestId',
           time: '$context.requestTimeEpoch',
+          // Whoever opened the connection: of requests through CloudFront it is the edge's.
+          ip: '$context.identity.sourceIp',
           route: '$context.routeKey',
           status: '$context.status',
           latency_ms: '$context.responseLatency',

@@ -1,10 +1,10 @@
 import type { StackProps } from 'aws-cdk-lib'
 import { Stack } from 'aws-cdk-lib'
 import { Dashboard } from 'aws-cdk-lib/aws-cloudwatch'
-import { Topic } from 'aws-cdk-lib/aws-sns'
+import type { Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../../lib/platform/names.ts'
-import { addAlarms } from '../alarms.ts'
+import { addAlarms, makeAlarmTopic } from '../alarms.ts'
 import { databaseWidgets, importWidgets, interviewWidgets, queryWidgets } from '../dashboards.ts'
 import type { LambdaFunction } from '../functions.ts'
 import type { Stage } from '../stage.ts'
@@ -38,14 +38,14 @@ export class ObservabilityStack extends Stack {
       'dead-letters': recovery.deadLetters,
       sweep: recovery.sweep,
     }
-    this.topic = new Topic(this, 'Alarms', { enforceSSL: true })
+    this.topic = makeAlarmTopic(this)
     addAlarms(this, { stage, topic: this.topic, workQueues, functions, api: api.api, cluster: data.cluster })
 
     const dashboards = {
       queries: queryWidgets(api.api, functions),
       imports: importWidgets(profileQueues, functions),
       interviews: interviewWidgets(interviews.queues, functions),
-      database: databaseWidgets(data.cluster),
+      database: databaseWidgets(data.cluster, stage),
     }
     for (const [name, widgets] of Object.entries(dashboards)) {
       new Dashboard(this, `${name}Dashboard`, { dashboardName: `insighta-${stage.name}-${name}`, widgets })

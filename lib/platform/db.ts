@@ -64,39 +64,56 @@ async function iamToken(hostname: string, port: number, username: string): Promi
   return new Signer({ hostname, port, username, region: requiredEnv('AWS_REGION') }).getAuthToken()
 }
 
-let pool: Sql | undefined
+const pools: { writer?: Sql | undefined; reader?: Sql | undefined } = {}
 
 /**
  * The pool of this execution environment, made at the first call from the PG* variables.
  * Throws ConfigurationError where one is missing.
  */
 export function connect(): Sql {
-  pool ??= fromEnvironment()
-  return pool
+  pools.writer ??= fromEnvironment(requiredEnv(env.databaseHost), numberEnv(env.databasePort, 5432))
+  return pools.writer
+}
+
+/** The pool of the readers, which lag behind the writer; undefined where the stage has none. */
+export function connectReader(): Sql | undefined {
+  const host = process.env[env.databaseReaderHost]
+  if (!host) return undefined
+  const port = numberEnv(env.databaseReaderPort, numberEnv(env.databasePort, 5432))
+  pools.reader ??= fromEnvironment(host, port)
+  return pools.reader
 }
 
 /**
- * Lets go of the pool, so that the next connect() makes another. To be called when a connection was cut or a
+ * Lets go of the pools, so that the next connect() makes others. To be called when a connection was cut or a
  * query hung: postgres.js may leave a reopened connection unable to write, for good
  * (https://github.com/porsager/postgres/issues/1193).
  */
 export function replacePool(): void {
-  const old = pool
-  pool = undefined
+  letGo('writer')
+  letGo('reader')
+}
+
+/** The same for the readers alone. */
+export function replaceReaderPool(): void {
+  letGo('reader')
+}
+
+function letGo(name: keyof typeof pools): void {
   // What still waits on it is given up; nobody is left to hear of a failure to close.
-  old?.end({ timeout: 1 }).catch(() => {})
+  pools[name]?.end({ timeout: 1 }).catch(() => {})
+  pools[name] = undefined
 }
 
-/** Ends the pool, waiting at most two seconds for what runs: without a bound it hangs after a cut connection. */
+/** Ends the pools, waiting at most two seconds for what runs: without a bound it hangs after a cut connection. */
 export async function disconnect(): Promise<void> {
-  const ending = pool
-  pool = undefined
-  await ending?.end({ timeout: 2 })
+  const { writer, reader } = pools
+  pools.writer = undefined
+  pools.reader = undefined
+  await Promise.all([writer?.end({ timeout: 2 }), reader?.end({ timeout: 2 })])
 }
 
-function fromEnvironment(): Sql {
-  const host = requiredEnv(env.databaseHost)
-  const port = numberEnv(env.databasePort, 5432)
+function fromEnvironment(host: string, port: number): Sql {
   const user = requiredEnv(env.databaseUser)
   return createPool({
     host,

@@ -14,6 +14,10 @@ export const env = {
   /** Never set on AWS, where each connection signs an IAM token; the local cloud has no IAM. */
   databasePassword: 'PGPASSWORD',
   databasePoolMax: 'DATABASE_POOL_MAX',
+  /** Of the endpoint that spreads over the readers; absent or empty where there are none. */
+  databaseReaderHost: 'DATABASE_READER_HOST',
+  /** That of the writer where it is not set. */
+  databaseReaderPort: 'DATABASE_READER_PORT',
   databaseSecretArn: 'DATABASE_SECRET_ARN',
   /** Of the shared cache tier: redis:// or, with TLS, rediss://. Absent or empty, there is none. */
   cacheUrl: 'CACHE_URL',

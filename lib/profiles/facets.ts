@@ -87,6 +87,18 @@ export async function datasetState(sql: Sql): Promise<string> {
 }
 
 /**
+ * Whether a server has everything that was committed when another had this state. Where a restore has made the
+ * same version twice, only the one with the name is meant.
+ */
+export async function holdsState(sql: Sql, state: string): Promise<boolean> {
+  const [version = ''] = state.split('-', 1)
+  const [dataset] = await sql<{ holds: boolean }[]>`
+    select version > ${version}::bigint or version || '-' || epoch = ${state} as holds from dataset where id = 1`
+  // None yet where the reader has not come to the migration that wrote it.
+  return dataset?.holds ?? false
+}
+
+/**
  * How many profiles satisfy the filter's country, gender and age (its probabilities are not looked at), in how
  * many cells they lie, and both by age.
  */

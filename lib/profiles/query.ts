@@ -7,6 +7,7 @@ import { type PageRequest, pageOf } from './page.ts'
 import { readPage } from './page-store.ts'
 import type { Counts } from './path.ts'
 import { type Profile, toProfile } from './profile.ts'
+import type { ReadAt } from './reader.ts'
 import { type ProfileStats, readStats } from './stats.ts'
 
 /** One page of a list. `total` is exact; `next_cursor` is null on the last page, `prev_cursor` on the first. */
@@ -58,12 +59,22 @@ export const sharedPrefix = 'insighta:profiles:1:'
 type Lookup = { filter: Filter; state: string; timings: Timings }
 type PageLookup = Lookup & { request: PageRequest }
 
+export type QueryOptions = {
+  /** In milliseconds; never goes back. Default: performance.now. */
+  now?: () => number
+  tier?: SharedTier
+  /** Where the data is read, by a state that the writer has told. Default: from the writer too. */
+  readAt?: ReadAt
+}
+
 /**
- * Cached queries on profiles. `now` is in milliseconds and never goes back (default: performance.now).
+ * Cached queries on profiles; `sql` reaches the writer.
  *
  * An answer misses no commit that was over a second old when it was asked for:
- * - A key holds the state of the data (datasetState), and what is stored under it was read after that state
- *   was: it may be newer, never older. So the age of the state is all that matters, whichever tier answers.
+ * - A key holds the state of the data (datasetState), and what is stored under it holds at least that state: it
+ *   may be newer, never older. So the age of the state is all that matters, whichever tier answers.
+ * - The state is the writer's, so that a reader's lag adds nothing to its age: a reader that has not come to the
+ *   state is not read (readAt).
  * - A state counts as old as the beginning of the query that read it, and is not used after a second. A query
  *   that began over a second ago, as one that was frozen with its environment, is not waited for either.
  * - A state that is read again behind an answer changes nothing about the state that this answer was given
@@ -73,8 +84,11 @@ type PageLookup = Lookup & { request: PageRequest }
  */
 export function createProfileQueries(
   sql: Sql,
-  now: () => number = () => performance.now(),
-  tier: SharedTier = createSharedTier(sharedPrefix),
+  {
+    now = () => performance.now(),
+    tier = createSharedTier(sharedPrefix),
+    readAt = (_, work) => work(sql),
+  }: QueryOptions = {},
 ): ProfileQueries {
   let known: { state: string; at: number } | undefined
   let reading: { at: number; state: Promise<string> } | undefined
@@ -114,9 +128,9 @@ export function createProfileQueries(
 
   let counted: { population: number; at: number } | undefined
 
-  async function population(): Promise<number> {
+  async function population(from: Sql): Promise<number> {
     if (counted && now() - counted.at < populationAge) return counted.population
-    const { matches } = await retryRead(() => countByFacets(sql, {}))
+    const { matches } = await retryRead(() => countByFacets(from, {}))
     counted = { population: matches, at: now() }
     return matches
   }
@@ -129,7 +143,8 @@ export function createProfileQueries(
     fits: (found): found is Counts => hasNumber(found, 'matches'),
     // Facets count as fast as the shared tier answers.
     shares: ({ filter }) => boundsProbability(filter),
-    load: async ({ filter }) => countProfiles(sql, filter, await population()),
+    load: ({ filter, state }) =>
+      readAt(state, async (from) => countProfiles(from, filter, await population(from))),
   })
 
   const pages = createCache<ProfilePage, PageLookup>({
@@ -147,7 +162,7 @@ export function createProfileQueries(
       const { value: found } = await counts.get(`${state} ${filterKey(filter)}`, lookup)
       const counting = now()
       timings.total = counting - start
-      const rows = await readPage(sql, filter, request, found)
+      const rows = await readAt(state, (from) => readPage(from, filter, request, found))
       timings.page = now() - counting
       const { rows: shown, ...cursors } = pageOf(rows, request, filter)
       return { total: found.matches, data: shown.map(toProfile), ...cursors }
@@ -160,9 +175,9 @@ export function createProfileQueries(
     // 250 countries and 150 ages at the most: about 30 KB each.
     bound: { max: 300 },
     fits: (found): found is ProfileStats => hasNumber(found, 'total'),
-    async load({ filter, timings }) {
+    async load({ filter, state, timings }) {
       const start = now()
-      const stats = await readStats(sql, filter)
+      const stats = await readAt(state, (from) => readStats(from, filter))
       timings.stats = now() - start
       return stats
     },

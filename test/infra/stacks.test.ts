@@ -1,3 +1,4 @@
+import { Stack } from 'aws-cdk-lib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { functionNames, queues as queueNames } from '../../lib/platform/names.ts'
 import { routes } from '../../lib/platform/routes.ts'
@@ -37,6 +38,9 @@ const publishedMetrics = [
   'QueryDuration',
   'RateLimitFallbacks',
   'RateLimited',
+  'ReaderBehind',
+  'ReaderFailures',
+  'ReaderReads',
   'RequestErrors',
   'ResumesCompleted',
   'ResumesFailed',
@@ -67,6 +71,8 @@ const insideTheNetwork = [
 ]
 /** Functions that call third parties: with a way out to the internet, and none to the database. */
 const outside = ['enrich', 'webhooks', 'gemini', 'mailer']
+/** Functions that ask the readers where there are any. */
+const readByReader = ['profiles', 'system']
 const interviewQueues = [
   'INTERVIEW_EVENTS_QUEUE_URL',
   'ASSESSMENTS_QUEUE_URL',
@@ -165,9 +171,12 @@ describe.each([
 ])('the templates of stage $stage with $timeouts timeouts and the cache $cache', (context) => {
   let resources: Resource[]
   let functions: Map<string, Resource>
+  let stacks: Stack[]
 
   beforeAll(async () => {
-    resources = await synthesise(context)
+    resources = await synthesise(context, ({ node }) => {
+      stacks = node.children.filter((child) => Stack.isStack(child))
+    })
     functions = functionsOf(resources)
   })
 
@@ -258,12 +267,13 @@ describe.each([
     })
 
     it('find in their environment every name they need and no other', () => {
-      const { apiConcurrency, cache } = stageWith(context)
+      const { apiConcurrency, aurora, cache } = stageWith(context)
       const cached = cache === 'valkey'
       for (const name of functionNames) {
         const variables = functions.get(name)?.Properties.Environment?.Variables ?? {}
         const expected = [...everywhere, ...(outside.includes(name) ? [] : insideTheNetwork)]
         if (cached && name in apiConcurrency) expected.push('CACHE_URL')
+        if (aurora.readers > 0 && readByReader.includes(name)) expected.push('DATABASE_READER_HOST')
         expect(Object.keys(variables).sort(), name).toEqual([...expected, ...environments[name]].sort())
         expect(variables.FUNCTION_TIMEOUT_SECONDS, name).toBe(String(functions.get(name)?.Properties.Timeout))
       }
@@ -301,6 +311,13 @@ describe.each([
         only('AWS::RDS::DBCluster').Properties.ServerlessV2ScalingConfiguration?.MinCapacity ?? 0
       expect(connections).toBeGreaterThan(functions.size)
       expect(connections).toBeLessThanOrEqual(connectionsAt(smallest) - spareConnections)
+      // A reader has as much capacity as the writer, and connections of its own.
+      const byReader = readByReader.map((name) => {
+        const variables = functions.get(name)?.Properties.Environment?.Variables
+        return (stated[name] ?? Number.NaN) * Number(variables?.DATABASE_POOL_MAX)
+      })
+      const most = byReader.reduce((sum, connections) => sum + connections, 0)
+      expect(most).toBeLessThanOrEqual(connectionsAt(smallest) - spareConnections)
     })
 
     it('reserve concurrency in prod only, where the account has more than a new one', () => {
@@ -382,6 +399,24 @@ describe.each([
     })
   })
 
+  it('log who called, and neither the path nor the query, which may name people', () => {
+    const line = {
+      request_id: '$context.requestId',
+      time: '$context.requestTimeEpoch',
+      ip: '$context.identity.sourceIp',
+      route: '$context.routeKey',
+      status: '$context.status',
+      latency_ms: '$context.responseLatency',
+      function_ms: '$context.integrationLatency',
+      bytes: '$context.responseLength',
+      error: '$context.error.message',
+      function_error: '$context.integrationErrorMessage',
+    }
+    expect(only('AWS::ApiGatewayV2::Stage').Properties).toMatchObject({
+      AccessLogSettings: { Format: JSON.stringify(line) },
+    })
+  })
+
   describe('data', () => {
     it('lie in a bucket that nobody else can read, encrypted', () => {
       for (const { Properties } of all('AWS::S3::Bucket')) {
@@ -395,11 +430,35 @@ describe.each([
       }
     })
 
+    it('expire, and can be brought back for a week then: résumés for a day', () => {
+      const bucket = all('AWS::S3::Bucket').find(({ stack }) => stack === 'data')
+      const days = stageWith(context).uploadRetentionDays
+      const on = { Status: 'Enabled' }
+      expect(bucket?.Properties).toMatchObject({
+        VersioningConfiguration: on,
+        LifecycleConfiguration: {
+          Rules: [
+            {
+              ...on,
+              AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+              NoncurrentVersionExpiration: { NoncurrentDays: 7 },
+              ExpiredObjectDeleteMarker: true,
+            },
+            { ...on, Prefix: 'resumes/', NoncurrentVersionExpiration: { NoncurrentDays: 1 } },
+            { ...on, Prefix: 'uploads/', ExpirationInDays: days },
+            { ...on, Prefix: 'rejects/', ExpirationInDays: days },
+            { ...on, Prefix: 'exports/', ExpirationInDays: 7 },
+            { ...on, Prefix: 'webhooks/', ExpirationInDays: 30 },
+          ],
+        },
+      })
+    })
+
     it('travel over TLS only, to the bucket, the queues and the topic', () => {
       const policies = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
         all,
       )
-      expect(policies).toHaveLength(all('AWS::SQS::Queue').length + 2)
+      expect(policies).toHaveLength(all('AWS::SQS::Queue').length + all('AWS::SNS::Topic').length + 1)
       for (const { id, Properties } of policies) {
         expect(Properties.PolicyDocument?.Statement, id).toContainEqual(
           expect.objectContaining({
@@ -443,6 +502,15 @@ describe.each([
       )
       expect(before.map(({ Type }) => Type)).toContain('AWS::RDS::DBInstance')
     })
+
+    it('are migrated before code: a failure stops the deployment while the version before goes on', () => {
+      // CloudFormation waits for the answer, which is an error where the function threw.
+      expect(only('Custom::Trigger').Properties).toMatchObject({ InvocationType: 'RequestResponse' })
+      const named = (stack: Stack) => stack.stackName.replace(/^Insighta-[a-z]+-/, '')
+      const waiting = stacks.filter(({ dependencies }) => dependencies.map(named).includes('data'))
+      const withCode = [...functions].filter(([name]) => name !== 'migrate').map(([, { stack }]) => stack)
+      expect(waiting.map(named)).toEqual(expect.arrayContaining(withCode))
+    })
   })
 
   describe('alarms and dashboards', () => {
@@ -450,6 +518,20 @@ describe.each([
       for (const { id, Properties } of all('AWS::CloudWatch::Alarm')) {
         expect(Properties.AlarmDescription, id).toMatch(/docs\/operations\.md#[a-z-]+$/)
         expect(Properties.AlarmActions, id).toHaveLength(1)
+      }
+    })
+
+    it('may publish to their topic, whose policy names whom it lets in', () => {
+      const policies = all('AWS::SNS::TopicPolicy')
+      expect(policies).toHaveLength(all('AWS::SNS::Topic').length)
+      for (const { id, Properties } of policies) {
+        expect(Properties.PolicyDocument?.Statement, id).toContainEqual(
+          expect.objectContaining({
+            Effect: 'Allow',
+            Principal: { Service: 'cloudwatch.amazonaws.com' },
+            Action: 'sns:Publish',
+          }),
+        )
       }
     })
 
@@ -465,7 +547,11 @@ describe.each([
         JSON.stringify(Properties.DashboardBody),
       )
       expect(bodies).toHaveLength(4)
-      for (const metric of publishedMetrics) expect(bodies.join('\n')).toContain(metric)
+      const { aurora } = stageWith(context)
+      for (const metric of publishedMetrics) {
+        const drawn = aurora.readers > 0 || !metric.startsWith('Reader')
+        expect(bodies.join('\n').includes(metric), metric).toBe(drawn)
+      }
     })
   })
 })

@@ -28,7 +28,7 @@ export type LambdaOptions = {
   logDir: string
   /** Endpoints and credentials, read when an environment starts; they win over the function's own. */
   platformEnvironment(): Record<string, string>
-  /** Concurrent executions of all functions together: 50. */
+  /** Concurrent executions of the functions without a reservation together: 50. */
   maxConcurrency?: number
   /** Environments whose init may run at the same time: as many as there are cores, at least 2. */
   maxStarting?: number
@@ -177,12 +177,14 @@ export function createLambda(options: LambdaOptions): Lambda {
     return result
   }
 
-  /** Reserved concurrency is a part of the account's, kept for its function; the others share the rest. */
+  /** An account whose quota has room for every reservation beside what the others share. */
   function isExhausted(state: FunctionState): boolean {
     const reserved = state.definition.reservedConcurrency
     if (reserved !== undefined) return state.inFlight >= reserved
     let free = maxConcurrency
-    for (const other of functions.values()) free -= other.definition.reservedConcurrency ?? other.inFlight
+    for (const { definition, inFlight } of functions.values()) {
+      if (definition.reservedConcurrency === undefined) free -= inFlight
+    }
     return free <= 0
   }
 

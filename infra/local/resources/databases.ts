@@ -92,3 +92,23 @@ export const databaseCluster = adapter({
     }
   },
 })
+
+/** The writer is the cluster itself; beside it one reader runs, a standby that follows it. */
+export const databaseInstance = adapter({
+  honoured: z.object({ DBClusterIdentifier: z.string(), PromotionTier: number.default(1) }),
+  withoutEffect: [
+    'AutoMinorVersionUpgrade',
+    'DBInstanceClass',
+    'DBParameterGroupName',
+    'DBSubnetGroupName',
+    'Engine',
+    'MonitoringInterval',
+    'MonitoringRoleArn',
+    'PubliclyAccessible',
+  ],
+  async create({ PromotionTier }, context, services) {
+    // The CDK gives 0 to the writer alone.
+    if (PromotionTier > 0) await services.startReader()
+    return { ref: context.physicalName.toLowerCase() }
+  },
+})

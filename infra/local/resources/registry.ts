@@ -2,7 +2,7 @@ import type { Registry } from '../deployment.ts'
 import type { Adapter } from './adapter.ts'
 import { bucket, bucketNotifications } from './buckets.ts'
 import { serverlessCache } from './caches.ts'
-import { databaseCluster, secret, secretTargetAttachment } from './databases.ts'
+import { databaseCluster, databaseInstance, secret, secretTargetAttachment } from './databases.ts'
 import { eventSourceMapping, functionVersion, lambdaFunction, trigger } from './functions.ts'
 import { api, integration, route, stage } from './http-apis.ts'
 import { queue } from './queues.ts'
@@ -39,6 +39,7 @@ const adapters = new Map<string, Adapter>([
   ['AWS::Lambda::Function', lambdaFunction],
   ['AWS::Lambda::Version', functionVersion],
   ['AWS::RDS::DBCluster', databaseCluster],
+  ['AWS::RDS::DBInstance', databaseInstance],
   ['AWS::S3::Bucket', bucket],
   ['AWS::SQS::Queue', queue],
   ['AWS::Scheduler::Schedule', schedule],
@@ -49,22 +50,29 @@ const adapters = new Map<string, Adapter>([
 ])
 
 /**
- * Permissions, networks, keys and log settings: one user, one machine and plain files here. TLS of the
- * database, a setting of its parameter group, is off for the same reason.
+ * Permissions, networks, keys, log settings and the edge: one user, one machine and plain files here. TLS of
+ * the database, a setting of its parameter group, is off for the same reason.
  */
 const withoutEffect = new Set([
   'AWS::CDK::Metadata',
+  'AWS::CloudFront::Distribution',
+  'AWS::CloudFront::ResponseHeadersPolicy',
   'AWS::KMS::Alias',
   'AWS::KMS::Key',
   'AWS::Lambda::Permission',
+  'AWS::Logs::Delivery',
+  'AWS::Logs::DeliveryDestination',
+  'AWS::Logs::DeliverySource',
   'AWS::Logs::LogGroup',
+  'AWS::Logs::ResourcePolicy',
   'AWS::RDS::DBClusterParameterGroup',
-  'AWS::RDS::DBInstance',
   'AWS::RDS::DBSubnetGroup',
   'AWS::S3::BucketPolicy',
   'AWS::SNS::Topic',
   'AWS::SNS::TopicPolicy',
   'AWS::SQS::QueuePolicy',
+  'AWS::WAFv2::LoggingConfiguration',
+  'AWS::WAFv2::WebACL',
 ])
 
 /** Every resource type that the local cloud knows. */

@@ -28,6 +28,8 @@ export type Services = {
   defineFunction(definition: FunctionDefinition): { arn: string }
   invoke(functionName: string, payload: string): Promise<InvokeResult>
   startCluster(request: ClusterRequest): Promise<{ host: string; port: number }>
+  /** Of the cluster that was started. */
+  startReader(): Promise<{ host: string; port: number }>
   /** Answers nothing where this machine has no server for it. */
   startCache(): Promise<{ host: string; port: number } | undefined>
   /** Called when a trigger has run: a migration may have made the roles that functions log in with. */

@@ -38,6 +38,7 @@ beforeEach(async () => {
       return failing ? { payload: '{"errorType":"Boom"}', functionError: 'Unhandled' } : { payload: '{}' }
     },
     startCluster: () => Promise.reject(),
+    startReader: () => Promise.reject(),
     startCache: async () => undefined,
     refreshLogins: async () => {},
     clusters: new Map(),

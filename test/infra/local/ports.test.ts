@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { choosePorts, DataDirInUseError, lockDataDir } from '../../../infra/local/ports.ts'
+import { choosePorts, DataDirInUseError, lockDataDir, portNames } from '../../../infra/local/ports.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -15,7 +15,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 test('ports are remembered, and only one that is taken changes', async () => {
   const first = await choosePorts(folder)
-  expect(new Set(Object.values(first)).size).toBe(6)
+  expect(new Set(Object.values(first)).size).toBe(portNames.length)
   expect(await choosePorts(folder)).toEqual(first)
   const squatter = createServer().listen(first.sqs, '127.0.0.1')
   await once(squatter, 'listening')

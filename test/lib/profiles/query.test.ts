@@ -24,11 +24,8 @@ afterAll(() => database.close())
 
 /** Queries of an environment of its own, on a clock that the test moves, without a shared tier by default. */
 function queriesAt({ redis, clock = { now: 1000 } }: { redis?: Redis; clock?: { now: number } } = {}) {
-  const queries = createProfileQueries(
-    sql,
-    () => clock.now,
-    createSharedTier('test:', async () => redis),
-  )
+  const tier = createSharedTier('test:', async () => redis)
+  const queries = createProfileQueries(sql, { now: () => clock.now, tier })
   const list = (input: Parameters<typeof canonicalFilter>[0] = {}, page: PageInput = {}) => {
     const filter = canonicalFilter(input)
     return queries.list(filter, pageRequest(page, filter))
@@ -151,7 +148,7 @@ describe('cached lists', () => {
   it('are not given under a state that took over a second to read', async () => {
     const { sql: slow, waiting } = heldReads()
     const clock = { now: 1000 }
-    const queries = createProfileQueries(slow, () => clock.now, noTier)
+    const queries = createProfileQueries(slow, { now: () => clock.now, tier: noTier })
     const list = () => queries.list({}, pageRequest({}, {}))
     const first = list()
     await vi.waitFor(() => expect(waiting).toHaveLength(1), patience)
@@ -170,7 +167,7 @@ describe('cached lists', () => {
   it('go on within their second where the state cannot be read again', async () => {
     const { sql: broken, breakReads } = breakableReads()
     const clock = { now: 1000 }
-    const queries = createProfileQueries(broken, () => clock.now, noTier)
+    const queries = createProfileQueries(broken, { now: () => clock.now, tier: noTier })
     const list = () => queries.list({}, pageRequest({}, {}))
     await list()
     breakReads()
@@ -208,7 +205,7 @@ describe('cached lists', () => {
 
   it('hold what this environment wrote while the state was being read', async () => {
     const { sql: slow, waiting } = heldReads()
-    const queries = createProfileQueries(slow, () => 1000, noTier)
+    const queries = createProfileQueries(slow, { now: () => 1000, tier: noTier })
     const filter = canonicalFilter({ country_id: ['TV'] })
     const list = () => queries.list(filter, pageRequest({}, filter))
     const first = list()
@@ -235,7 +232,7 @@ describe('cached lists', () => {
         return Reflect.apply(target, self, args)
       },
     })
-    const queries = createProfileQueries(watched, () => performance.now(), noTier)
+    const queries = createProfileQueries(watched, { tier: noTier })
     const filter = canonicalFilter({ min_gender_probability: 0.3 })
     const lists = [{}, { page: 2 }, { sort_by: 'age', order: 'desc' }] as const
     for (const input of lists) {
@@ -380,7 +377,7 @@ describe('the shape of what is shared', () => {
       set: async (key: string, value: string) => void stored.set(key.split(' ')[0]!, JSON.parse(value)),
     }
     const tier = createSharedTier(sharedPrefix, async () => commands)
-    const queries = createProfileQueries(sql, () => performance.now(), tier)
+    const queries = createProfileQueries(sql, { tier })
     const filter = canonicalFilter({ min_gender_probability: 0.1 })
     await queries.list(filter, pageRequest({}, filter))
     await queries.stats(filter)

@@ -58,7 +58,7 @@ describe('statistics', () => {
 
   it('are kept until something is written, for whichever words the filter was asked in', async () => {
     const clock = { now: 1000 }
-    const queries = createProfileQueries(sql, () => clock.now)
+    const queries = createProfileQueries(sql, { now: () => clock.now })
     const first = await queries.stats(canonicalFilter({ age_group: 'adult' }))
     const second = await queries.stats(canonicalFilter({ min_age: 20, max_age: 59 }))
     expect([first.cache, second.cache]).toEqual(['miss', 'hit'])

@@ -69,7 +69,8 @@ describe.each(['local', 'dev', 'prod'])('the templates of %s', async (stage) => 
       const properties = resolved(Properties) as Record<string, unknown>
       const { state, reason, runbook } = alarmState({ name: id, properties }, now, metrics)
       expect(runbook, id).toBeDefined()
-      if (state === 'INSUFFICIENT_DATA') expect(reason, id).toMatch(/^no local source: AWS\/RDS /)
+      if (state === 'INSUFFICIENT_DATA')
+        expect(reason, id).toMatch(/^no local source: AWS\/(?:RDS|CloudFront|WAFV2) /)
     }
   })
 })

@@ -1,0 +1,114 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type postgres from 'postgres'
+import { databaseUnavailable, ping, type Sql } from '../platform/db.ts'
+import { logger } from '../platform/log.ts'
+import { MetricUnit, metrics } from '../platform/metrics.ts'
+import { totalBudget } from './counts.ts'
+import { holdsState } from './facets.ts'
+
+/**
+ * Runs an idempotent read where nothing of a state of the data is missing (see datasetState). What is read may be
+ * newer. Rejects as `work` does.
+ */
+export type ReadAt = <T>(state: string, work: (sql: Sql) => Promise<T>) => Promise<T>
+
+export type ReaderPool = {
+  /** Undefined where there are no readers. */
+  connect(): Sql | undefined
+  /** Lets go of connections that are not to be trusted any more. */
+  replace(): void
+}
+
+/** Milliseconds that a reader may take to catch up: Aurora's are some 20 behind, rarely 100. */
+const catchUpLimit = 100
+const catchUpPause = 5
+/** Milliseconds in which a sound reader says how far it is. */
+const answerLimit = 1000
+/** Nothing that is read of profiles takes longer than the budget of a total, by much. */
+const workLimit = totalBudget + 1000
+/** Milliseconds in which a reader that failed is not asked again. */
+const avoidedFor = 10_000
+
+/** Cancelled by the reader, as what it read was cleaned up by the writer meanwhile. */
+const recoveryConflict = '40001'
+
+class ReaderSilentError extends Error {
+  override readonly name = 'ReaderSilentError'
+}
+
+/**
+ * Reads by a reader that has caught up with the state, else by the writer: where the reader stays behind, is gone
+ * or gives no answer. `now` is in milliseconds and never goes back.
+ *
+ * What was asked how far it is must be what is read: a pool of a reader endpoint has connections to several
+ * readers. So the two go over one connection, which is the read's own until it ends.
+ */
+export function readingByReader(
+  writer: Sql,
+  readers: ReaderPool,
+  now: () => number = () => performance.now(),
+): ReadAt {
+  let avoidedUntil = Number.NEGATIVE_INFINITY
+
+  /** Undefined where the reader stays behind. */
+  async function readBy<T>(
+    reader: Sql,
+    state: string,
+    work: (sql: Sql) => Promise<T>,
+  ): Promise<{ value: T } | undefined> {
+    // First a query: of a pool without an open connection, and without types to fetch, postgres.js never makes
+    // a reservation.
+    await answersWithin(answerLimit, ping(reader))
+    const connection = await answersWithin(answerLimit, reader.reserve())
+    // A connection that failed stays reserved: it goes with its pool.
+    const found = (await catchesUp(connection, state))
+      ? { value: await answersWithin(workLimit, work(connection)) }
+      : undefined
+    connection.release()
+    return found
+  }
+
+  return async (state, work) => {
+    const reader = now() < avoidedUntil ? undefined : readers.connect()
+    if (!reader) return work(writer)
+    try {
+      const found = await readBy(reader, state, work)
+      metrics.addMetric(found ? 'ReaderReads' : 'ReaderBehind', MetricUnit.Count, 1)
+      if (found) return found.value
+    } catch (error) {
+      readers.replace()
+      if (!isReadersFault(error)) throw error
+      avoidedUntil = now() + avoidedFor
+      metrics.addMetric('ReaderFailures', MetricUnit.Count, 1)
+      logger.warn('The reader fails, and the writer answers', { error })
+    }
+    return work(writer)
+  }
+}
+
+async function catchesUp(connection: postgres.ReservedSql<{ bigint: number }>, state: string) {
+  const deadline = performance.now() + catchUpLimit
+  while (!(await answersWithin(answerLimit, holdsState(connection, state)))) {
+    if (performance.now() > deadline) return false
+    await wait(catchUpPause)
+  }
+  return true
+}
+
+async function answersWithin<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const silent = new Promise<never>((_, reject) => {
+    const error = new ReaderSilentError(`The reader gave no answer within ${milliseconds} ms`)
+    timer = setTimeout(() => reject(error), milliseconds)
+  })
+  try {
+    return await Promise.race([work, silent])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function isReadersFault(error: unknown): boolean {
+  if (error instanceof ReaderSilentError || databaseUnavailable(error)) return true
+  return error instanceof Error && 'code' in error && error.code === recoveryConflict
+}
