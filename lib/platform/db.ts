@@ -19,6 +19,11 @@ export type ConnectOptions = {
   tls: boolean
   /** Connections at the most. */
   max: number
+  /**
+   * Refuses a server that follows another one: for a while after a failover the writer's name may lead to what is
+   * a reader now, which would be asked for the latest state of the data. Rejects as an unreachable one does.
+   */
+  primary?: boolean
   /** Transactions, idle or not, end after this time: a frozen environment must not hold locks. */
   transactionTimeoutSeconds: number
   applicationName: string
@@ -41,6 +46,7 @@ export function createPool(options: ConnectOptions): Sql {
     password: options.password,
     ssl: options.tls ? tls : false,
     max: options.max,
+    ...(options.primary && { target_session_attrs: 'primary' as const }),
     // After a freeze the socket may be dead; a short idle time keeps the pool from handing it out.
     idle_timeout: 20,
     max_lifetime: 600,
@@ -71,7 +77,7 @@ const pools: { writer?: Sql | undefined; reader?: Sql | undefined } = {}
  * Throws ConfigurationError where one is missing.
  */
 export function connect(): Sql {
-  pools.writer ??= fromEnvironment(requiredEnv(env.databaseHost), numberEnv(env.databasePort, 5432))
+  pools.writer ??= fromEnvironment(requiredEnv(env.databaseHost), numberEnv(env.databasePort, 5432), true)
   return pools.writer
 }
 
@@ -80,7 +86,7 @@ export function connectReader(): Sql | undefined {
   const host = process.env[env.databaseReaderHost]
   if (!host) return undefined
   const port = numberEnv(env.databaseReaderPort, numberEnv(env.databasePort, 5432))
-  pools.reader ??= fromEnvironment(host, port)
+  pools.reader ??= fromEnvironment(host, port, false)
   return pools.reader
 }
 
@@ -113,7 +119,7 @@ export async function disconnect(): Promise<void> {
   await Promise.all([writer?.end({ timeout: 2 }), reader?.end({ timeout: 2 })])
 }
 
-function fromEnvironment(host: string, port: number): Sql {
+function fromEnvironment(host: string, port: number, primary: boolean): Sql {
   const user = requiredEnv(env.databaseUser)
   return createPool({
     host,
@@ -123,6 +129,7 @@ function fromEnvironment(host: string, port: number): Sql {
     password: () => process.env[env.databasePassword] ?? iamToken(host, port, user),
     tls: process.env[env.databaseTls] !== 'disable',
     max: numberEnv(env.databasePoolMax, 2),
+    primary,
     transactionTimeoutSeconds: numberEnv(env.functionTimeoutSeconds, 60),
     applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'insighta',
   })

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { smokeTest } from '../../clients/cli/smoke.ts'
+import { createPool, databaseUnavailable } from '../../lib/platform/db.ts'
 import { startTestCloud, type TestCloud, until } from './cloud.ts'
 
 const context = {
@@ -56,6 +57,28 @@ describe('the templates of prod on this machine', () => {
     expect(body.dependencies).toMatchObject({ database: { status: 'up' }, reader: { status: 'up' } })
     // What the local cloud names each time, and no type of resource.
     expect(cloud.warnings.filter((warning) => !/Configuration has no effect/.test(warning))).toEqual([])
+  })
+
+  it('let no function take the reader for the writer, to which its name may lead after a failover', async () => {
+    const url = new URL(cloud.database.readerUrl())
+    const poolOf = (primary: boolean) =>
+      createPool({
+        host: url.hostname,
+        port: Number(url.port),
+        database: 'insighta',
+        user: decodeURIComponent(url.username),
+        password: () => decodeURIComponent(url.password),
+        tls: false,
+        max: 1,
+        primary,
+        transactionTimeoutSeconds: 10,
+        applicationName: 'test',
+      })
+    const [writer, any] = [poolOf(true), poolOf(false)]
+    await expect(any`select pg_is_in_recovery() as follows`).resolves.toMatchObject([{ follows: true }])
+    const refusal = await writer`select 1`.catch((error: unknown) => error)
+    expect(databaseUnavailable(refusal)).toBe(true)
+    await Promise.all([writer.end({ timeout: 1 }), any.end({ timeout: 1 })])
   })
 
   it('have queries read by the reader, which follows an import', async () => {
