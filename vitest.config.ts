@@ -5,7 +5,13 @@ useRunFolder()
 
 export default defineConfig({
   test: {
-    env: { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true', AWS_REGION: 'eu-west-1' },
+    env: {
+      POWERTOOLS_LOG_LEVEL: 'SILENT',
+      POWERTOOLS_METRICS_DISABLED: 'true',
+      AWS_REGION: 'eu-west-1',
+      // Seconds a synthesis; the test of cdk-nag turns it on.
+      CDK_VALIDATION: 'false',
+    },
     testTimeout: 30_000,
     hookTimeout: 120_000,
     // Two workers on two cores: the servers under test need the rest.

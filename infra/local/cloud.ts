@@ -127,18 +127,6 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     if (!(await portIsFree(port))) throw new PortTakenError(port)
     const platform = await openPlatform(dataDir)
     const ports = await choosePorts(dataDir)
-    const outDir = options.outDir ?? join(dataDir, 'cdk.out')
-    if (options.outDir === undefined) {
-      const { context = {}, signal } = options
-      await step('synthesis', () => synthesise({ outDir, context, ...(signal && { signal }) }))
-    }
-    const stacks = await readAssembly(outDir)
-    const region = stacks[0]?.region ?? 'us-east-1'
-    // Every stack is `Insighta-<stage>-<part>`.
-    const stage = stacks[0]?.name.split('-')[1]
-
-    const metrics = createMetrics()
-    const secrets = await openSecrets(dataDir, region, accountId)
     const database = await step(
       'database',
       () =>
@@ -152,6 +140,18 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         }),
       (created) => created.close(),
     )
+    const outDir = options.outDir ?? join(dataDir, 'cdk.out')
+    if (options.outDir === undefined) {
+      const { context = {}, signal } = options
+      await step('synthesis', () => synthesise({ outDir, context, ...(signal && { signal }) }))
+    }
+    const stacks = await readAssembly(outDir)
+    const region = stacks[0]?.region ?? 'us-east-1'
+    // Every stack is `Insighta-<stage>-<part>`.
+    const stage = stacks[0]?.name.split('-')[1]
+
+    const metrics = createMetrics()
+    const secrets = await openSecrets(dataDir, region, accountId)
     const sqs = await step(
       'SQS',
       () => startSqs({ dataDir: join(dataDir, 'sqs'), port: ports.sqs, region }),

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Platform } from './platform.ts'
-import { type Postgres, startPostgres } from './postgres.ts'
+import { makeCluster, type Postgres, startPostgres } from './postgres.ts'
 import { prepareDatabase, setApplicationPasswords, superuserName } from './postgres-roles.ts'
 import { prepareStandby } from './postgres-standby.ts'
 import type { ClusterRequest } from './resources/services.ts'
@@ -15,7 +15,7 @@ export type DatabaseOptions = {
   onLost(error: Error): void
 }
 
-/** The one database cluster of the templates. */
+/** The one database cluster of the templates; its folder is made at once. */
 export type LocalDatabase = {
   /** Starts the server with the cluster's database and master user. Throws at a second cluster. */
   startCluster(request: ClusterRequest): Promise<{ host: string; port: number }>
@@ -47,11 +47,18 @@ export function createDatabase(options: DatabaseOptions): LocalDatabase {
   let request: ClusterRequest | undefined
 
   const folderOf = (name: string) => join(options.dataDir, name)
+  const superuser = { name: superuserName, password: platform.superuserPassword }
+  // Two seconds of a core that what asks for the cluster need not wait for.
+  const making = makeCluster({ folder: folderOf('postgres'), superuser })
+  let isNew = false
+  // Whoever asks for the cluster hears of it.
+  making.catch(() => {})
+
   const run = (name: string, at: number) =>
     startPostgres({
       folder: folderOf(name),
       port: at,
-      superuser: { name: superuserName, password: platform.superuserPassword },
+      superuser,
       logFile: join(options.dataDir, 'logs', `${name}.log`),
       log: options.log,
       onLost: options.onLost,
@@ -67,6 +74,7 @@ export function createDatabase(options: DatabaseOptions): LocalDatabase {
     async startCluster(wanted) {
       if (request) throw new Error('The local cloud runs one database cluster, and the templates have two')
       request = wanted
+      isNew = await making
       server = await run('postgres', port)
       const master = { user: wanted.masterUser, password: wanted.masterPassword }
       await prepareDatabase(port, platform.superuserPassword, master, wanted.databaseName)
@@ -83,7 +91,7 @@ export function createDatabase(options: DatabaseOptions): LocalDatabase {
       if (server)
         await setApplicationPasswords(port, platform.superuserPassword, platform.applicationPassword)
     },
-    isNew: () => server?.isNew ?? false,
+    isNew: () => isNew,
     url: () => urlAt(port),
     readerUrl() {
       if (!reader) throw new Error('The templates have no reader')
@@ -102,6 +110,7 @@ export function createDatabase(options: DatabaseOptions): LocalDatabase {
       await reader?.start()
     },
     async close() {
+      await making.catch(() => {})
       // In this order: a primary that ends first waits for its standby to have had everything.
       await reader?.stop()
       await server?.stop()

@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import {
-  type Account,
   postgresAccount,
   postgresBinaries,
   refuseClosedFolders,
@@ -51,10 +50,9 @@ const logLimit = 10 * 1024 * 1024
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { folder } = options
+  const isNew = await makeCluster(options)
   const binaries = await postgresBinaries()
   const account = await postgresAccount(folder)
-  if (account) await refuseClosedFolders([dirname(folder), dirname(binaries.postgres)], account)
-  const isNew = await initialise(options, binaries.initdb, account)
   await stopLeftover(folder)
   const settings = [...serverSettings(), ...(await sharedMemorySettings())]
 
@@ -148,13 +146,14 @@ async function becomesReady(child: ChildProcess, folder: string): Promise<boolea
   return false
 }
 
-/** Answers whether there was nothing yet. */
-async function initialise(
-  options: PostgresOptions,
-  initdb: string,
-  account: Account | undefined,
-): Promise<boolean> {
-  const { folder, superuser } = options
+/** Makes the folder of a cluster where there is none, which no server is needed for. Answers whether it did. */
+export async function makeCluster({
+  folder,
+  superuser,
+}: Pick<PostgresOptions, 'folder' | 'superuser'>): Promise<boolean> {
+  const { initdb, postgres } = await postgresBinaries()
+  const account = await postgresAccount(folder)
+  if (account) await refuseClosedFolders([dirname(folder), dirname(postgres)], account)
   const version = await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version !== undefined) {
     if (version.trim() === majorVersion) return false

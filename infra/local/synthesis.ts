@@ -35,6 +35,8 @@ export async function synthesise({ outDir, context, signal }: SynthesisOptions):
       ...Object.fromEntries(environment),
       CDK_OUTDIR: outDir,
       CDK_CONTEXT_JSON: JSON.stringify(context),
+      // The CDK's check of its templates takes a second, and is one of what is deployed.
+      CDK_VALIDATION: 'false',
     },
     // Not in the terminal's group: Ctrl-C reaches it through the signal alone.
     detached: true,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Acknowledgment } from 'aws-cdk-lib'
 import { Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { buildApp } from '../../infra/insighta.ts'
 import { needed, temporaryFolder, writeStubs } from './synthesis.ts'
 
@@ -46,8 +46,13 @@ const more = {
 describe.each([{ stage: 'dev' }, { stage: 'prod' }, { stage: 'prod', ...more }])(
   'cdk-nag (AwsSolutions) on %o',
   (context) => {
+    // The CDK's own check of templates, which is off in other tests.
+    beforeEach(() => {
+      vi.stubEnv('CDK_VALIDATION', 'true')
+    })
     afterEach(() => {
       vi.restoreAllMocks()
+      vi.unstubAllEnvs()
     })
 
     it('finds nothing that is not acknowledged', async () => {
