@@ -29,6 +29,7 @@ export async function handler(): Promise<{ applied: string[] }> {
     password: () => master.password,
     tls: process.env[env.databaseTls] !== 'disable',
     max: 1,
+    primary: true,
     transactionTimeoutSeconds: numberEnv(env.functionTimeoutSeconds, 300),
     applicationName: 'migrate',
   })

@@ -10,6 +10,7 @@ import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
 import {
   assessmentsRefused,
+  capacityUsed,
   exportsFailed,
   facetDifferences,
   openDeadLetters,
@@ -184,20 +185,23 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       above: 1000,
       periods: 3,
     },
-    {
-      id: 'DatabaseCapacity',
-      says: 'The database has been at the top of its capacity for a quarter of an hour.',
-      runbook: 'database-capacity',
-      metric: cluster.metricACUUtilization({ period: Duration.minutes(5), statistic: 'Average' }),
-      above: 90,
-      periods: 3,
-    },
+    // Of each instance: the first, until a failover, is the writer.
+    ...capacityUsed(cluster).map(
+      (metric, at): Condition => ({
+        id: `DatabaseCapacity${at === 0 ? '' : at + 1}`,
+        says: 'An instance of the database has been at the top of its capacity for a quarter of an hour.',
+        runbook: 'database-capacity',
+        metric: metric.with({ period: Duration.minutes(5) }),
+        above: 90,
+        periods: 3,
+      }),
+    ),
   )
   if (stage.aurora.readers > 0) {
     found.push(
       {
         id: 'ReplicaLag',
-        says: 'A reader is so far behind that the writer answers queries.',
+        says: 'A reader is over a second behind, and the writer answers queries.',
         runbook: 'reader',
         metric: replicaLag(cluster),
         above: 1000,

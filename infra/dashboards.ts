@@ -236,7 +236,7 @@ export function databaseWidgets(cluster: DatabaseCluster, { aurora }: Stage): IW
   return [
     [
       graph('Capacity, ACU', [cluster.metricServerlessDatabaseCapacity({ ...maximum, label: 'capacity' })]),
-      graph('Capacity used, %', [cluster.metricACUUtilization({ period, label: 'used' })]),
+      graph('Capacity used, %', capacityUsed(cluster)),
       graph('Connections', [cluster.metricDatabaseConnections({ ...maximum, label: 'connections' })]),
     ],
     [
@@ -250,6 +250,24 @@ export function databaseWidgets(cluster: DatabaseCluster, { aurora }: Stage): IW
     ],
     ...(aurora.readers > 0 ? [readers] : []),
   ]
+}
+
+/**
+ * Percent of the largest capacity that each instance uses. That of the cluster is their average, which hides one
+ * behind the others.
+ */
+export function capacityUsed(cluster: DatabaseCluster): Metric[] {
+  return cluster.instanceIdentifiers.map(
+    (DBInstanceIdentifier) =>
+      new Metric({
+        namespace: 'AWS/RDS',
+        metricName: 'ACUUtilization',
+        dimensionsMap: { DBInstanceIdentifier },
+        statistic: 'Average',
+        label: DBInstanceIdentifier,
+        period,
+      }),
+  )
 }
 
 /** Milliseconds that the reader furthest behind is behind the writer. */

@@ -7,7 +7,8 @@ const stages = ['dev', 'prod'] as const
 /**
  * The app of what lets GitHub deploy, apart from the product: an account has one such provider, whatever stages
  * it holds, and a person deploys it once. The context names `githubRepository` (owner/name) and `deliveryStages`
- * (comma-separated, of dev and prod; both when absent). Throws where one is missing or wrong.
+ * (comma-separated, of dev and prod; both when absent), and `githubProvider` (the ARN of GitHub's provider, where
+ * the account has one). Throws where one is missing or wrong.
  */
 export function buildDelivery(options: AppProps = {}): App {
   const app = new App({
@@ -30,7 +31,15 @@ export function buildDelivery(options: AppProps = {}): App {
       `The context "deliveryStages" is "${given}"; it must be one or both of ${stages.join(',')}`,
     )
   }
-  new DeliveryStack(app, 'Insighta-delivery', { repository, stages: chosen })
+  const provider: unknown = app.node.tryGetContext('githubProvider')
+  if (provider !== undefined && !/^arn:.+:oidc-provider\/./.test(String(provider))) {
+    throw new Error(`The context "githubProvider" is "${provider}"; it must be the ARN of an OIDC provider`)
+  }
+  new DeliveryStack(app, 'Insighta-delivery', {
+    repository,
+    stages: chosen,
+    ...(provider !== undefined && { provider: String(provider) }),
+  })
   return app
 }
 

@@ -162,7 +162,7 @@ function build(
       ...options.environment,
       [env.functionTimeoutSeconds]: String(stage.timeouts[name]),
       // V8 lets its young generation grow with the memory that is there: an insert worker came to 353 MB, with
-      // this bound to 184 MB, in the same time.
+      // this bound to 184 MB, in the same time. A runtime that gives node a bound of its own outdoes it.
       NODE_OPTIONS: '--max-semi-space-size=8',
       POWERTOOLS_SERVICE_NAME: name,
       POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,

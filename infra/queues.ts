@@ -5,7 +5,7 @@ import type { Construct } from 'constructs'
 import type { QueueName } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
-import type { Stage, WorkerName } from './stage.ts'
+import { policyOfNamed, type Stage, type WorkerName } from './stage.ts'
 
 /** A queue, its dead-letter queue, and the function that works it off. */
 export type WorkQueue = { name: QueueName; consumer: WorkerName; queue: Queue; deadLetters: Queue }
@@ -29,7 +29,7 @@ export function makeWorkQueue(
     // deliveries and nowhere else to go.
     retentionPeriod: Duration.days(14),
     visibilityTimeout: Duration.seconds(6 * stage.timeouts['dead-letters']),
-    removalPolicy: stage.removalPolicy,
+    removalPolicy: policyOfNamed(stage),
   })
   const queue = new Queue(scope, pascal(name), {
     queueName,
@@ -39,7 +39,7 @@ export function makeWorkQueue(
     // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     visibilityTimeout: Duration.seconds(6 * stage.timeouts[consumer] + longestWindow),
     deadLetterQueue: { queue: deadLetters, maxReceiveCount: stage.maxReceiveCount },
-    removalPolicy: stage.removalPolicy,
+    removalPolicy: policyOfNamed(stage),
   })
   new CfnOutput(scope, `${pascal(name)}QueueUrl`, { value: queue.queueUrl })
   new CfnOutput(scope, `${pascal(name)}DeadLetterQueueUrl`, { value: deadLetters.queueUrl })

@@ -359,3 +359,11 @@ function whole(node: Node, key: string, least: number, most: number): number | u
     `The context "${key}" is ${JSON.stringify(given)}; it must be a whole number from ${least} to ${most}`,
   )
 }
+
+/**
+ * For what has a name of its own. What a stage keeps is not kept of a first deployment that failed: its name
+ * would stand in the way of the next.
+ */
+export function policyOfNamed({ removalPolicy }: Stage): RemovalPolicy {
+  return removalPolicy === RemovalPolicy.RETAIN ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : removalPolicy
+}

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import * as z from 'zod'
+import { isFirst } from './first-deployment.ts'
 import { quotaCommand, requireQuota, reservedBy } from './quota.ts'
 import { run } from './run.ts'
 import { smokeTest } from './smoke.ts'
@@ -87,7 +88,10 @@ export async function deploy(stage: StageName, options: DeployOptions, tools: De
     return outputsSchema.parse(JSON.parse(await readFile(join(folder, command.outputsFile), 'utf8')))
   }
 
-  const outputs = await deployStacks(deployment(stage, stacks.core, context, options))
+  const core = deployment(stage, stacks.core, context, options)
+  // Only prod protects its data.
+  if (stage === 'prod' && (await isFirst(stage, at))) core.words.push('--no-rollback')
+  const outputs = await deployStacks(core)
   const url = outputOf(outputs, `Insighta-${stage}-api`, 'ApiUrl')
   await tools.smoke(url, { key, patience, write })
   if (stacks.web === undefined) return write(await nextSteps(stage, outputs, [apiLine(url)], at))

@@ -1,12 +1,14 @@
 import type { StackProps } from 'aws-cdk-lib'
 import { CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib'
 import { SubnetType } from 'aws-cdk-lib/aws-ec2'
+import { Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import {
   AuroraPostgresEngineVersion,
   ClusterInstance,
   Credentials,
   DatabaseCluster,
   DatabaseClusterEngine,
+  DatabaseSecret,
   ParameterGroup,
 } from 'aws-cdk-lib/aws-rds'
 import { BlockPublicAccess, Bucket, BucketEncryption, EventType, HttpMethods } from 'aws-cdk-lib/aws-s3'
@@ -58,6 +60,7 @@ export class DataStack extends Stack {
     this.bucket.addEventNotification(EventType.OBJECT_CREATED, new SqsDestination(this.resumes.queue), {
       prefix: resumePrefix,
     })
+    refuseOtherAccounts(this, this.importObjects, this.resumes)
     acknowledgeNotifications(this)
     new CfnOutput(this, 'UploadBucketName', { value: this.bucket.bucketName })
   }
@@ -90,6 +93,10 @@ function makeCluster(scope: Stack, { stage, vpc, securityGroup }: Surroundings):
     removalPolicy:
       stage.removalPolicy === RemovalPolicy.RETAIN ? RemovalPolicy.RETAIN : RemovalPolicy.SNAPSHOT,
   })
+  const master = cluster.node.findChild('Secret')
+  // Who keeps a database after its stack is gone needs its password too.
+  if (stage.removalPolicy === RemovalPolicy.RETAIN && master instanceof DatabaseSecret)
+    master.applyRemovalPolicy(RemovalPolicy.RETAIN)
   cluster.connections.allowDefaultPortFrom(securityGroup, 'Functions')
   Validations.of(cluster).acknowledge({
     id: 'AwsSolutions-SMG4',
@@ -171,6 +178,21 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
       'Only functions reach it, and browsers by a presigned address that the API logs when it hands it out.',
   })
   return bucket
+}
+
+/** The ARN of a bucket, by which S3 may send, names no account, and a bucket's name is free once it is deleted. */
+function refuseOtherAccounts(scope: Stack, ...notified: readonly WorkQueue[]): void {
+  for (const { queue } of notified) {
+    queue.addToResourcePolicy(
+      new PolicyStatement({
+        effect: Effect.DENY,
+        principals: [new ServicePrincipal('s3.amazonaws.com')],
+        actions: ['sqs:SendMessage'],
+        resources: [queue.queueArn],
+        conditions: { StringNotEquals: { 'aws:SourceAccount': scope.account } },
+      }),
+    )
+  }
 }
 
 /** CDK's own function that sets the bucket's notification while a deployment runs. */

@@ -13,6 +13,8 @@ export type Delivery = {
   /** As the subject of GitHub's tokens begins: owner/name, with the ids of both in newer repositories. */
   repository: string
   stages: readonly ('dev' | 'prod')[]
+  /** The ARN of GitHub's provider in the account, which can have one only; made where it is absent. */
+  provider?: string
 }
 
 /** Where the web stack is, whatever region the others are in. */
@@ -22,14 +24,13 @@ const issuer = 'token.actions.githubusercontent.com'
 
 /** What GitHub's workflows may do in this account, without a key that could be lost. */
 export class DeliveryStack extends Stack {
-  private readonly provider: OidcProviderNative
+  private readonly provider: string
 
-  constructor(scope: Construct, id: string, { repository, stages }: Delivery) {
+  constructor(scope: Construct, id: string, { repository, stages, provider }: Delivery) {
     super(scope, id)
-    this.provider = new OidcProviderNative(this, 'GitHub', {
-      url: `https://${issuer}`,
-      clientIds: ['sts.amazonaws.com'],
-    })
+    const made = () =>
+      new OidcProviderNative(this, 'GitHub', { url: `https://${issuer}`, clientIds: ['sts.amazonaws.com'] })
+    this.provider = provider ?? made().oidcProviderArn
     for (const stage of stages) this.addDeployRole(stage, repository)
     if (stages.includes('dev')) this.addDiffRole(repository)
   }
@@ -66,6 +67,12 @@ export class DeliveryStack extends Stack {
       ['secretsmanager', `secret:insighta-${stage}-*`],
       'The secrets of one stage by the beginning of their names; the action shows no value of them.',
     )
+    this.allowNamed(
+      role,
+      ['cloudformation:DescribeStacks'],
+      ['cloudformation', `stack/Insighta-${stage}-data/*`],
+      'One stack of the stage, whose id AWS draws; read only.',
+    )
   }
 
   /**
@@ -92,7 +99,7 @@ export class DeliveryStack extends Stack {
   }
 
   private makeRole(id: string, subject: string, props: Omit<RoleProps, 'assumedBy'>): Role {
-    const assumedBy = new WebIdentityPrincipal(this.provider.oidcProviderArn, {
+    const assumedBy = new WebIdentityPrincipal(this.provider, {
       StringEquals: { [`${issuer}:aud`]: 'sts.amazonaws.com', [`${issuer}:sub`]: subject },
     })
     const role = new Role(this, id, { ...props, assumedBy })

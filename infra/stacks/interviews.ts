@@ -18,7 +18,7 @@ import {
 import { addresses } from '../outside.ts'
 import type { WorkQueue } from '../queues.ts'
 import { consume, makeWorkQueue, sendTo } from '../queues.ts'
-import type { Stage } from '../stage.ts'
+import { policyOfNamed, type Stage } from '../stage.ts'
 import type { DataStack } from './data.ts'
 
 /**
@@ -142,7 +142,7 @@ function makeSecret(scope: Stack, stage: Stage, name: SecretName): ISecret {
         }
       : { secretString: '{}' }),
   })
-  secret.applyRemovalPolicy(stage.removalPolicy)
+  secret.applyRemovalPolicy(policyOfNamed(stage))
   new CfnOutput(scope, `${pascal(name)}SecretName`, { value: `insighta-${stage.name}-${name}` })
   Validations.of(secret).acknowledge({
     id: 'AwsSolutions-SMG4',

@@ -66,6 +66,8 @@ export class RecoveryStack extends Stack {
       consumeDeadLetters(this.deadLetters, work)
       sendTo(this.sweep, work, queueVariables[work.name].source)
     }
+    // The next minute is its retry: of three at once two would be for nothing, and each fail alarm by itself.
+    this.sweep.configureAsyncInvoke({ retryAttempts: 0 })
     new Rule(this, 'EveryMinute', {
       description: 'Takes up work and dead letters that stand still',
       schedule: Schedule.rate(Duration.minutes(1)),

@@ -1,4 +1,4 @@
-import { ArnFormat, CfnOutput, CfnParameter, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib'
+import { ArnFormat, CfnOutput, CfnParameter, Duration, Stack, Validations } from 'aws-cdk-lib'
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
   AllowedMethods,
@@ -30,7 +30,7 @@ import { CfnLoggingConfiguration, type CfnWebACL } from 'aws-cdk-lib/aws-wafv2'
 import type { Construct } from 'constructs'
 import { addEdgeAlarms } from '../edge-alarms.ts'
 import { makeFirewall, secretHeaders } from '../firewall.ts'
-import type { Stage } from '../stage.ts'
+import { policyOfNamed, type Stage } from '../stage.ts'
 
 /** Firewalls, certificates, logs and metrics of CloudFront are in this region and in no other. */
 const region = 'us-east-1'
@@ -134,11 +134,7 @@ export class WebStack extends Stack {
     const group = new LogGroup(this, id, {
       logGroupName,
       retention: RetentionDays.ONE_MONTH,
-      // One that a failed first deployment leaves behind keeps its name from the next.
-      removalPolicy:
-        stage.removalPolicy === RemovalPolicy.RETAIN
-          ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-          : stage.removalPolicy,
+      removalPolicy: policyOfNamed(stage),
     })
     return this.formatArn({
       service: 'logs',

@@ -1,4 +1,5 @@
 import { createCache, createSharedTier, type Origin, type SharedTier } from '../platform/cache.ts'
+import { elapsedClock } from '../platform/clock.ts'
 import { retryRead, type Sql } from '../platform/db.ts'
 import { countProfiles } from './counts.ts'
 import { countByFacets, datasetState } from './facets.ts'
@@ -60,7 +61,7 @@ type Lookup = { filter: Filter; state: string; timings: Timings }
 type PageLookup = Lookup & { request: PageRequest }
 
 export type QueryOptions = {
-  /** In milliseconds; never goes back. Default: performance.now. */
+  /** In milliseconds; never goes back, and goes on through a freeze. Default: elapsedClock. */
   now?: () => number
   tier?: SharedTier
   /** Where the data is read, by a state that the writer has told. Default: from the writer too. */
@@ -85,7 +86,7 @@ export type QueryOptions = {
 export function createProfileQueries(
   sql: Sql,
   {
-    now = () => performance.now(),
+    now = elapsedClock(),
     tier = createSharedTier(sharedPrefix),
     readAt = (_, work) => work(sql),
   }: QueryOptions = {},

@@ -29,8 +29,11 @@ const workLimit = totalBudget + 1000
 /** Milliseconds in which a reader that failed is not asked again. */
 const avoidedFor = 10_000
 
-/** Cancelled by the reader, as what it read was cleaned up by the writer meanwhile. */
-const recoveryConflict = '40001'
+/**
+ * Of errors that the writer need not have too: what was read was cleaned up by the writer meanwhile (40001), the
+ * login is refused (28...), and TLS fails.
+ */
+const ofReadersAlone = /^(?:40001$|28|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
 class ReaderSilentError extends Error {
   override readonly name = 'ReaderSilentError'
@@ -110,5 +113,5 @@ async function answersWithin<T>(milliseconds: number, work: Promise<T>): Promise
 
 function isReadersFault(error: unknown): boolean {
   if (error instanceof ReaderSilentError || databaseUnavailable(error)) return true
-  return error instanceof Error && 'code' in error && error.code === recoveryConflict
+  return error instanceof Error && 'code' in error && ofReadersAlone.test(String(error.code))
 }

@@ -63,6 +63,7 @@ describe('what GitHub may do', () => {
         'sts:AssumeRole',
         'lambda:GetAccountSettings',
         'secretsmanager:DescribeSecret',
+        'cloudformation:DescribeStacks',
       ])
       const resources = statements.map(({ Resource }) => JSON.stringify(Resource))
       expect(resources[0]).toMatch(
@@ -72,6 +73,7 @@ describe('what GitHub may do', () => {
       // The web stack is there, whatever region the others are in.
       expect(resources[0]!.match(/-us-east-1"/g)).toHaveLength(2)
       expect(resources[2]).toContain(`:secret:insighta-${stage}-*`)
+      expect(resources[3]).toContain(`:stack/Insighta-${stage}-data/*`)
     }
   })
 
@@ -91,6 +93,18 @@ describe('what GitHub may do', () => {
     expect(Object.keys(await rights({ deliveryStages: 'prod' }))).toEqual([
       'repo:example/insighta:environment:prod',
     ])
+  })
+
+  it('is lent by the provider that the account has already, where its ARN is given', async () => {
+    const githubProvider = 'arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com'
+    const resources = await delivery({ githubProvider })
+    expect(resources.filter(({ Type }) => Type === 'AWS::IAM::OIDCProvider')).toEqual([])
+    const roles = resources.filter(({ Type }) => Type === 'AWS::IAM::Role')
+    expect(roles).toHaveLength(3)
+    for (const { Properties } of roles) {
+      expect(JSON.stringify(Properties.AssumeRolePolicyDocument)).toContain(`"${githubProvider}"`)
+    }
+    await expect(delivery({ githubProvider: 'github' })).rejects.toThrow('must be the ARN')
   })
 
   it('needs a repository, and stages that exist', async () => {

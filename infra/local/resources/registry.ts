@@ -59,6 +59,7 @@ const withoutEffect = new Set([
   'AWS::CloudFront::ResponseHeadersPolicy',
   'AWS::KMS::Alias',
   'AWS::KMS::Key',
+  'AWS::Lambda::EventInvokeConfig',
   'AWS::Lambda::Permission',
   'AWS::Logs::Delivery',
   'AWS::Logs::DeliveryDestination',

@@ -35,6 +35,8 @@ let called: string[]
 let written: string
 let failing: Record<string, string>
 let concurrency: number
+/** The state of prod's data stack. */
+let dataStack: string
 const smoke = vi.fn(async (_url: string) => {})
 const empty = vi.fn(async () => 3)
 
@@ -66,6 +68,7 @@ const aws: Shell = {
       const prod = `${Object.keys(reserved).join('\n')}\n`
       return line.includes('stage=prod') ? prod : 'Insighta-dev-network\nInsighta-dev-data\n'
     }
+    if (line.includes('StackStatus')) return `${dataStack}\n`
     if (line.includes('describe-stacks')) return 'uploads-bucket\n'
     throw new Error(`Unexpected: ${line}`)
   },
@@ -92,6 +95,7 @@ beforeEach(() => {
   written = ''
   failing = {}
   concurrency = 181
+  dataStack = 'UPDATE_COMPLETE'
   vi.clearAllMocks()
 })
 afterAll(() => rm(folder, { recursive: true }))
@@ -205,6 +209,23 @@ describe('deploy', () => {
     ])
     expect(written).toContain('The API: https://api.example.com/api')
     expect(written).toContain('api.example.com has to point at d1.cloudfront.example')
+  })
+
+  it('rolls nothing back of a first deployment of prod, which could not take back what it protects', async () => {
+    const context = Object.entries(needed).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+    const rollback = async () => {
+      called = []
+      await deploy('prod', ...context)
+      return called.find((line) => line.includes('cdk deploy Insighta-prod-api'))?.includes('--no-rollback')
+    }
+    expect(await rollback()).toBe(false)
+    dataStack = 'CREATE_FAILED'
+    expect(await rollback()).toBe(true)
+    failing = { StackStatus: 'Stack with id Insighta-prod-data does not exist' }
+    expect(await rollback()).toBe(true)
+    failing = { StackStatus: 'AccessDenied' }
+    await expect(rollback()).rejects.toThrow('AccessDenied')
+    expect(called.some((line) => line.includes('cdk deploy'))).toBe(false)
   })
 
   it('leaves the web stack as it is where the API does not work', async () => {
