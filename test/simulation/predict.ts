@@ -1,0 +1,115 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { BenchCloud } from '../bench/cloud.ts'
+import { openCloud } from '../bench/cloud.ts'
+import { startQueryLoad } from '../bench/query-load.ts'
+import { figure } from '../bench/report.ts'
+import type { Run } from '../bench/run.ts'
+import { prepareTable, restore } from '../bench/table.ts'
+import { calibrate, freshQueries } from './calibrate.ts'
+import { type Calibration, type Check, type Kept, missed } from './calibration.ts'
+import { measureImport, measureUndisturbed, waitForQuiet } from './measure.ts'
+import { oneMachine, type Result, simulateImports } from './pipeline.ts'
+
+const tableRows = 1_000_000
+
+/** Other sizes, numbers of workers and loads than those of the calibration. */
+const runs = [
+  { rows: 300_000, workers: 2, queriesPerSecond: 0 },
+  { rows: 200_000, workers: 2, queriesPerSecond: 40 },
+  { rows: 300_000, workers: 4, queriesPerSecond: 0 },
+]
+
+/** Calibrates on one local cloud, then predicts imports on others and measures them. Takes minutes. */
+export async function calibrateAndCheck(run: Run, say: (line: string) => void): Promise<Kept> {
+  const calibration = await onCloud(run, 1, say, (cloud) => calibrate(cloud, run.folder), true)
+  const checks: Check[] = []
+  for (const workers of new Set(runs.map(({ workers }) => workers))) {
+    await onCloud(run, workers, say, async (cloud) => {
+      for (const one of runs.filter((other) => other.workers === workers)) {
+        const { backlog, use, ...predicted } = predict(calibration, one)
+        const shares = Object.entries(use).map(([what, share]) => `${what} ${figure(100 * share)} %`)
+        say(
+          `${figure(one.rows)} rows, ${workers} workers: ${figure(predicted.drainSeconds, 1)} s predicted, ${predicted.bottleneck} used most`,
+        )
+        say(`  in use ${shares.join(', ')}; waiting each second ${backlog.join(' ')}`)
+        const { drainSeconds, peakBacklog, meanWait } = predicted
+        const seed = 601 + 10 * checks.length
+        const check = {
+          ...one,
+          predicted: { drainSeconds, peakBacklog, meanWait },
+          ...(await measureOne(run, cloud, one, seed)),
+        }
+        checks.push(check)
+        say(`  ${figure(check.measured.drainSeconds, 1)} s measured: ${figure(100 * missed(check))} %`)
+      }
+    })
+  }
+  return { calibration, checks }
+}
+
+type Asked = (typeof runs)[number]
+
+function predict(calibration: Calibration, { rows, workers, queriesPerSecond }: Asked): Result {
+  return simulateImports(calibration, {
+    machine: (sim) => oneMachine(sim, calibration),
+    workers,
+    imports: [{ at: 0, slices: Math.ceil(rows / calibration.rowsPerSlice) }],
+    queries: { perSecond: queriesPerSecond, cost: calibration.fresh },
+  })
+}
+
+async function measureOne(
+  run: Run,
+  cloud: BenchCloud,
+  { rows, queriesPerSecond }: Asked,
+  seed: number,
+): Promise<Pick<Check, 'measured' | 'others'>> {
+  const { url, credentials } = cloud
+  const load =
+    queriesPerSecond > 0
+      ? startQueryLoad({
+          url,
+          key: credentials.api_key,
+          perSecond: queriesPerSecond,
+          queries: freshQueries(),
+        })
+      : undefined
+  // The function of the queries starts before the import does.
+  if (load) await wait(2000)
+  const { seconds, peakBacklog, meanWait, others } = await measureUndisturbed(cloud, run.folder, {
+    rows,
+    seed,
+  })
+  await load?.stop()
+  return { measured: { drainSeconds: seconds, peakBacklog, meanWait }, others }
+}
+
+/**
+ * Works on a cloud whose functions are warm and whose database is in the middle of its work: with `loosen` also
+ * where the table was just filled.
+ */
+async function onCloud<T>(
+  run: Run,
+  workers: number,
+  say: (line: string) => void,
+  work: (cloud: BenchCloud) => Promise<T>,
+  loosen = false,
+): Promise<T> {
+  say(`A local cloud with ${workers} insert worker${workers === 1 ? '' : 's'}`)
+  const cloud = await openCloud(run, `${run.folder}/data`, { insertWorkers: workers })
+  try {
+    const table = await prepareTable(cloud.sql, tableRows, () => {})
+    if (loosen) {
+      // Indexes that were just built have full pages: the first rows split them, and would pay for all later ones.
+      await measureImport(cloud, run.folder, { rows: 400_000, seed: 799 })
+      await restore(cloud.sql, table)
+    }
+    // After a checkpoint PostgreSQL writes every page whole once, which costs a slice up to double; Aurora has no
+    // such pages. It also starts as many workers as there are.
+    await measureImport(cloud, run.folder, { rows: 120_000, seed: 700 + workers })
+    await waitForQuiet(say)
+    return await work(cloud)
+  } finally {
+    await cloud.close()
+  }
+}
