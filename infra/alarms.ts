@@ -8,24 +8,16 @@ import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
-import {
-  assessmentsRefused,
-  capacityUsed,
-  exportsFailed,
-  facetDifferences,
-  openDeadLetters,
-  queryLatency,
-  readerFailures,
-  replicaLag,
-  webhooksRefused,
-} from './dashboards.ts'
+import { capacityUsed, replicaLag } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
+import type { PublishedMetrics } from './published-metrics.ts'
 import type { WorkQueue } from './queues.ts'
 import type { Stage } from './stage.ts'
 
 export type AlarmSubjects = {
   stage: Stage
+  published: PublishedMetrics
   topic: ITopic
   workQueues: WorkQueue[]
   functions: Record<FunctionName, LambdaFunction>
@@ -90,14 +82,14 @@ export function makeAlarmTopic(scope: Stack): Topic {
   return topic
 }
 
-function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubjects): Condition[] {
+function conditions({ stage, published, workQueues, functions, api, cluster }: AlarmSubjects): Condition[] {
   const found: Condition[] = []
   for (const { name, consumer, queue, deadLetters } of workQueues) {
     found.push({
       id: `${pascal(name)}DeadLetters`,
       says: `Messages of ${name} failed for good and wait for somebody to look at them.`,
       runbook: 'dead-letters',
-      metric: openDeadLetters(name),
+      metric: published.openDeadLetters(name),
       above: 0,
     })
     found.push({
@@ -145,28 +137,28 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       id: 'FacetDifferences',
       says: 'Totals are wrong: the facets differ from the profiles that they count.',
       runbook: 'facets',
-      metric: facetDifferences(),
+      metric: published.facetDifferences(),
       above: 0,
     },
     {
       id: 'ExportsFailed',
       says: 'An export failed for good.',
       runbook: 'exports',
-      metric: exportsFailed().with({ period: Duration.minutes(5) }),
+      metric: published.exportsFailed().with({ period: Duration.minutes(5) }),
       above: 0,
     },
     {
       id: 'WebhooksRefused',
       says: 'Webhooks are refused: a secret is wrong, or somebody tries.',
       runbook: 'webhooks',
-      metric: webhooksRefused(),
+      metric: published.webhooksRefused(),
       above: 20,
     },
     {
       id: 'AssessmentsRefused',
       says: 'Assessments fail for a reason that does not pass by itself.',
       runbook: 'interviews-that-failed',
-      metric: assessmentsRefused(),
+      metric: published.assessmentsRefused(),
       above: 0,
     },
     {
@@ -181,7 +173,7 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
       says: 'One query in twenty takes longer than a second.',
       runbook: 'latency',
       // Not that of the gateway: recruiters wait there for a model, which takes seconds.
-      metric: queryLatency().with({ period: Duration.minutes(5) }),
+      metric: published.queryLatency().with({ period: Duration.minutes(5) }),
       above: 1000,
       periods: 3,
     },
@@ -211,7 +203,7 @@ function conditions({ stage, workQueues, functions, api, cluster }: AlarmSubject
         id: 'ReaderFailures',
         says: 'The reader fails, and the writer answers queries.',
         runbook: 'reader',
-        metric: readerFailures().with({ period: Duration.minutes(5) }),
+        metric: published.readerFailures().with({ period: Duration.minutes(5) }),
         above: 0,
         // A failover takes a minute.
         periods: 3,

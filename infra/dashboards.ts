@@ -3,9 +3,9 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric, IWidget } from 'aws-cdk-lib/aws-cloudwatch'
 import { GraphWidget, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
-import type { FunctionName, QueueName } from '../lib/platform/names.ts'
-import { metricsNamespace } from '../lib/platform/names.ts'
+import type { FunctionName } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
+import type { PublishedMetrics } from './published-metrics.ts'
 import type { WorkQueue } from './queues.ts'
 import type { Stage } from './stage.ts'
 
@@ -16,12 +16,12 @@ const sum = { period, statistic: 'Sum' }
 const maximum = { period, statistic: 'Maximum' }
 
 /** Rows of widgets for the query half: latency, cache, errors. */
-export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
+export function queryWidgets(published: PublishedMetrics, api: HttpApi, functions: Functions): IWidget[][] {
   const counted = {
-    hits: own('profiles', 'CacheHit'),
-    stale: own('profiles', 'CacheStale'),
-    shared: own('profiles', 'CacheSharedHit'),
-    misses: own('profiles', 'CacheMiss'),
+    hits: published.own('profiles', 'CacheHit'),
+    stale: published.own('profiles', 'CacheStale'),
+    shared: published.own('profiles', 'CacheSharedHit'),
+    misses: published.own('profiles', 'CacheMiss'),
   }
   // What was not counted in a minute has no value there, not 0.
   const answers = '(FILL(hits, 0) + FILL(stale, 0) + FILL(misses, 0))'
@@ -47,7 +47,7 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
       ),
       graph(
         'Queries in the function, ms',
-        percentiles.map((p) => own('profiles', 'QueryDuration', p, p)),
+        percentiles.map((p) => published.own('profiles', 'QueryDuration', p, p)),
       ),
     ],
     [
@@ -56,7 +56,7 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
         api.metricClientError({ ...sum, label: '4xx' }),
         api.metricServerError({ ...sum, label: '5xx' }),
         ...(['profiles', 'imports', 'system'] as const).map((name) =>
-          own(name, 'RequestErrors', 'Sum', `${name} errors`),
+          published.own(name, 'RequestErrors', 'Sum', `${name} errors`),
         ),
       ]),
       graph('Environments at work', [
@@ -66,48 +66,32 @@ export function queryWidgets(api: HttpApi, functions: Functions): IWidget[][] {
       ]),
     ],
     [
-      graph('Shared cache: errors', [byFunction('CacheErrors')]),
-      graph('Requests over their limit', [byFunction('RateLimited')]),
-      graph('Limits counted without the shared cache', [byFunction('RateLimitFallbacks')]),
+      graph('Shared cache: errors', [published.byFunction('CacheErrors')]),
+      graph('Requests over their limit', [published.byFunction('RateLimited')]),
+      graph('Limits counted without the shared cache', [published.byFunction('RateLimitFallbacks')]),
     ],
-    retryWidgets(),
+    retryWidgets(published),
   ]
 }
 
-function retryWidgets(): IWidget[] {
+function retryWidgets(published: PublishedMetrics): IWidget[] {
   return [
-    graph('Third parties: calls tried again', [byDimension('RetryAttempts', 'Call')]),
-    graph('Third parties: then answered', [byDimension('RetryRecoveries', 'Call')]),
-    graph('Third parties: given up', [byDimension('RetryExhaustions', 'Call')]),
+    graph('Third parties: calls tried again', [published.byDimension('RetryAttempts', 'Call')]),
+    graph('Third parties: then answered', [published.byDimension('RetryRecoveries', 'Call')]),
+    graph('Third parties: given up', [published.byDimension('RetryExhaustions', 'Call')]),
   ]
-}
-
-/** A metric of each function that has published it. */
-function byFunction(metricName: string): MathExpression {
-  return new MathExpression({
-    label: '',
-    expression: `SEARCH('{${metricsNamespace},service} MetricName="${metricName}"', 'Sum', 60)`,
-    usingMetrics: {},
-    period,
-  })
-}
-
-/** A metric for each value of a dimension that had any, whichever function published it. */
-function byDimension(metricName: string, dimension: string, statistic = 'Sum'): MathExpression {
-  return new MathExpression({
-    label: '',
-    expression: `SEARCH('{${metricsNamespace},${dimension},service} MetricName="${metricName}"', '${statistic}', 60)`,
-    usingMetrics: {},
-    period,
-  })
 }
 
 /** Rows of widgets for imports: throughput, skipped rows, backlog, dead letters; and for exports. */
-export function importWidgets(workQueues: readonly WorkQueue[], functions: Functions): IWidget[][] {
+export function importWidgets(
+  published: PublishedMetrics,
+  workQueues: readonly WorkQueue[],
+  functions: Functions,
+): IWidget[][] {
   const rowsPerSecond = new MathExpression({
     label: 'rows/s',
     expression: 'rows / PERIOD(rows)',
-    usingMetrics: { rows: own('insert', 'RowsInserted') },
+    usingMetrics: { rows: published.own('insert', 'RowsInserted') },
     period,
   })
   const workers = (['split', 'insert', 'finish'] as const).map((name) => [name, functions[name]] as const)
@@ -115,18 +99,18 @@ export function importWidgets(workQueues: readonly WorkQueue[], functions: Funct
     [
       graph('Rows inserted per second', [rowsPerSecond]),
       // The reasons are the business's; the search finds whichever occurred.
-      graph('Rows skipped, by reason', [byDimension('RowsSkipped', 'Reason')]),
+      graph('Rows skipped, by reason', [published.byDimension('RowsSkipped', 'Reason')]),
       graph(
         'Slice, ms',
-        ['p50', 'p95'].map((p) => own('insert', 'SliceDuration', p, p)),
+        ['p50', 'p95'].map((p) => published.own('insert', 'SliceDuration', p, p)),
       ),
     ],
-    queueWidgets(workQueues),
+    queueWidgets(published, workQueues),
     [
       graph('Imports', [
-        own('finish', 'ImportsCompleted', 'Sum', 'completed'),
-        own('finish', 'ImportsFailed', 'Sum', 'failed at the end'),
-        own('split', 'ImportsFailed', 'Sum', 'failed in split'),
+        published.own('finish', 'ImportsCompleted', 'Sum', 'completed'),
+        published.own('finish', 'ImportsFailed', 'Sum', 'failed at the end'),
+        published.own('split', 'ImportsFailed', 'Sum', 'failed in split'),
       ]),
       graph(
         'Function errors',
@@ -138,51 +122,55 @@ export function importWidgets(workQueues: readonly WorkQueue[], functions: Funct
       ),
     ],
     [
-      graph('Rows exported', [own('export', 'ExportRows', 'Sum', 'rows')]),
+      graph('Rows exported', [published.own('export', 'ExportRows', 'Sum', 'rows')]),
       graph(
         'Export, ms',
-        ['p50', 'p95'].map((p) => own('export', 'ExportDuration', p, p)),
+        ['p50', 'p95'].map((p) => published.own('export', 'ExportDuration', p, p)),
       ),
-      graph('Exports failed', [exportsFailed()]),
+      graph('Exports failed', [published.exportsFailed()]),
     ],
   ]
 }
 
 /** Rows of widgets for interviews: webhooks, assessments, third parties, backlog, dead letters. */
-export function interviewWidgets(workQueues: readonly WorkQueue[], functions: Functions): IWidget[][] {
+export function interviewWidgets(
+  published: PublishedMetrics,
+  workQueues: readonly WorkQueue[],
+  functions: Functions,
+): IWidget[][] {
   const workers = (['apply-event', 'assess', 'send-email', 'read-resume'] as const).map(
     (name) => [name, functions[name]] as const,
   )
   return [
     [
-      graph('Webhooks received, by sender', [byDimension('WebhooksReceived', 'Source')]),
-      graph('Webhooks refused, by sender', [byDimension('WebhooksRefused', 'Source')]),
-      graph('Webhook, ms, p95', [byDimension('WebhookDuration', 'Source', 'p95')]),
+      graph('Webhooks received, by sender', [published.byDimension('WebhooksReceived', 'Source')]),
+      graph('Webhooks refused, by sender', [published.byDimension('WebhooksRefused', 'Source')]),
+      graph('Webhook, ms, p95', [published.byDimension('WebhookDuration', 'Source', 'p95')]),
     ],
     [
-      graph('Events, by outcome', [byDimension('InterviewEvents', 'Outcome')]),
+      graph('Events, by outcome', [published.byDimension('InterviewEvents', 'Outcome')]),
       graph('Assessments', [
-        own('assess', 'AssessmentsCompleted', 'Sum', 'completed'),
-        byDimension('AssessmentsFailed', 'Reason'),
+        published.own('assess', 'AssessmentsCompleted', 'Sum', 'completed'),
+        published.byDimension('AssessmentsFailed', 'Reason'),
       ]),
       graph(
         'Assessment, ms',
-        ['p50', 'p95'].map((p) => own('assess', 'AssessmentDuration', p, p)),
+        ['p50', 'p95'].map((p) => published.own('assess', 'AssessmentDuration', p, p)),
       ),
     ],
     [
-      graph('E-mails sent, by kind', [byDimension('EmailsSent', 'Kind')]),
+      graph('E-mails sent, by kind', [published.byDimension('EmailsSent', 'Kind')]),
       graph('E-mails held back or failed', [
-        byDimension('EmailsSuppressed', 'Kind'),
-        byDimension('EmailsFailed', 'Reason'),
+        published.byDimension('EmailsSuppressed', 'Kind'),
+        published.byDimension('EmailsFailed', 'Reason'),
       ]),
       graph('Résumés', [
-        own('read-resume', 'ResumesCompleted', 'Sum', 'read'),
-        byDimension('ResumesFailed', 'Reason'),
+        published.own('read-resume', 'ResumesCompleted', 'Sum', 'read'),
+        published.byDimension('ResumesFailed', 'Reason'),
       ]),
     ],
-    retryWidgets(),
-    queueWidgets(workQueues),
+    retryWidgets(published),
+    queueWidgets(published, workQueues),
     [
       graph(
         'Function errors',
@@ -196,7 +184,7 @@ export function interviewWidgets(workQueues: readonly WorkQueue[], functions: Fu
   ]
 }
 
-function queueWidgets(workQueues: readonly WorkQueue[]): IWidget[] {
+function queueWidgets(published: PublishedMetrics, workQueues: readonly WorkQueue[]): IWidget[] {
   return [
     graph(
       'Backlog, messages',
@@ -213,7 +201,7 @@ function queueWidgets(workQueues: readonly WorkQueue[]): IWidget[] {
     graph(
       'Dead letters',
       workQueues.flatMap(({ name, deadLetters }) => [
-        openDeadLetters(name).with({ label: name }),
+        published.openDeadLetters(name).with({ label: name }),
         deadLetters.metricApproximateNumberOfMessagesVisible({
           ...maximum,
           label: `${name}, not yet recorded`,
@@ -224,13 +212,17 @@ function queueWidgets(workQueues: readonly WorkQueue[]): IWidget[] {
 }
 
 /** Rows of widgets for the database: size, connections, work; and its readers where the stage has any. */
-export function databaseWidgets(cluster: DatabaseCluster, { aurora }: Stage): IWidget[][] {
+export function databaseWidgets(
+  published: PublishedMetrics,
+  cluster: DatabaseCluster,
+  { aurora }: Stage,
+): IWidget[][] {
   const readers = [
     graph('Replica lag, ms', [replicaLag(cluster)]),
     graph('Queries by reader', [
-      own('profiles', 'ReaderReads', 'Sum', 'by the reader'),
-      own('profiles', 'ReaderBehind', 'Sum', 'by the writer, the reader behind'),
-      own('profiles', 'ReaderFailures', 'Sum', 'by the writer, the reader failing'),
+      published.own('profiles', 'ReaderReads', 'Sum', 'by the reader'),
+      published.own('profiles', 'ReaderBehind', 'Sum', 'by the writer, the reader behind'),
+      published.own('profiles', 'ReaderFailures', 'Sum', 'by the writer, the reader failing'),
     ]),
   ]
   return [
@@ -273,84 +265,6 @@ export function capacityUsed(cluster: DatabaseCluster): Metric[] {
 /** Milliseconds that the reader furthest behind is behind the writer. */
 export function replicaLag(cluster: DatabaseCluster): Metric {
   return cluster.metric('AuroraReplicaLagMaximum', { ...maximum, label: 'furthest behind' })
-}
-
-/** Times that the writer had to answer, as a reader failed. */
-export function readerFailures(): Metric {
-  return own('profiles', 'ReaderFailures')
-}
-
-/** Dead letters of a queue that nobody has redriven or discarded; the sweep counts them every minute. */
-export function openDeadLetters(queue: QueueName): Metric {
-  return new Metric({
-    namespace: metricsNamespace,
-    metricName: 'DeadLetters',
-    dimensionsMap: { Queue: queue, service: 'sweep' },
-    ...maximum,
-  })
-}
-
-/** Exports that ended without a file. */
-export function exportsFailed(): Metric {
-  return own('export', 'ExportsFailed', 'Sum', 'failed')
-}
-
-/** Milliseconds that 95 of 100 queries on profiles take at the most, in their function. */
-export function queryLatency(): Metric {
-  return own('profiles', 'QueryDuration', 'p95')
-}
-
-/** Webhooks that were refused in five minutes, whoever sent them. */
-export function webhooksRefused(): MathExpression {
-  return total('webhooks', 'WebhooksRefused', 'Source', ['agent', 'livekit', 'resend'])
-}
-
-/** Assessments that ended without an answer of use in five minutes. One without a transcript has nothing to tell. */
-export function assessmentsRefused(): MathExpression {
-  return total('assess', 'AssessmentsFailed', 'Reason', ['invalid_answer', 'refused'])
-}
-
-/** The sum of a metric over some values of its dimension: an alarm may not search for them. */
-function total(
-  service: FunctionName,
-  metricName: string,
-  dimension: string,
-  values: readonly string[],
-): MathExpression {
-  const five = Duration.minutes(5)
-  const metrics = values.map((value, at): [string, Metric] => [
-    `m${at}`,
-    new Metric({
-      namespace: metricsNamespace,
-      metricName,
-      dimensionsMap: { [dimension]: value, service },
-      statistic: 'Sum',
-      period: five,
-    }),
-  ])
-  return new MathExpression({
-    label: metricName,
-    expression: metrics.map(([id]) => `FILL(${id}, 0)`).join(' + '),
-    usingMetrics: Object.fromEntries(metrics),
-    period: five,
-  })
-}
-
-/** Cells whose count is not that of the profiles: compared every night, so that the worst of a day stands. */
-export function facetDifferences(): Metric {
-  return own('facets', 'FacetDifferences', 'Maximum', 'wrong cells').with({ period: Duration.days(1) })
-}
-
-/** A metric that the code publishes; Powertools adds the function's name as `service`. */
-function own(service: FunctionName, metricName: string, statistic = 'Sum', label = metricName): Metric {
-  return new Metric({
-    namespace: metricsNamespace,
-    metricName,
-    dimensionsMap: { service },
-    statistic,
-    label,
-    period,
-  })
 }
 
 function graph(title: string, left: IMetric[]): GraphWidget {

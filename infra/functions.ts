@@ -10,8 +10,8 @@ import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import type { Construct } from 'constructs'
 import type { FunctionName } from '../lib/platform/names.ts'
-import { database, env, metricsNamespace } from '../lib/platform/names.ts'
-import type { Stage } from './stage.ts'
+import { database, env } from '../lib/platform/names.ts'
+import { metricsNamespace, type Stage } from './stage.ts'
 
 export type { LambdaFunction }
 
@@ -165,7 +165,7 @@ function build(
       // this bound to 184 MB, in the same time. A runtime that gives node a bound of its own outdoes it.
       NODE_OPTIONS: '--max-semi-space-size=8',
       POWERTOOLS_SERVICE_NAME: name,
-      POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
+      POWERTOOLS_METRICS_NAMESPACE: metricsNamespace(stage.name),
     },
   })
 }

@@ -367,3 +367,8 @@ function whole(node: Node, key: string, least: number, most: number): number | u
 export function policyOfNamed({ removalPolicy }: Stage): RemovalPolicy {
   return removalPolicy === RemovalPolicy.RETAIN ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : removalPolicy
 }
+
+/** Of what the functions publish: stages in one account must not raise each other's alarms. */
+export function metricsNamespace(stage: StageName): string {
+  return `Insighta/${stage}`
+}

@@ -7,6 +7,7 @@ import type { FunctionName } from '../../lib/platform/names.ts'
 import { addAlarms, makeAlarmTopic } from '../alarms.ts'
 import { databaseWidgets, importWidgets, interviewWidgets, queryWidgets } from '../dashboards.ts'
 import type { LambdaFunction } from '../functions.ts'
+import { publishedMetrics } from '../published-metrics.ts'
 import type { Stage } from '../stage.ts'
 import type { ApiStack } from './api.ts'
 import type { Recovered, RecoveryStack } from './recovery.ts'
@@ -39,13 +40,22 @@ export class ObservabilityStack extends Stack {
       sweep: recovery.sweep,
     }
     this.topic = makeAlarmTopic(this)
-    addAlarms(this, { stage, topic: this.topic, workQueues, functions, api: api.api, cluster: data.cluster })
+    const published = publishedMetrics(stage.name)
+    addAlarms(this, {
+      stage,
+      published,
+      topic: this.topic,
+      workQueues,
+      functions,
+      api: api.api,
+      cluster: data.cluster,
+    })
 
     const dashboards = {
-      queries: queryWidgets(api.api, functions),
-      imports: importWidgets(profileQueues, functions),
-      interviews: interviewWidgets(interviews.queues, functions),
-      database: databaseWidgets(data.cluster, stage),
+      queries: queryWidgets(published, api.api, functions),
+      imports: importWidgets(published, profileQueues, functions),
+      interviews: interviewWidgets(published, interviews.queues, functions),
+      database: databaseWidgets(published, data.cluster, stage),
     }
     for (const [name, widgets] of Object.entries(dashboards)) {
       new Dashboard(this, `${name}Dashboard`, { dashboardName: `insighta-${stage.name}-${name}`, widgets })

@@ -155,5 +155,3 @@ export const webhookRetentionDays = 30
 /** Files of exports, which expire after these days. */
 export const exportsPrefix = 'exports/'
 export const exportRetentionDays = 7
-
-export const metricsNamespace = 'Insighta'

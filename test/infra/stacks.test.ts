@@ -542,6 +542,18 @@ describe.each([
       expect(queries).toHaveLength(1)
     })
 
+    it('look at the metrics of their own stage alone, which an account may share with another', () => {
+      const namespace = `Insighta/${context.stage}`
+      for (const lambda of functions.values()) {
+        expect(lambda.Properties.Environment?.Variables.POWERTOOLS_METRICS_NAMESPACE).toBe(namespace)
+      }
+      const watching = resources.filter(({ Type }) => Type.startsWith('AWS::CloudWatch::'))
+      // Not the names of exports, which begin with Insighta-.
+      const named = JSON.stringify(watching).match(/[{"]Insighta(?!-)[^,"\\]*/g) ?? []
+      expect(named.length).toBeGreaterThan(50)
+      expect(new Set(named.map((name) => name.slice(1)))).toEqual(new Set([namespace]))
+    })
+
     it('draw queries, imports and the database', () => {
       const bodies = all('AWS::CloudWatch::Dashboard').map(({ Properties }) =>
         JSON.stringify(Properties.DashboardBody),

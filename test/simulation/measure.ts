@@ -1,7 +1,8 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { metricsNamespace, queues } from '../../lib/platform/names.ts'
+import { metricsNamespace } from '../../infra/stage.ts'
+import { queues } from '../../lib/platform/names.ts'
 import type { BenchCloud } from '../bench/cloud.ts'
 import { writePeople } from '../bench/people-file.ts'
 import { type ProcessorTime, readProcessorTime, usedSince } from './processor-time.ts'
@@ -121,7 +122,7 @@ async function counters({ metrics, sql }: BenchCloud) {
     sum(
       metrics
         .query({
-          namespace: metricsNamespace,
+          namespace: metricsNamespace('local'),
           metric: 'SliceDuration',
           dimensions: { service: 'insert' },
           statistic,
