@@ -2,7 +2,7 @@ import { applyEvent } from '../lib/interviews/events.ts'
 import { webhookMessage } from '../lib/interviews/webhooks.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
@@ -22,7 +22,7 @@ export const handler = queueFunction(
       { sql: connect(), storage, queues: outbox },
       message,
     )
-    if (interviewId) logger.appendKeys({ correlation_id: interviewId })
+    if (interviewId) correlate(interviewId)
     logger.info('Webhook event handled', { type, outcome })
     const single = metrics.singleMetric()
     single.addDimension('Outcome', outcome)

@@ -3,7 +3,7 @@ import { assess } from '../lib/interviews/assessments.ts'
 import { modelFromEnvironment } from '../lib/interviews/model.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
@@ -16,7 +16,7 @@ const outbox = { [queues.emails]: createSourceQueue(requiredEnv(env.emailsQueueU
 export const handler = queueFunction(
   async (body, { remainingMs }) => {
     const { interview_id } = assessmentMessage.parse(body)
-    logger.appendKeys({ correlation_id: interview_id })
+    correlate(interview_id)
     const started = performance.now()
     const outcome = await assess({ sql: connect(), model, queues: outbox, remainingMs }, interview_id)
     const duration_ms = Math.round(performance.now() - started)

@@ -6,7 +6,7 @@ import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { recordDeadLetter } from '../lib/platform/dead-letters.ts'
 import { ConfigurationError } from '../lib/platform/errors.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { env, type QueueName, queues } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { recordFunction } from '../lib/platform/queue-function.ts'
@@ -39,7 +39,7 @@ export const handler = recordFunction(async (record) => {
     sentAt: new Date(Number(SentTimestamp)),
   })
   if (ownerId !== null) {
-    logger.appendKeys({ correlation_id: ownerId })
+    correlate(ownerId)
     // After the commit, and again whenever the letter comes again: an import whose last slice failed has an end too.
     if (await finishOwed(sql, ownerId)) await finish.send([{ import_id: ownerId }])
   }

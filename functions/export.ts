@@ -1,7 +1,7 @@
 import { exportMessage, writeExport } from '../lib/exports/write.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { queueFunction } from '../lib/platform/queue-function.ts'
@@ -12,7 +12,7 @@ const storage = createStorage(requiredEnv(env.uploadBucket))
 /** Writes the file of one export. */
 export const handler = queueFunction(async (body, { remainingMs }) => {
   const { export_id } = exportMessage.parse(body)
-  logger.appendKeys({ correlation_id: export_id })
+  correlate(export_id)
   const started = performance.now()
   const result = await writeExport({ sql: connect(), storage, remainingMs }, export_id)
   const duration_ms = Math.round(performance.now() - started)

@@ -1,7 +1,7 @@
 import middy from '@middy/core'
 import * as z from 'zod'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { beginLog, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { rebuildFacets, verifyFacets } from '../lib/profiles/facets.ts'
 
@@ -16,8 +16,7 @@ const shown = 100
  * route: who may invoke it is a matter of IAM.
  */
 export const handler = middy<unknown, object>().handler(async (event, context) => {
-  logger.resetKeys()
-  logger.addContext(context)
+  beginLog(context)
   const { success, data } = payloadSchema.safeParse(event)
   if (!success) {
     return { status: 'error', code: 'invalid_value', message: 'The action must be verify or rebuild' }

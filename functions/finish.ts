@@ -3,7 +3,7 @@ import { finish } from '../lib/imports/finish.ts'
 import { importMessage } from '../lib/imports/messages.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { queueFunction } from '../lib/platform/queue-function.ts'
@@ -14,7 +14,7 @@ const storage = createStorage(requiredEnv(env.uploadBucket))
 /** Ends an import whose slices have all ended. */
 export const handler = queueFunction(async (body) => {
   const { import_id } = importMessage.parse(body)
-  logger.appendKeys({ correlation_id: import_id })
+  correlate(import_id)
   const sql = connect()
   const state = await attemptImport(sql, import_id, () => finish({ sql, storage }, import_id))
   if (!state) return

@@ -3,7 +3,7 @@ import { insertSlice } from '../lib/imports/insert.ts'
 import { sliceMessage } from '../lib/imports/messages.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
@@ -16,7 +16,8 @@ const finish = createQueue(requiredEnv(env.importFinishQueueUrl))
 /** Inserts one slice of an uploaded file. */
 export const handler = queueFunction(async (body) => {
   const { import_id, slice_no } = sliceMessage.parse(body)
-  logger.appendKeys({ correlation_id: import_id, slice_no })
+  correlate(import_id)
+  logger.appendKeys({ slice_no })
   const started = performance.now()
   const sql = connect()
   const result = await attemptSlice(sql, import_id, slice_no, () =>

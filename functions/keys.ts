@@ -12,7 +12,7 @@ import {
   setRateLimit,
   teamOfKey,
 } from '../lib/platform/keys.ts'
-import { logger } from '../lib/platform/log.ts'
+import { beginLog, logger } from '../lib/platform/log.ts'
 
 const team = z.string().trim().min(1).max(100)
 /** Requests per minute; null is no limit. */
@@ -108,8 +108,7 @@ function parsePayload(event: unknown): Payload {
  */
 export const handler = middy<unknown, object>()
   .before(({ context }) => {
-    logger.resetKeys()
-    logger.addContext(context)
+    beginLog(context)
   })
   .onError((request) => {
     const { error } = request

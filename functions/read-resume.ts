@@ -3,7 +3,7 @@ import { resumeMessage, resumeOfKey } from '../lib/interviews/resume-messages.ts
 import { readResume, removeOrphan } from '../lib/interviews/resume-reading.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { decodeObjectKey } from '../lib/platform/object-key.ts'
@@ -30,7 +30,7 @@ export const handler = queueFunction(
 )
 
 async function read(id: string, key: string | undefined, { remainingMs }: MessageContext): Promise<void> {
-  logger.appendKeys({ correlation_id: id })
+  correlate(id)
   const context = { sql: connect(), storage, model, remainingMs }
   const started = performance.now()
   const outcome = await readResume(context, id)

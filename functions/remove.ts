@@ -3,7 +3,7 @@ import { importMessage } from '../lib/imports/messages.ts'
 import { removeProfiles } from '../lib/imports/remove.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { queueFunction } from '../lib/platform/queue-function.ts'
@@ -13,7 +13,7 @@ const self = createQueue(requiredEnv(env.importRemovalsQueueUrl))
 /** Takes out what an import put in. */
 export const handler = queueFunction(async (body, { remainingMs }) => {
   const { import_id } = importMessage.parse(body)
-  logger.appendKeys({ correlation_id: import_id })
+  correlate(import_id)
   const sql = connect()
   const outcome = await attemptImport(sql, import_id, () =>
     removeProfiles({ sql, self, remainingMs }, import_id),

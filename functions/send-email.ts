@@ -3,7 +3,7 @@ import { sendEmail } from '../lib/interviews/emails.ts'
 import { mailerFromEnvironment } from '../lib/interviews/model.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { backoffFromEnvironment, queueFunction } from '../lib/platform/queue-function.ts'
@@ -15,7 +15,7 @@ const consoleUrl = requiredEnv(env.consoleUrl)
 export const handler = queueFunction(
   async (body, { remainingMs }) => {
     const { email_id } = emailMessage.parse(body)
-    logger.appendKeys({ correlation_id: email_id })
+    correlate(email_id)
     const outcome = await sendEmail({ sql: connect(), mailer, consoleUrl, remainingMs }, email_id)
     switch (outcome.outcome) {
       case 'done':

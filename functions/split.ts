@@ -4,7 +4,7 @@ import { sliceLimits } from '../lib/imports/slices.ts'
 import { splitImport } from '../lib/imports/split.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
-import { logger } from '../lib/platform/log.ts'
+import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
@@ -19,7 +19,7 @@ const limits = { ...sliceLimits, records: numberEnv(env.importSliceRecords, slic
 
 async function split(id: string, etag: string | undefined, { remainingMs }: MessageContext): Promise<void> {
   // One id from the upload's request to the report: the import's own.
-  logger.appendKeys({ correlation_id: id })
+  correlate(id)
   const sql = connect()
   const context = { sql, storage, self, slices, finish, remainingMs, limits }
   const outcome = await attemptImport(sql, id, () => splitImport(context, id, etag))

@@ -10,7 +10,7 @@ import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
 import { countOpen } from '../lib/platform/dead-letter-store.ts'
 import { redriveAfterOutage, sendUnsent, sourceQueues } from '../lib/platform/dead-letters.ts'
-import { logger } from '../lib/platform/log.ts'
+import { beginLog, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sweepOutbox } from '../lib/platform/outbox.ts'
@@ -61,8 +61,7 @@ async function publishDeadLetters(): Promise<void> {
 
 /** Runs every minute: takes up what stands still, each part by itself so that one fault leaves the others. */
 export const handler = middy().handler(async (_event, context) => {
-  logger.resetKeys()
-  logger.addContext(context)
+  beginLog(context)
   const sql = connect()
   const parts = {
     imports: () => sweepImports({ sql, storage, ...send, waits }),

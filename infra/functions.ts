@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Duration, Validations } from 'aws-cdk-lib'
+import { ArnFormat, Duration, type Stack, Validations } from 'aws-cdk-lib'
 import type { ISecurityGroup, IVpc } from 'aws-cdk-lib/aws-ec2'
 import { SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
@@ -195,11 +195,27 @@ export function readerEnvironment(cluster: DatabaseCluster, { aurora }: Stage): 
 }
 
 /** Lets the functions sign in as the application's role, and tells them its name. */
-export function applicationUser(cluster: DatabaseCluster, ...functions: LambdaFunction[]): void {
+export function applicationUser(
+  { databaseResourceId }: Stage,
+  cluster: DatabaseCluster,
+  ...functions: LambdaFunction[]
+): void {
   for (const lambda of functions) {
-    cluster.grantConnect(lambda, database.appUser)
+    if (databaseResourceId === undefined) cluster.grantConnect(lambda, database.appUser)
+    else lambda.addToRolePolicy(allowConnect(lambda.stack, databaseResourceId))
     lambda.addEnvironment(env.databaseUser, database.appUser)
   }
+}
+
+/** The grant of a cluster that took the name, and so the address, of the one that the template made. */
+function allowConnect(stack: Stack, resourceId: string): PolicyStatement {
+  const resource = stack.formatArn({
+    service: 'rds-db',
+    resource: 'dbuser',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    resourceName: `${resourceId}/${database.appUser}`,
+  })
+  return new PolicyStatement({ actions: ['rds-db:connect'], resources: [resource] })
 }
 
 export type ObjectAction = 's3:GetObject' | 's3:PutObject' | 's3:DeleteObject' | 's3:AbortMultipartUpload'

@@ -82,6 +82,8 @@ export type Stage = {
   uploadRetentionDays: number
   /** Days after which what was said in interviews, résumés of idle candidates and e-mails are deleted. */
   transcriptRetentionDays: number
+  /** Of the cluster that the functions may sign in to, where that is not the one that the template made. */
+  databaseResourceId?: string
   /** Origins that may call the API and the bucket from a browser. */
   consoleOrigins: string[]
   removalPolicy: RemovalPolicy
@@ -98,6 +100,7 @@ type Sizes = Omit<
   | 'sliceRecords'
   | 'exportInlineRows'
   | 'ownDomain'
+  | 'databaseResourceId'
   | 'redelivery'
   | 'abandonedAfter'
   | 'geminiModel'
@@ -262,7 +265,7 @@ const shortTimeouts: Record<FunctionName, number> = {
  * valkey; that of the stage when absent), `web` (none or cloudfront; likewise), `webDomain` and
  * `webCertificateArn` (both or none), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
  * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers`,
- * `exportInlineRows` and `transcriptRetentionDays` (whole numbers). Throws on any other value, with the ones that exist,
+ * `exportInlineRows` and `transcriptRetentionDays` (whole numbers), and `databaseResourceId`. Throws on any other value, with the ones that exist,
  * and where one is missing.
  */
 export function stageOf(node: Node): Stage {
@@ -278,6 +281,7 @@ export function stageOf(node: Node): Stage {
   const transcriptRetentionDays =
     whole(node, 'transcriptRetentionDays', 15, 3650) ?? size.transcriptRetentionDays
   const ownDomain = ownDomainOf(node)
+  const databaseResourceId = resourceIdOf(node)
   return {
     name,
     ...size,
@@ -285,6 +289,7 @@ export function stageOf(node: Node): Stage {
     cache: choice(node, 'cache', cacheKinds, size.cache),
     web: choice(node, 'web', webKinds, size.web),
     ...(ownDomain && { ownDomain }),
+    ...(databaseResourceId !== undefined && { databaseResourceId }),
     workerConcurrency: { ...workerConcurrency, insert },
     ...(sliceRecords !== undefined && { sliceRecords }),
     ...(exportInlineRows !== undefined && { exportInlineRows }),
@@ -317,6 +322,14 @@ function choice<Value extends string>(
     )
   }
   return found
+}
+
+function resourceIdOf(node: Node): string | undefined {
+  const given: unknown = node.tryGetContext('databaseResourceId')
+  if (given === undefined || (typeof given === 'string' && /^cluster-[A-Z0-9]+$/.test(given))) return given
+  throw new Error(
+    `The context "databaseResourceId" is ${JSON.stringify(given)}; it must be the DbClusterResourceId of a cluster, cluster-...`,
+  )
 }
 
 /** Throws where one of the two is given without the other, and where one cannot be what it is said to be. */

@@ -83,7 +83,7 @@ export class ApiStack extends Stack {
         [env.maxReceiveCount]: String(surroundings.stage.maxReceiveCount),
       }),
     }
-    applicationUser(cluster, ...Object.values(this.functions))
+    applicationUser(surroundings.stage, cluster, ...Object.values(this.functions))
     if (cache) this.shareCache(cache, surroundings.stage)
     this.enrich = makeOutsideFunction(
       this,

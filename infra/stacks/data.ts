@@ -62,6 +62,9 @@ export class DataStack extends Stack {
     })
     refuseOtherAccounts(this, this.importObjects, this.resumes)
     acknowledgeNotifications(this)
+    // Whether other stacks read them or not, which depends on the context: an export goes before its readers do.
+    this.exportValue(this.cluster.clusterResourceIdentifier)
+    this.exportValue(this.cluster.clusterReadEndpoint.hostname)
     new CfnOutput(this, 'UploadBucketName', { value: this.bucket.bucketName })
   }
 }

@@ -23,7 +23,7 @@ export class ExportsStack extends Stack {
       ...databaseEnvironment(cluster),
       [env.uploadBucket]: bucket.bucketName,
     })
-    applicationUser(cluster, this.export)
+    applicationUser(surroundings.stage, cluster, this.export)
     allowObjects(this.export, bucket, exportsPrefix, ['s3:PutObject', 's3:AbortMultipartUpload'])
     consume(this.export, this.files, surroundings.stage)
   }

@@ -40,7 +40,7 @@ export class ImportsStack extends Stack {
     this.insert = makeFunction(this, 'insert', surroundings, environment)
     this.finish = makeFunction(this, 'finish', surroundings, environment)
     this.remove = makeFunction(this, 'remove', surroundings, databaseEnvironment(cluster))
-    applicationUser(cluster, this.split, this.insert, this.finish, this.remove)
+    applicationUser(surroundings.stage, cluster, this.split, this.insert, this.finish, this.remove)
     if (stage.sliceRecords !== undefined) {
       this.split.addEnvironment(env.importSliceRecords, String(stage.sliceRecords))
     }

@@ -86,7 +86,7 @@ export class InterviewsStack extends Stack {
       }),
       'read-resume': makeFunction(this, 'read-resume', surroundings, withBucket),
     }
-    applicationUser(cluster, ...Object.values(this.workers))
+    applicationUser(surroundings.stage, cluster, ...Object.values(this.workers))
     const { assess, 'send-email': sendEmail, 'read-resume': readResume } = this.workers
     allowObjects(this.workers['apply-event'], bucket, webhookPrefix, ['s3:GetObject'])
     allowObjects(readResume, bucket, resumePrefix, ['s3:GetObject', 's3:DeleteObject'])

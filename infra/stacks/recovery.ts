@@ -53,7 +53,7 @@ export class RecoveryStack extends Stack {
       [env.abandonedAfterSeconds]: String(stage.abandonedAfter),
       [env.transcriptRetentionDays]: String(stage.transcriptRetentionDays),
     })
-    applicationUser(cluster, this.deadLetters, this.sweep)
+    applicationUser(surroundings.stage, cluster, this.deadLetters, this.sweep)
     sendTo(this.deadLetters, imports.finishes, env.importFinishQueueUrl)
     // To look for uploads whose event was lost.
     for (const prefix of [uploadPrefix, resumePrefix]) {

@@ -3,7 +3,7 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { numberEnv } from './config.ts'
 import { databaseUnavailable, replacePool } from './db.ts'
 import { isInsightaError } from './errors.ts'
-import { logger } from './log.ts'
+import { beginLog, logger } from './log.ts'
 import { metrics } from './metrics.ts'
 import { env } from './names.ts'
 import { postpone } from './queue.ts'
@@ -53,9 +53,9 @@ export function recordFunction(
   { backoff }: QueueFunctionOptions = {},
 ): MiddyfiedHandler<SQSEvent, SQSBatchResponse> {
   return middy<SQSEvent, SQSBatchResponse>().handler(async (event: SQSEvent, context: Context) => {
-    logger.addContext(context)
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = []
     for (const record of event.Records) {
+      beginLog(context)
       try {
         await handle(record, { remainingMs: () => context.getRemainingTimeInMillis() })
       } catch (error) {
@@ -63,8 +63,6 @@ export function recordFunction(
         if (databaseUnavailable(error)) replacePool()
         await putOff(record, secondsAway(error, receiveCountOf(record), backoff))
         batchItemFailures.push({ itemIdentifier: record.messageId })
-      } finally {
-        logger.resetKeys()
       }
     }
     if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()

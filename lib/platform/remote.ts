@@ -12,7 +12,7 @@ import {
   UpstreamUnavailableError,
 } from './errors.ts'
 import { invokeFunction } from './invoke.ts'
-import { logger } from './log.ts'
+import { beginLog, correlate, correlationId, logger } from './log.ts'
 import type { CallOptions } from './outside.ts'
 import { isRetryLater, RetryLaterError } from './retry.ts'
 
@@ -45,7 +45,10 @@ export type RemoteAnswer<Result> = { status: 'done'; result: Result } | Failure
 const reserve = 250
 
 /** What a caller may say beside its request. */
-const callerSchema = z.looseObject({ remaining_ms: z.number().optional() })
+const callerSchema = z.looseObject({
+  remaining_ms: z.number().optional(),
+  correlation_id: z.string().optional(),
+})
 
 /**
  * A Lambda handler that other functions call by callRemote. Its work has until the deadline, or the caller's
@@ -56,9 +59,9 @@ export function remoteFunction<Schema extends z.ZodType, Result>(
   handle: (request: z.output<Schema>, options: Required<Pick<CallOptions, 'remainingMs'>>) => Promise<Result>,
 ): MiddyfiedHandler<unknown, RemoteAnswer<Result>> {
   return middy<unknown, RemoteAnswer<Result>>().handler(async (event: unknown, context: Context) => {
-    logger.resetKeys()
-    logger.addContext(context)
-    const { remaining_ms, ...body } = callerSchema.parse(event)
+    beginLog(context)
+    const { remaining_ms, correlation_id, ...body } = callerSchema.parse(event)
+    if (correlation_id !== undefined) correlate(correlation_id)
     const request = requestSchema.parse(body)
     const callerEnds = remaining_ms === undefined ? Number.POSITIVE_INFINITY : Date.now() + remaining_ms
     const remainingMs = () => Math.min(context.getRemainingTimeInMillis(), callerEnds - Date.now()) - reserve
@@ -86,7 +89,11 @@ export async function callRemote<Schema extends z.ZodType>(
   { functionName, name, request, result }: RemoteCall<Schema>,
   { signal, remainingMs }: CallOptions = {},
 ): Promise<z.output<Schema>> {
-  const payload = { ...request, ...(remainingMs && { remaining_ms: remainingMs() }) }
+  const payload = {
+    ...request,
+    ...(remainingMs && { remaining_ms: remainingMs() }),
+    correlation_id: correlationId(),
+  }
   const answer = answerSchema.parse(await invokeFunction(functionName, payload, signal))
   if (answer.status !== 'done') throw errorOf(answer, name)
   return result.parse(answer.result)

@@ -5,9 +5,11 @@ import {
   retryAfterSeconds,
   UnavailableError,
   UpstreamInvalidError,
+  UpstreamUnavailableError,
 } from '../platform/errors.ts'
 import { env } from '../platform/names.ts'
 import { type CallOptions, createOutside, type Outside, type OutsideOptions } from '../platform/outside.ts'
+import { isRetryLater } from '../platform/retry.ts'
 import { isCountry } from './countries.ts'
 import type { Enricher, NameFacts } from './name-facts.ts'
 import { genders, maxAge } from './profile.ts'
@@ -100,6 +102,9 @@ async function named<T>(service: Enricher, asked: Promise<T>): Promise<T> {
     return await asked
   } catch (error) {
     if (!isInsightaError(error) || !error.retryable) throw error
-    throw new UnavailableError(`${service} does not answer`, error, retryAfterSeconds(error))
+    const last = isRetryLater(error) ? error.cause : error
+    // What it answered tells a quota from an outage.
+    const message = last instanceof UpstreamUnavailableError ? last.message : `${service} does not answer`
+    throw new UnavailableError(message, error, retryAfterSeconds(error))
   }
 }

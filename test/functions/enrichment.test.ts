@@ -103,7 +103,7 @@ describe('a profile of a name alone', () => {
     expect(headers['retry-after']).toBe('120')
     expect(errorSchema.parse(body)).toMatchObject({
       code: 'unavailable',
-      message: 'Nationalize does not answer',
+      message: 'Nationalize answered 429',
     })
     expect(await stored()).toBe(before)
     expect((await post({ name: 'Amara Example' })).status).toBe(201)

@@ -567,3 +567,24 @@ describe.each([
     })
   })
 })
+
+describe('a restored database', () => {
+  const databaseResourceId = 'cluster-RESTORED1'
+  const grants = (resources: Resource[]) =>
+    resources
+      .filter(({ Type }) => Type === 'AWS::IAM::Policy')
+      .flatMap(({ Properties }) => Properties.PolicyDocument?.Statement ?? [])
+      .filter(({ Action }) => Action === 'rds-db:connect')
+      .map(({ Resource }) => JSON.stringify(Resource))
+
+  it('is the one that functions may sign in to, and no other', async () => {
+    const [first, restored] = await Promise.all([
+      synthesise({ stage: 'prod' }),
+      synthesise({ stage: 'prod', databaseResourceId }),
+    ])
+    expect(grants(restored)).toHaveLength(grants(first).length)
+    expect(grants(first).length).toBeGreaterThan(15)
+    for (const grant of grants(restored)) expect(grant).toContain(':dbuser:cluster-RESTORED1/insighta_app')
+    expect(grants(first).join()).not.toContain(databaseResourceId)
+  })
+})

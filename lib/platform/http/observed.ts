@@ -3,7 +3,7 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from '
 import type { Caller } from '../auth.ts'
 import { replacePool } from '../db.ts'
 import { isInsightaError, UnauthorizedError } from '../errors.ts'
-import { logger } from '../log.ts'
+import { beginLog, correlate, logger } from '../log.ts'
 import { MetricUnit, metrics } from '../metrics.ts'
 import { errorAnswer, shownError, toGatewayResult } from './envelope.ts'
 
@@ -64,9 +64,9 @@ export function observed(
       const sent = event.headers['x-correlation-id']
       const correlationId = sent !== undefined && plainId.test(sent) ? sent : requestId
       begun.set(event, { started, correlationId })
-      logger.resetKeys()
-      logger.addContext(context)
-      logger.appendKeys({ request_id: requestId, correlation_id: correlationId })
+      beginLog(context)
+      logger.appendKeys({ request_id: requestId })
+      correlate(correlationId)
     },
     after: function observeAnswer(request) {
       finish(request.event, request.response!)

@@ -8,10 +8,11 @@ import {
   UpstreamRefusedError,
   UpstreamUnavailableError,
 } from '../../../lib/platform/errors.ts'
-import { logger } from '../../../lib/platform/log.ts'
+import { beginLog, correlate, correlationId, logger } from '../../../lib/platform/log.ts'
 import { callRemote, remoteFunction } from '../../../lib/platform/remote.ts'
 import { RetryLaterError } from '../../../lib/platform/retry.ts'
 import { startTestAws, type TestAws, type TestFunction } from '../../support/aws.ts'
+import { lambdaContext } from '../../support/http-event.ts'
 
 let aws: TestAws
 let work: (remainingMs: () => number) => Promise<unknown>
@@ -37,6 +38,15 @@ const call = (request: object = { ask: 'x' }, options?: { remainingMs(): number 
 it('answers what the other function did', async () => {
   work = async () => 5
   expect(await call()).toBe(5)
+})
+
+it('writes its lines with the id of what the caller is about', async () => {
+  work = async () => (correlationId() === 'interview-1' ? 1 : 0)
+  correlate('interview-1')
+  expect(await call()).toBe(1)
+  // That invocation was in this process, and is over.
+  beginLog(lambdaContext())
+  expect(await call()).toBe(0)
 })
 
 it.each<[Error, Error]>([

@@ -112,7 +112,7 @@ describe('the facts of a name', () => {
     await parties.fault({ path: '/nationalize', status: 500, times: 3 })
     await expect(enrichment().enrich(name)).rejects.toMatchObject({
       status: 503,
-      message: 'Nationalize does not answer',
+      message: 'Nationalize answered 500',
       headers: { 'Retry-After': '5' },
     })
     expect(waits).toEqual([250, 500])
@@ -123,7 +123,7 @@ describe('the facts of a name', () => {
     await parties.fault({ path: '/agify', status: 503, retry_after: 3600 })
     await expect(enrichment().enrich(name)).rejects.toMatchObject({
       status: 503,
-      message: 'Agify does not answer',
+      message: 'Agify answered 503',
       headers: { 'Retry-After': '3600' },
     })
     expect(waits).toEqual([])
