@@ -9,6 +9,7 @@ import { surroundings } from '../bench/report.ts'
 import { median } from '../bench/statistics.ts'
 import type { Calibration, QueryCost, Work } from './calibration.ts'
 import { type MeasuredImport, measureUndisturbed, sum } from './measure.ts'
+import { measurePace } from './pace.ts'
 import { measureParallelism } from './parallelism.ts'
 import { type ProcessorTime, readProcessorTime, usedSince } from './processor-time.ts'
 
@@ -26,9 +27,12 @@ export async function calibrate(cloud: BenchCloud, folder: string): Promise<Cali
   const cached = await measureQueries(cloud, idle, [
     { kind: 'cached', path: '/api/profiles?country_id=KE&limit=10' },
   ])
+  const before = await measurePace(cloud, folder, 521)
   const short = await measureUndisturbed(cloud, folder, { rows: 4 * rowsPerSlice, seed: 501 })
   const long = await measureUndisturbed(cloud, folder, { rows: 16 * rowsPerSlice, seed: 511 })
+  // Before other files: it takes the rows that came last.
   const lock = await measureLock(cloud)
+  const pace = (before + (await measurePace(cloud, folder, 541))) / 2
   const perSlice = Math.max(0, (long.splitSeconds - short.splitSeconds) / (long.slices - short.slices))
   const [size] = await cloud.sql<{ rows: number; bytes: number; indexes: number }[]>`
     select count(*)::float8 as rows, pg_total_relation_size('profiles')::float8 as bytes,
@@ -58,6 +62,7 @@ export async function calibrate(cloud: BenchCloud, folder: string): Promise<Cali
     // Others can only lessen it.
     parallelism: Math.max(parallelism, await measureParallelism()),
     others: long.others,
+    pace,
     fresh,
     cached,
   }

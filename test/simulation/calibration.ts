@@ -39,6 +39,8 @@ export type Calibration = {
   parallelism: number
   /** Cores that other programs used while slices were measured. */
   others: number
+  /** Seconds that a slice of a file of its own took then, before and after: how quick the machine was. */
+  pace: number
   /** Filters that nobody asked before, and one that was. */
   fresh: QueryCost
   cached: QueryCost
@@ -55,6 +57,8 @@ export type Check = {
   measured: Outcome
   /** Cores that other programs of the machine used meanwhile. */
   others: number
+  /** Times as long as at the calibration that a slice of a file of its own took, before and after. */
+  slower: number
 }
 export type Kept = { calibration: Calibration; checks: Check[] }
 

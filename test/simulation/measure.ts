@@ -33,17 +33,17 @@ const queueName = `insighta-local-${queues.importSlices}`
 export async function measureImport(
   cloud: BenchCloud,
   folder: string,
-  { rows, seed }: { rows: number; seed: number },
+  { rows, seed, write = writePeople }: { rows: number; seed: number; write?: typeof writePeople },
 ): Promise<MeasuredImport> {
   const file = join(folder, `simulation-${seed}.csv`)
-  const fileBytes = await writePeople(file, rows, seed)
+  const fileBytes = await write(file, rows, seed)
   try {
     const before = await counters(cloud)
     const reading = await readProcessorTime()
     const id = await cloud.api.upload(file, 'people.csv')
     const accepted = Date.now()
     const backlog = watchBacklog(cloud)
-    const reported = await finishedAt(cloud, id, rows)
+    const reported = await finishedAt(cloud, id, rows).finally(() => backlog.stop())
     const { sentAt, emptyAt, peak, messageSeconds } = await backlog.stop()
     const used = await usedSince(reading)
     const after = await counters(cloud)
@@ -107,14 +107,14 @@ async function finishedAt({ sql }: BenchCloud, id: string, rows: number): Promis
   }
 }
 
-/** Core-seconds of all programs of the machine since it started. */
+/** Core-seconds of all programs of the machine since it started, and what its host gave to others meanwhile. */
 async function machineTime(): Promise<number> {
-  const [user, nice, system, , , irq, softirq] = (await readFile('/proc/stat', 'utf8'))
+  const [user, nice, system, , , irq, softirq, stolen] = (await readFile('/proc/stat', 'utf8'))
     .split('\n')[0]!
     .split(/\s+/)
     .slice(1)
     .map(Number)
-  return (user! + nice! + system! + irq! + softirq!) / 100
+  return (user! + nice! + system! + irq! + softirq! + stolen!) / 100
 }
 
 async function counters({ metrics, sql }: BenchCloud) {

@@ -32,6 +32,7 @@ const calibration: Calibration = {
   finishSeconds: 0.2,
   parallelism: 2,
   others: 0,
+  pace: 1,
   fresh: query,
   cached: query,
 }

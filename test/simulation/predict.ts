@@ -8,6 +8,7 @@ import { prepareTable, restore } from '../bench/table.ts'
 import { calibrate, freshQueries } from './calibrate.ts'
 import { type Calibration, type Check, type Kept, missed } from './calibration.ts'
 import { measureImport, measureUndisturbed, waitForQuiet } from './measure.ts'
+import { measurePace, slowed } from './pace.ts'
 import { oneMachine, type Result, simulateImports } from './pipeline.ts'
 
 const tableRows = 1_000_000
@@ -26,21 +27,19 @@ export async function calibrateAndCheck(run: Run, say: (line: string) => void): 
   for (const workers of new Set(runs.map(({ workers }) => workers))) {
     await onCloud(run, workers, say, async (cloud) => {
       for (const one of runs.filter((other) => other.workers === workers)) {
-        const { backlog, use, ...predicted } = predict(calibration, one)
-        const shares = Object.entries(use).map(([what, share]) => `${what} ${figure(100 * share)} %`)
-        say(
-          `${figure(one.rows)} rows, ${workers} workers: ${figure(predicted.drainSeconds, 1)} s predicted, ${predicted.bottleneck} used most`,
-        )
-        say(`  in use ${shares.join(', ')}; waiting each second ${backlog.join(' ')}`)
-        const { drainSeconds, peakBacklog, meanWait } = predicted
         const seed = 601 + 10 * checks.length
-        const check = {
-          ...one,
-          predicted: { drainSeconds, peakBacklog, meanWait },
-          ...(await measureOne(run, cloud, one, seed)),
-        }
+        const before = await measurePace(cloud, run.folder, 100 * seed)
+        const found = await measureOne(run, cloud, one, seed)
+        const after = await measurePace(cloud, run.folder, 100 * seed + 50)
+        const slower = (before + after) / 2 / calibration.pace
+        const { backlog, use, bottleneck, ...predicted } = predict(slowed(calibration, slower), one)
+        const { drainSeconds, peakBacklog, meanWait } = predicted
+        const check = { ...one, predicted: { drainSeconds, peakBacklog, meanWait }, ...found, slower }
         checks.push(check)
-        say(`  ${figure(check.measured.drainSeconds, 1)} s measured: ${figure(100 * missed(check))} %`)
+        const shares = Object.entries(use).map(([what, share]) => `${what} ${figure(100 * share)} %`)
+        say(`${figure(one.rows)} rows: ${figure(drainSeconds, 1)} s predicted, ${bottleneck} used most`)
+        say(`  in use ${shares.join(', ')}; waiting each second ${backlog.join(' ')}`)
+        say(`  ${figure(found.measured.drainSeconds, 1)} s measured: ${figure(100 * missed(check))} %`)
       }
     })
   }
@@ -76,11 +75,8 @@ async function measureOne(
       : undefined
   // The function of the queries starts before the import does.
   if (load) await wait(2000)
-  const { seconds, peakBacklog, meanWait, others } = await measureUndisturbed(cloud, run.folder, {
-    rows,
-    seed,
-  })
-  await load?.stop()
+  const asked = measureUndisturbed(cloud, run.folder, { rows, seed })
+  const { seconds, peakBacklog, meanWait, others } = await asked.finally(() => load?.stop())
   return { measured: { drainSeconds: seconds, peakBacklog, meanWait }, others }
 }
 

@@ -24,7 +24,7 @@ function checks({ calibration, checks }: Kept): string {
   const { slice, lock, fresh, cached, parallelism } = calibration
   const ms = (seconds: number) => figure(seconds * 1000, 1)
   const lines = checks.map((check) => {
-    const { rows, workers, queriesPerSecond, predicted, measured, others } = check
+    const { rows, workers, queriesPerSecond, predicted, measured, others, slower } = check
     return [
       `${figure(rows)} rows, ${workers} workers${queriesPerSecond ? `, ${queriesPerSecond} queries/s` : ''}`,
       `${figure(predicted.drainSeconds, 1)} / ${figure(measured.drainSeconds, 1)}`,
@@ -33,6 +33,7 @@ function checks({ calibration, checks }: Kept): string {
       `${predicted.peakBacklog} / ${measured.peakBacklog}`,
       `${figure(predicted.meanWait, 1)} / ${figure(measured.meanWait, 1)}`,
       figure(others, 1),
+      percent(slower - 1),
     ]
   })
   const costOf = (name: string, { seconds, ...work }: { seconds: number } & typeof lock) => [
@@ -63,6 +64,7 @@ ${table(
     'peak backlog',
     'mean wait of a slice, s',
     'cores of others',
+    'a slice alone',
   ],
   lines,
 )}
