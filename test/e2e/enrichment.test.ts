@@ -21,7 +21,7 @@ it('a name becomes a profile through the enrich function, and a third party that
   })
   expect(scripted.status).toBe(201)
   const down = await call('POST /api/profiles', { body: { name: 'Kofi Example' } })
-  expect(down).toMatchObject({ status: 503, body: { message: 'Agify does not answer' } })
+  expect(down).toMatchObject({ status: 503, body: { message: 'Agify answered 500' } })
   expect((await call('POST /api/profiles', { body: { name: 'Kofi Example' } })).status).toBe(201)
 
   expect(cloud.metric('RetryAttempts', { Call: 'Agify' })).toBe(2)
