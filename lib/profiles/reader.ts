@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type postgres from 'postgres'
 import { databaseUnavailable, ping, type Sql } from '../platform/db.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
@@ -64,7 +63,7 @@ export function readingByReader(
     await answersWithin(answerLimit, ping(reader))
     const connection = await answersWithin(answerLimit, reader.reserve())
     // A connection that failed stays reserved: it goes with its pool.
-    const found = (await catchesUp(connection, state))
+    const found = (await catchesUp(connection, state, now))
       ? { value: await answersWithin(workLimit, work(connection)) }
       : undefined
     connection.release()
@@ -89,10 +88,10 @@ export function readingByReader(
   }
 }
 
-async function catchesUp(connection: postgres.ReservedSql<{ bigint: number }>, state: string) {
-  const deadline = performance.now() + catchUpLimit
+async function catchesUp(connection: Sql, state: string, now: () => number): Promise<boolean> {
+  const deadline = now() + catchUpLimit
   while (!(await answersWithin(answerLimit, holdsState(connection, state)))) {
-    if (performance.now() > deadline) return false
+    if (now() > deadline) return false
     await wait(catchUpPause)
   }
   return true

@@ -34,10 +34,11 @@ async function catchUp(): Promise<void> {
 const counted = () => added.mock.calls.map(([name]) => name)
 
 function readsBy(pool: Sql | undefined) {
-  const clock = { now: 1000 }
+  /** Goes on by a step each time that somebody looks. */
+  const clock = { now: 1000, step: 0 }
   const replaced = vi.fn()
   const readers: ReaderPool = { connect: vi.fn(() => pool), replace: replaced }
-  const readAt = readingByReader(writer.sql, readers, () => clock.now)
+  const readAt = readingByReader(writer.sql, readers, () => (clock.now += clock.step))
   const where = async (sql: Sql) => {
     const [row] = await sql<[{ name: string }]>`select current_database() as name`
     return row.name === new URL(reader.url).pathname.slice(1) ? 'reader' : 'writer'
@@ -57,6 +58,27 @@ async function poolAt(port: number): Promise<Sql> {
     max: 2,
     transactionTimeoutSeconds: 5,
     applicationName: 'test',
+  })
+}
+
+/** The reader's pool, on whose connections `then` is done once, after the first answer of how far it is. */
+function afterFirstCheck(then: () => Promise<void>): Sql {
+  let done = false
+  const watched = <Connection extends Sql>(connection: Connection) =>
+    new Proxy(connection, {
+      apply(target, self, args) {
+        const answer = Reflect.apply(target, self, args)
+        if (done || !String(args[0]?.[0]).includes('select version >')) return answer
+        done = true
+        return Promise.resolve(answer).then(async (rows: unknown) => {
+          await then()
+          return rows
+        })
+      },
+    })
+  return new Proxy(reader.sql, {
+    get: (target, name) =>
+      name === 'reserve' ? async () => watched(await target.reserve()) : Reflect.get(target, name),
   })
 }
 
@@ -83,16 +105,17 @@ describe('a read at a state', () => {
 
   it('waits for a reader that is a moment behind', async () => {
     await commit()
-    const { read } = readsBy(reader.sql)
-    const reading = read(await datasetState(writer.sql))
-    await catchUp()
-    expect(await reading).toBe('reader')
+    const asked = vi.fn(catchUp)
+    const { read } = readsBy(afterFirstCheck(asked))
+    expect(await read(await datasetState(writer.sql))).toBe('reader')
+    expect(asked).toHaveBeenCalledOnce()
   })
 
   it("is the writer's where the reader stays behind, which is asked again the next time", async () => {
     await commit()
-    const { read, replaced } = readsBy(reader.sql)
+    const { clock, read, replaced } = readsBy(reader.sql)
     const state = await datasetState(writer.sql)
+    clock.step = 60
     expect(await read(state)).toBe('writer')
     expect(counted()).toEqual(['ReaderBehind'])
     await catchUp()
