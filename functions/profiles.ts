@@ -20,10 +20,11 @@ import { deleteProfile, getProfile } from '../lib/profiles/store.ts'
 /** Of each pool of this execution environment, the last of which is the one in use. */
 const environmentQueries = new WeakMap<Sql, ProfileQueries>()
 
+const readers = { connect: connectReader, replace: replaceReaderPool }
+
 /** The queries of this execution environment with their cache. */
 function queries(): ProfileQueries {
   const sql = connect()
-  const readers = { connect: connectReader, replace: replaceReaderPool }
   const made =
     environmentQueries.get(sql) ?? createProfileQueries(sql, { readAt: readingByReader(sql, readers) })
   environmentQueries.set(sql, made)

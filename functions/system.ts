@@ -5,6 +5,7 @@ import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
 import { sharedRedis } from '../lib/platform/redis.ts'
+import { within } from '../lib/platform/within.ts'
 
 /** Milliseconds after which a dependency counts as down: a health check must answer sooner than it is asked. */
 const patience = 3000
@@ -32,18 +33,12 @@ type Dependency = z.output<typeof dependencySchema>
 
 async function stateOf(name: string, ask: () => Promise<unknown>): Promise<Dependency> {
   const started = performance.now()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer within ${patience} ms`)), patience)
-  })
   try {
-    await Promise.race([ask(), late])
+    await within(patience, ask())
     return { status: 'up', latency_ms: Math.round((performance.now() - started) * 10) / 10 }
   } catch (error) {
     logger.warn(`The ${name} is down`, { error })
     return { status: 'down', latency_ms: null }
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -25,7 +25,7 @@ export type AlarmSubjects = {
   cluster: DatabaseCluster
 }
 
-type Condition = {
+export type Condition = {
   id: string
   says: string
   /** Section of docs/operations.md that tells what to do. */
@@ -41,6 +41,8 @@ type Condition = {
     | 'interviews-that-failed'
     | 'webhooks'
     | 'reader'
+    | 'edge-errors'
+    | 'edge-blocked'
   metric: IMetric
   above: number
   /** Periods of the metric that must be over the threshold, of as many. */
@@ -49,10 +51,15 @@ type Condition = {
 
 const minute = { period: Duration.minutes(1) }
 
-/** One alarm for each thing that wants a person, with the runbook's section in its description. */
+/** The alarms on all but what stands before the API. */
 export function addAlarms(scope: Construct, subjects: AlarmSubjects): void {
-  const action = new SnsAction(subjects.topic)
-  for (const condition of conditions(subjects)) {
+  raise(scope, subjects.topic, conditions(subjects))
+}
+
+/** One alarm for each thing that wants a person, with the runbook's section in its description. */
+export function raise(scope: Construct, topic: ITopic, found: readonly Condition[]): void {
+  const action = new SnsAction(topic)
+  for (const condition of found) {
     const alarm = new Alarm(scope, condition.id, {
       alarmDescription: `${condition.says} Runbook: docs/operations.md#${condition.runbook}`,
       metric: condition.metric,

@@ -1,9 +1,8 @@
 import { Duration, type Stack } from 'aws-cdk-lib'
 import type { Distribution } from 'aws-cdk-lib/aws-cloudfront'
-import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Topic } from 'aws-cdk-lib/aws-sns'
-import { makeAlarmTopic } from './alarms.ts'
+import { type Condition, makeAlarmTopic, raise } from './alarms.ts'
 import { firewallName, rateRules } from './firewall.ts'
 import type { Stage } from './stage.ts'
 
@@ -29,36 +28,25 @@ export function addEdgeAlarms(scope: Stack, stage: Stage, distribution: Distribu
       statistic: 'Sum',
       period,
     })
-  const conditions = [
+  const topic = makeAlarmTopic(scope)
+  raise(scope, topic, [
     {
       id: 'EdgeErrors',
-      says: 'For a quarter of an hour one answer in twenty was 5xx. Runbook: docs/operations.md#edge-errors',
+      says: 'For a quarter of an hour one answer in twenty was 5xx.',
+      runbook: 'edge-errors',
       metric: errors,
       above: 5,
       periods: 3,
     },
-    ...Object.values(rateRules).map((rule) => ({
-      id: `${rule}Blocked`,
-      says: 'The firewall refuses an address for its many requests. Runbook: docs/operations.md#edge-blocked',
-      metric: blocked(rule),
-      above: 0,
-      periods: 1,
-    })),
-  ]
-  const topic = makeAlarmTopic(scope)
-  const action = new SnsAction(topic)
-  for (const { id, says, metric, above, periods } of conditions) {
-    const alarm = new Alarm(scope, id, {
-      alarmDescription: says,
-      metric,
-      threshold: above,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      evaluationPeriods: periods,
-      // A quiet night sends no data, and a rule that blocks nothing none ever.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    })
-    alarm.addAlarmAction(action)
-    alarm.addOkAction(action)
-  }
+    ...Object.values(rateRules).map(
+      (rule): Condition => ({
+        id: `${rule}Blocked`,
+        says: 'The firewall refuses an address for its many requests.',
+        runbook: 'edge-blocked',
+        metric: blocked(rule),
+        above: 0,
+      }),
+    ),
+  ])
   return topic
 }

@@ -11,8 +11,10 @@ import {
   cdk,
   contextOf,
   contextOption,
+  dataStackCommand,
   identity,
   identityCommand,
+  readDataStack,
   root,
   type Shell,
   type StageName,
@@ -30,10 +32,7 @@ export type DestroyTools = {
   empty(bucket: string): Promise<number>
 }
 
-const bucketCommand = (stage: StageName) => [
-  ...['aws', 'cloudformation', 'describe-stacks', '--stack-name', `Insighta-${stage}-data`],
-  ...['--query', "Stacks[0].Outputs[?OutputKey=='UploadBucketName'].OutputValue", '--output', 'text'],
-]
+const bucketQuery = "Stacks[0].Outputs[?OutputKey=='UploadBucketName'].OutputValue"
 
 /**
  * Takes a stage away with all that it stores. Rejects for prod, whose database is protected and whose data
@@ -48,7 +47,7 @@ export async function destroy(stage: StageName, options: DestroyOptions, tools: 
   // A distribution goes first, in its own region, and is minutes away from every edge.
   const destruction = cdk(['destroy', '--all', '--force'], context)
   if (options.dryRun) {
-    const commands = [identityCommand, bucketCommand(stage)].map(typed)
+    const commands = [identityCommand, dataStackCommand(stage, bucketQuery)].map(typed)
     const emptying = 'every object of that bucket is deleted, with all versions'
     write(
       `${[`The plan for ${stage}; nothing is called.`, '', ...commands, emptying, typed(destruction)].join('\n')}\n`,
@@ -70,11 +69,8 @@ export async function destroy(stage: StageName, options: DestroyOptions, tools: 
 
 /** Empty where the stack, or its bucket, is gone: a destruction that failed half way is begun again. */
 async function bucketOf(stage: StageName, at: Shell): Promise<string> {
-  const answer = await at.read(bucketCommand(stage)).catch((error: Error) => {
-    if (/does not exist/.test(error.message)) return ''
-    throw error
-  })
-  return answer.trim() === 'None' ? '' : answer.trim()
+  const answer = await readDataStack(stage, bucketQuery, at)
+  return answer === undefined || answer === 'None' ? '' : answer
 }
 
 /** Deletes every object of a bucket and every version of one. Answers how many; rejects where one stays. */

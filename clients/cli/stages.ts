@@ -114,3 +114,19 @@ export async function identity(at: Shell): Promise<{ account: string; arn: strin
   const { Account, Arn } = identitySchema.parse(JSON.parse(answer))
   return { account: Account, arn: Arn }
 }
+
+/** Asks CloudFormation for a part of what it knows of the stack of the data, by a JMESPath query. */
+export const dataStackCommand = (stage: StageName, query: string) => [
+  ...['aws', 'cloudformation', 'describe-stacks', '--stack-name', `Insighta-${stage}-data`],
+  ...['--query', query, '--output', 'text'],
+]
+
+/** Its answer as a text; undefined where there is no such stack. Throws where AWS refuses to tell. */
+export async function readDataStack(stage: StageName, query: string, at: Shell): Promise<string | undefined> {
+  try {
+    return (await at.read(dataStackCommand(stage, query))).trim()
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('does not exist')) return undefined
+    throw error
+  }
+}

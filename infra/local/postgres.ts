@@ -31,8 +31,6 @@ export type PostgresOptions = {
 export type Postgres = {
   port: number
   pid(): number | undefined
-  /** Whether the folder was made by this start. */
-  isNew: boolean
   /** Ends the server as an administrator would; what was committed stays. */
   stop(): Promise<void>
   /** Starts it again after stop(), with the same data and port. */
@@ -50,7 +48,7 @@ const logLimit = 10 * 1024 * 1024
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { folder } = options
-  const isNew = await makeCluster(options)
+  await makeCluster(options)
   const binaries = await postgresBinaries()
   const account = await postgresAccount(folder)
   await stopLeftover(folder)
@@ -104,7 +102,6 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   await start()
   return {
     port: options.port,
-    isNew,
     pid: () => server?.pid,
     start,
     async stop() {

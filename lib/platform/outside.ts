@@ -94,8 +94,7 @@ export type Outside = {
 /** Bytes of an answer at the most. */
 const largestAnswer = 1024 * 1024
 
-/** Each keeps a circuit breaker, so make one for an environment's life. */
-/** A third party at an address, called through createThirdParty. */
+/** A third party at an address. Each keeps a circuit breaker, so make one for an environment's life. */
 export function createOutside(options: OutsideOptions): Outside {
   const { service, baseUrl } = options
   const party = createThirdParty(options)

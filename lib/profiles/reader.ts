@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { databaseUnavailable, ping, type Sql } from '../platform/db.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
+import { NoAnswerError, within } from '../platform/within.ts'
 import { totalBudget } from './counts.ts'
 import { holdsState } from './facets.ts'
 
@@ -34,10 +35,6 @@ const avoidedFor = 10_000
  */
 const ofReadersAlone = /^(?:40001$|28|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
-class ReaderSilentError extends Error {
-  override readonly name = 'ReaderSilentError'
-}
-
 /**
  * Reads by a reader that has caught up with the state, else by the writer: where the reader stays behind, is gone
  * or gives no answer. `now` is in milliseconds and never goes back.
@@ -60,11 +57,11 @@ export function readingByReader(
   ): Promise<{ value: T } | undefined> {
     // First a query: of a pool without an open connection, and without types to fetch, postgres.js never makes
     // a reservation.
-    await answersWithin(answerLimit, ping(reader))
-    const connection = await answersWithin(answerLimit, reader.reserve())
+    await within(answerLimit, ping(reader))
+    const connection = await within(answerLimit, reader.reserve())
     // A connection that failed stays reserved: it goes with its pool.
     const found = (await catchesUp(connection, state, now))
-      ? { value: await answersWithin(workLimit, work(connection)) }
+      ? { value: await within(workLimit, work(connection)) }
       : undefined
     connection.release()
     return found
@@ -90,27 +87,14 @@ export function readingByReader(
 
 async function catchesUp(connection: Sql, state: string, now: () => number): Promise<boolean> {
   const deadline = now() + catchUpLimit
-  while (!(await answersWithin(answerLimit, holdsState(connection, state)))) {
+  while (!(await within(answerLimit, holdsState(connection, state)))) {
     if (now() > deadline) return false
     await wait(catchUpPause)
   }
   return true
 }
 
-async function answersWithin<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const silent = new Promise<never>((_, reject) => {
-    const error = new ReaderSilentError(`The reader gave no answer within ${milliseconds} ms`)
-    timer = setTimeout(() => reject(error), milliseconds)
-  })
-  try {
-    return await Promise.race([work, silent])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 function isReadersFault(error: unknown): boolean {
-  if (error instanceof ReaderSilentError || databaseUnavailable(error)) return true
+  if (error instanceof NoAnswerError || databaseUnavailable(error)) return true
   return error instanceof Error && 'code' in error && ofReadersAlone.test(String(error.code))
 }

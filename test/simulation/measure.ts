@@ -80,17 +80,17 @@ export async function waitForQuiet(say: (line: string) => void): Promise<void> {
   say(`Other programs use ${(others / 2).toFixed(1)} cores: what is measured now says little`)
 }
 
-/** Imports until nobody else was at work meanwhile, thrice at the most; the run that was disturbed least. */
-export async function measureUndisturbed(
-  cloud: BenchCloud,
-  folder: string,
-  { rows, seed }: { rows: number; seed: number },
-): Promise<MeasuredImport> {
-  const runs: MeasuredImport[] = []
+/** Measures until no run was disturbed by more than `most`, thrice at the most; the run that was disturbed least. */
+export async function leastDisturbed<Run>(
+  measure: (nth: number) => Promise<Run>,
+  disturbance: (run: Run) => number,
+  most: number,
+): Promise<Run> {
+  const runs: Run[] = []
   do {
-    runs.push(await measureImport(cloud, folder, { rows, seed: seed + runs.length }))
-  } while (runs.at(-1)!.others > 0.1 && runs.length < 3)
-  return runs.toSorted((a, b) => a.others - b.others)[0]!
+    runs.push(await measure(runs.length))
+  } while (disturbance(runs.at(-1)!) > most && runs.length < 3)
+  return runs.toSorted((a, b) => disturbance(a) - disturbance(b))[0]!
 }
 
 /** Unix milliseconds at which the import was reported. It asks the database, which costs less than the API. */

@@ -19,7 +19,8 @@ export async function measurePace(cloud: BenchCloud, folder: string, seed: numbe
   return median(times)
 }
 
-const countries = ['NG', 'KE', 'ET', 'GH', 'ZA', 'EG', 'US', 'GB', 'FR', 'DE', 'IN', 'BR']
+/** Those of the people and of the questions. */
+export const countries = ['NG', 'KE', 'ET', 'GH', 'ZA', 'EG', 'US', 'GB', 'FR', 'DE', 'IN', 'BR']
 
 /** People whom no other file of a run has: those of the bench are the same again after some thirty files. */
 async function write(file: string, rows: number, seed: number): Promise<number> {

@@ -7,7 +7,7 @@ import type { Run } from '../bench/run.ts'
 import { prepareTable, restore } from '../bench/table.ts'
 import { calibrate, freshQueries } from './calibrate.ts'
 import { type Calibration, type Check, type Kept, missed } from './calibration.ts'
-import { measureImport, waitForQuiet } from './measure.ts'
+import { leastDisturbed, measureImport, waitForQuiet } from './measure.ts'
 import { measurePace, slowed } from './pace.ts'
 import { oneMachine, type Result, simulateImports } from './pipeline.ts'
 
@@ -27,7 +27,12 @@ export async function calibrateAndCheck(run: Run, say: (line: string) => void): 
   for (const workers of new Set(runs.map(({ workers }) => workers))) {
     await onCloud(run, workers, say, async (cloud) => {
       for (const one of runs.filter((other) => other.workers === workers)) {
-        const { measured, others, pace } = await measureSteadily(run, cloud, one, 601 + 10 * checks.length)
+        const seed = 601 + 10 * checks.length
+        const { measured, others, pace } = await leastDisturbed(
+          (nth) => measureOne(run, cloud, one, seed + nth),
+          ({ disturbance }) => disturbance,
+          0.15,
+        )
         const slower = pace / calibration.pace
         const { backlog, use, bottleneck, ...predicted } = predict(slowed(calibration, slower), one)
         const { drainSeconds, peakBacklog, meanWait } = predicted
@@ -59,15 +64,6 @@ type Measured = Pick<Check, 'measured' | 'others'> & {
   pace: number
   /** What others used, and by which share the pace changed meanwhile. */
   disturbance: number
-}
-
-/** Measures until nobody and nothing disturbed it, thrice at the most; the run that was disturbed least. */
-async function measureSteadily(run: Run, cloud: BenchCloud, asked: Asked, seed: number): Promise<Measured> {
-  const runs: Measured[] = []
-  do {
-    runs.push(await measureOne(run, cloud, asked, seed + runs.length))
-  } while (runs.at(-1)!.disturbance > 0.15 && runs.length < 3)
-  return runs.toSorted((a, b) => a.disturbance - b.disturbance)[0]!
 }
 
 async function measureOne(
