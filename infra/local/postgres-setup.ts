@@ -1,7 +1,7 @@
-import { access, chmod, constants, readFile, stat, statfs } from 'node:fs/promises'
+import { access, chmod, constants, lstat, readFile, stat, statfs, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /** The account that the server runs under when this process is root, which PostgreSQL refuses. */
@@ -22,7 +22,29 @@ export async function postgresBinaries(): Promise<{ initdb: string; postgres: st
   }
   // npm may unpack them without their mode.
   for (const file of [initdb, postgres]) await access(file, constants.X_OK).catch(() => chmod(file, 0o755))
+  await linkLibraries(resolve(dirname(initdb), '../..'))
   return { initdb, postgres }
+}
+
+/**
+ * Makes the links that the libraries of the package are loaded by. npm packs no links: an install script of the
+ * package makes them, which does not run here or for those who switched scripts off. Throws, saying what to do, if
+ * they are missing and this user may not write there.
+ */
+async function linkLibraries(folder: string): Promise<void> {
+  const links = JSON.parse(await readFile(join(folder, 'native/pg-symlinks.json'), 'utf8').catch(() => '[]'))
+  for (const { source, target } of links as { source: string; target: string }[]) {
+    const path = join(folder, target)
+    if (await lstat(path).catch(() => undefined)) continue
+    await symlink(relative(dirname(target), source), path).catch((error: NodeJS.ErrnoException) => {
+      // Another start made it meanwhile.
+      if (error.code === 'EEXIST') return
+      throw new Error(
+        `PostgreSQL needs links among its libraries, and ${path} cannot be made (${error.code}). Start once as the owner of node_modules`,
+        { cause: error },
+      )
+    })
+  }
 }
 
 /**

