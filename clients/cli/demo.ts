@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,9 +24,9 @@ function whole(text: string): number {
 const program = new Command('demo')
   .description('Upload invented people to the running local cloud, watch them land, and query them')
   .option('--rows <number>', 'rows of the file', whole, 500_000)
-  .option('--seed <number>', 'other seeds bring other people', whole, 1)
+  .option('--seed <number>', 'the same people again: other seeds bring others (default: drawn)', whole)
   .option('--out <file>', 'only write the file, upload nothing')
-  .action(async ({ rows, seed, out }) => {
+  .action(async ({ rows, seed = randomInt(1, 1_000_000), out }) => {
     if (out) {
       await writeFile(out, rows, seed)
       return
@@ -52,7 +53,7 @@ async function writeFile(file: string, rows: number, seed: number): Promise<Expe
 async function demo(file: string, rows: number, seed: number): Promise<void> {
   const { url, api_key } = await localCredentials()
   const api = createApi(url, api_key)
-  write(`Writing ${rows.toLocaleString('en')} invented people ...\n`)
+  write(`Writing ${rows.toLocaleString('en')} invented people (--seed ${seed}) ...\n`)
   const expected = await writeFile(file, rows, seed)
   write('Uploading by a presigned URL ...\n')
   const id = await api.upload(file, `people-${seed}.csv`)

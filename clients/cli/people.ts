@@ -5,7 +5,7 @@
 
 export type PeopleOptions = {
   rows: number
-  /** Other seeds give other people, with no name in common below two million rows. */
+  /** Other seeds give other people: two have names in common only if their files happen to overlap. */
   seed: number
   /** Dirty rows in a thousand, spread over all reasons; 0 for a clean file. */
   dirtPerThousand: number
@@ -70,7 +70,8 @@ type Person = { name: string; gender: string; age: number; country: string }
 
 /** The person of a number: no two below `names` have one name. The step is prime, so it visits every name. */
 function person(number: number, next: () => number): Person {
-  let at = (number * 7_368_787) % names
+  // Below 2^53, so that it is exact.
+  let at = ((number % names) * 7_368_787) % names
   const take = (list: readonly string[]): string => {
     const word = list[at % list.length]!
     at = Math.floor(at / list.length)

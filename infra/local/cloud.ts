@@ -37,7 +37,7 @@ export type CloudOptions = {
   context?: Record<string, string>
   /** Told what goes on, a line at a time. Everything is also in `<data dir>/logs/cloud.log`. */
   say?(line: string): void
-  /** Says how long each step took, too. */
+  /** Says how long each step took, too, and what is known to be otherwise than on AWS. */
   verbose?: boolean
   /** Ends a start that has not finished: it then rejects with the signal's reason. */
   signal?: AbortSignal
@@ -52,6 +52,8 @@ export type Cloud = {
   outputs: ReadonlyMap<string, unknown>
   /** What the templates ask for and does not exist here. */
   warnings: readonly string[]
+  /** What is known to be otherwise than on AWS. */
+  differences: readonly string[]
   logDir: string
   lambda: Lambda
   sqs: Sqs
@@ -254,7 +256,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       alarms: [],
       dashboards: [],
     }
-    const { outputs, warnings } = await step('resources', () =>
+    const { outputs, warnings, differences } = await step('resources', () =>
       deploy({
         stacks,
         registry,
@@ -263,6 +265,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       }),
     )
     for (const warning of warnings) log(`Not as on AWS: ${warning}`)
+    if (options.verbose) for (const difference of differences) log(`Not as on AWS: ${difference}`)
 
     // Only now, so that no object arrives before the queue that is told of it.
     await step('buckets', () =>
@@ -320,6 +323,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       credentials,
       outputs,
       warnings,
+      differences,
       logDir,
       lambda,
       sqs,

@@ -14,6 +14,8 @@ export type Deployment = {
   outputs: ReadonlyMap<string, unknown>
   /** One line each for what the templates ask for and does not exist here. */
   warnings: string[]
+  /** One line each for what is known to be otherwise than on AWS. */
+  differences: string[]
 }
 
 export type DeployOptions = {
@@ -31,14 +33,18 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
   const outputs = new Map<string, unknown>()
   const exported = new Map<string, unknown>()
   const warnings: string[] = []
-  for (const stack of options.stacks) await deployStack(stack, { ...options, outputs, exported, warnings })
-  return { outputs, warnings }
+  const differences: string[] = []
+  for (const stack of options.stacks) {
+    await deployStack(stack, { ...options, outputs, exported, warnings, differences })
+  }
+  return { outputs, warnings, differences }
 }
 
 type StackRun = DeployOptions & {
   outputs: Map<string, unknown>
   exported: Map<string, unknown>
   warnings: string[]
+  differences: string[]
 }
 
 async function deployStack(stack: Stack, run: StackRun): Promise<void> {
@@ -101,6 +107,7 @@ async function deployStack(stack: Stack, run: StackRun): Promise<void> {
         return folder
       },
       warn: (line) => run.warnings.push(`${place} (${resource.Type}): ${line}`),
+      differs: (line) => run.differences.push(`${place} (${resource.Type}): ${line}`),
     }
     if (machinery.has(id) || run.registry.withoutEffect(resource.Type)) return placeholder(stack, id)
     const adapter = run.registry.adapters.get(resource.Type)

@@ -35,10 +35,14 @@ try {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   console.log(`
 Ready after ${seconds} s. Ctrl-C stops everything.
-  API          ${url}/api
-  access key   ${credentials.api_key}
-  credentials  ${dataDir}/credentials.json
-  logs         ${logDir}`)
+  API            ${url}/api
+  API reference  ${url}/api/docs
+  dashboards     ${url}/dashboards
+  access key     ${credentials.api_key}
+  credentials    ${dataDir}/credentials.json
+  logs           ${logDir}
+
+Something to look at, in a second terminal: npm run demo`)
 } catch (error) {
   if (!stopping.signal.aborted) fail(error)
 }

@@ -14,7 +14,7 @@ describe.skipIf(!redisBinary)('the shared cache of the local cloud', () => {
     const { status, body } = await cloud.call('GET /api/health')
     expect(status).toBe(200)
     expect(body.dependencies.cache).toEqual({ status: 'up', latency_ms: expect.any(Number) })
-    expect(cloud.warnings.join('\n')).not.toContain('cache')
+    expect(cloud.differences.join('\n')).not.toContain('cache')
   })
 
   it('gives an environment that was never asked what another one has found', async () => {

@@ -120,8 +120,15 @@ describe('the commands of the first page of the documentation', () => {
     for (const output of outputs) {
       expect(output).toContain('The numbers add up and are exactly what the file was written with')
     }
+  })
+
+  test('npm run demo brings other people each time, and the same ones by their seed', async () => {
     const again = await npmRun(one(), 'demo', '--', '--rows', '3000')
-    expect(again).toContain('The numbers add up.')
+    expect(again).toMatch(/"inserted": [1-9]/)
+    const [, seed = ''] = /--seed (\d+)/.exec(again) ?? []
+    const same = await npmRun(one(), 'demo', '--', '--rows', '3000', '--seed', seed)
+    expect(same).toMatch(/"inserted": 0,/)
+    expect(same).toContain('The numbers add up.')
   })
 
   test('npm start on a port that is taken says so in one line and ends with 1', async () => {

@@ -9,6 +9,9 @@ export type ActualAnswer = { status: number; header(name: string): string | unde
 /** What no documented path takes: 404 or 405, or 400 where the version is refused before the path is looked at. */
 const elsewhere: readonly number[] = [400, 404, 405]
 
+/** Addresses that lead to a documented path. */
+const redirects: readonly number[] = [302, 308]
+
 /** Follows `$ref` once; throws where it leads nowhere. */
 export function resolve(document: OpenApiDocument, value: unknown): Json {
   const ref = (value as Json | undefined)?.$ref
@@ -59,6 +62,7 @@ export function contractOf(document: OpenApiDocument): (routeKey: string, answer
 
 function declaredAnswer(document: OpenApiDocument, routeKey: string, status: number): Json | undefined {
   if (routeKey === '$default') {
+    if (redirects.includes(status)) return {}
     return elsewhere.includes(status)
       ? resolve(document, document.components?.responses?.Error404)
       : undefined

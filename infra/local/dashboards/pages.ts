@@ -40,13 +40,18 @@ const policy = [
 /** As long as metrics are kept. */
 const mostMinutes = 180
 
-/** The dashboards of the templates under `/dashboards`, and the states of their alarms. Nothing is from the network. */
+/**
+ * A first page under `/`, the dashboards of the templates under `/dashboards`, and the states of their alarms.
+ * Nothing is from the network.
+ */
 export function createPages({ dashboards, alarms, metrics, now = Date.now }: PagesOptions): Pages {
   const byPath = new Map(dashboards.map((dashboard) => [encodeURIComponent(dashboard.name), dashboard]))
 
   return async (method, url) => {
-    if (method !== 'GET' || !/^\/dashboards(?:[/?]|$)/.test(url)) return undefined
-    const { pathname, searchParams } = new URL(url, 'http://127.0.0.1')
+    if (method !== 'GET') return undefined
+    if (/^\/(?:\?|$)/.test(url)) return html('Insighta on this machine', home)
+    if (!/^\/dashboards(?:[/?]|$)/.test(url)) return undefined
+    const { pathname, searchParams } = new URL(url.replace(/\/(?=\?|$)/, ''), 'http://127.0.0.1')
     const [, first, second, ...rest] = pathname.split('/').slice(1)
     if (rest.length > 0) return undefined
     if (first === undefined) return html('Dashboards', list())
@@ -92,6 +97,16 @@ export function createPages({ dashboards, alarms, metrics, now = Date.now }: Pag
   }
 }
 
+/** Where a newcomer goes from the address that `npm start` prints. */
+const home = `<ul>
+<li><a href="/api/docs">API reference</a>, and <a href="/api/health">the health of what it depends on</a></li>
+<li><a href="/dashboards">Dashboards</a> and <a href="/dashboards/alarms">alarms</a>, as CloudWatch would draw them</li>
+</ul>
+<p>An access key for the API is in <code>credentials.json</code> of the data folder (default: <code>.insighta</code>).
+To have something to look at, run in a second terminal:</p>
+<pre>npm run demo                 # uploads and queries 500,000 invented people
+npm run demo -- interviews   # plays an interview, faults included</pre>`
+
 const scripts =
   '<link rel="stylesheet" href="/dashboards/assets/uplot.css"><script type="module" src="/dashboards/assets/client.js"></script>'
 
@@ -124,7 +139,7 @@ function html(title: string, content: string, head = ''): HttpAnswer {
   const text = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title>
 <link rel="stylesheet" href="/dashboards/assets/style.css">${head}</head>
-<body><nav><a href="/dashboards">dashboards</a> <a href="/dashboards/alarms">alarms</a></nav>
+<body><nav><a href="/">start</a> <a href="/dashboards">dashboards</a> <a href="/dashboards/alarms">alarms</a></nav>
 <h1>${escapeHtml(title)}</h1>
 ${content}
 </body></html>

@@ -11,6 +11,8 @@ export type ResourceContext = {
   asset(hash: string): string
   /** Adds a line to those printed at start-up; the resource is named in front of it. */
   warn(line: string): void
+  /** Adds a line to the known differences from AWS, which are shown on request. */
+  differs(line: string): void
 }
 
 export type Created = {
@@ -31,6 +33,8 @@ type Definition<Schema extends z.ZodObject> = {
   honoured: Schema
   /** What means nothing on one machine: roles, networks, encryption, tags. */
   withoutEffect?: readonly string[]
+  /** What has no effect here though it matters on AWS, and what follows from that. */
+  differs?: Readonly<Record<string, string>>
   create(properties: z.output<Schema>, context: ResourceContext, services: Services): Promise<Created>
 }
 
@@ -39,10 +43,14 @@ type Definition<Schema extends z.ZodObject> = {
  * found too, as long as the schema's own objects are strict.
  */
 export function adapter<Schema extends z.ZodObject>(definition: Definition<Schema>): Adapter {
-  const withoutEffect = new Set([...(definition.withoutEffect ?? []), 'Tags'])
+  const differs = definition.differs ?? {}
+  const withoutEffect = new Set([...(definition.withoutEffect ?? []), ...Object.keys(differs), 'Tags'])
   const schema = definition.honoured.strict()
   return {
     create(properties, context, services) {
+      for (const [name, line] of Object.entries(differs)) {
+        if (properties[name] !== undefined) context.differs(line)
+      }
       const relevant: unknown = structuredClone(
         Object.fromEntries(Object.entries(properties).filter(([name]) => !withoutEffect.has(name))),
       )

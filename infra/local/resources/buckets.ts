@@ -17,6 +17,10 @@ export const bucket = adapter({
     CorsConfiguration: z.strictObject({ CorsRules: z.array(corsRule) }).optional(),
   }),
   withoutEffect: ['BucketEncryption', 'OwnershipControls', 'PublicAccessBlockConfiguration'],
+  differs: {
+    LifecycleConfiguration: 'nothing expires here: files stay until the data folder is deleted',
+    VersioningConfiguration: 'no versions are kept here: a deleted file is gone',
+  },
   async create({ BucketName, CorsConfiguration }, context, services) {
     const name = (BucketName ?? context.physicalName).toLowerCase()
     services.buckets.set(name, { cors: (CorsConfiguration?.CorsRules ?? []).map(toCorsRule) })

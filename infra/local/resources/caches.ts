@@ -16,7 +16,7 @@ export const serverlessCache = adapter({
   async create(_properties, context, services) {
     const started = await services.startCache()
     if (!started) {
-      context.warn('no valkey-server or redis-server is on the PATH, so that environments share no cache')
+      context.differs('no valkey-server or redis-server is on the PATH, so that environments share no cache')
     }
     const { host, port } = started ?? { host: 'none.invalid', port: 0 }
     const id = context.physicalName.toLowerCase()

@@ -4,6 +4,7 @@ import { type Authenticate, authenticate, authorize, type Caller } from '../auth
 import { BadRequestError, ConfigurationError, RateLimitedError, UnavailableError } from '../errors.ts'
 import { type CountRequest, countRequest, type Quota, quotaHeaders } from '../rate-limit.ts'
 import { type RouteKey, routes } from '../routes.ts'
+import { elsewhere } from './elsewhere.ts'
 import { toGatewayResult } from './envelope.ts'
 import { observed } from './observed.ts'
 import { parseBody, parsePath, parseQuery } from './parse.ts'
@@ -75,7 +76,11 @@ export function httpFunction(
   ): Promise<APIGatewayProxyStructuredResultV2> {
     const { http, requestId } = event.requestContext
     const route = served.get(event.routeKey)
-    if (!route) throw unknownRoute(http.method, event.rawPath)
+    if (!route) {
+      const redirect = elsewhere(http.method, event.rawPath, event.rawQueryString)
+      if (redirect) return toGatewayResult(redirect)
+      throw unknownRoute(http.method, event.rawPath)
+    }
     const caller = await admit(event)
     const query = parseQuery(route.query, event.rawQueryString)
     const path = parsePath(route.path, event.pathParameters ?? {})

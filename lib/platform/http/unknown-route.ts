@@ -17,6 +17,11 @@ for (const key of Object.keys(routes)) {
   }
 }
 
+/** Whether there is a route of this path, whatever its method. */
+export function isKnownPath(path: string): boolean {
+  return [...paths.values()].some(({ pattern }) => pattern.test(path))
+}
+
 /**
  * The error for a call that no route takes: 405 with Allow where the path exists under other methods (the
  * gateway itself knows no 405 and sends such calls to $default), else 404.

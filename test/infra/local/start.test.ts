@@ -82,6 +82,9 @@ test('a first start answers the API and writes credentials that open everything'
   first = await ready(started)
   expect(started.output()).toContain(first.url)
   expect(started.output()).toContain(first.api_key)
+  for (const line of ['/api/docs', '/dashboards', 'npm run demo']) expect(started.output()).toContain(line)
+  // Known ones are told on request, and nothing else differs.
+  expect(started.output()).not.toContain('Not as on AWS')
   expect((await stat(join(dataDir, 'credentials.json'))).mode & 0o777).toBe(0o600)
   expect(await (await get(first, '/api/me')).json()).toMatchObject({
     status: 'success',

@@ -167,6 +167,21 @@ describe('the pages', () => {
     expect(imported).toContain('export { uPlot as default }')
   })
 
+  test.each(['/', '/?from=banner'])(
+    'begin at %s with the reference, the dashboards and the demo',
+    async (path) => {
+      const text = await (await get(path)).text()
+      for (const link of ['href="/api/docs"', 'href="/dashboards"']) expect(text).toContain(link)
+      expect(text).toContain('npm run demo')
+    },
+  )
+
+  test('are the same with a slash at the end', async () => {
+    for (const path of ['/dashboards', '/dashboards/alarms', '/dashboards/shop-sales']) {
+      expect(await (await get(`${path}/`)).text()).toBe(await (await get(path)).text())
+    }
+  })
+
   test('show the state of each alarm with its section of the runbook', async () => {
     const missing = await (await get('/dashboards/alarms')).text()
     expect(missing).toContain('<td class="INSUFFICIENT_DATA">INSUFFICIENT_DATA</td><td>Unsold</td>')
@@ -184,11 +199,11 @@ describe('the pages', () => {
     expect(response.headers.get('access-control-allow-origin')).toBeNull()
     expect(answers).toEqual([])
     for (const path of [
-      '/',
+      '/start',
       '/dashboard',
       '//',
       '/dashboards/none',
-      '/dashboards/assets/..',
+      '/dashboards/assets/none',
       '/dashboards/runbook/no',
     ])
       expect((await get(path)).status, path).toBe(418)

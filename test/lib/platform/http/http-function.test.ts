@@ -101,6 +101,33 @@ describe('an HTTP function', () => {
     expect(wrong.headers.allow).toBe('DELETE, GET')
   })
 
+  it.each([
+    ['GET /', 302, '/api/docs'],
+    ['GET /api', 302, '/api/docs'],
+    ['HEAD /api/', 302, '/api/docs'],
+    ['GET /api/profiles/?gender=male&page=2', 308, '/api/profiles?gender=male&page=2'],
+    ['POST /api/imports/', 308, '/api/imports'],
+    [
+      'GET /api/profiles/018f0000-0000-7000-8000-000000000000/',
+      308,
+      '/api/profiles/018f0000-0000-7000-8000-000000000000',
+    ],
+  ])('redirects %s with %d to %s', async (target, status, location) => {
+    const answer = await call(handler, target)
+    expect(answer).toMatchObject({ status, text: '' })
+    expect(answer.headers.location).toBe(location)
+  })
+
+  it.each([
+    'POST /api',
+    'GET /api/nothing/',
+    'GET //evil.example/',
+    'GET //api/profiles/',
+    'GET /api/profiles//',
+  ])('leads %s nowhere', async (target) => {
+    expect((await call(handler, target)).status).toBe(404)
+  })
+
   it('answers 404 for an id that is none', async () => {
     expectError(await get('/api/profiles/42'), 404, 'not_found')
     expect((await get('/api/profiles/0199c82c-c07b-7000-8000-000000000000')).status).toBe(200)
