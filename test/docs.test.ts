@@ -13,13 +13,14 @@ import { transcriptFormats } from '../lib/interviews/transcript-export.ts'
 import { functionNames } from '../lib/platform/names.ts'
 import { routes } from '../lib/platform/routes.ts'
 import { stageWith } from './infra/synthesis.ts'
+import { pageNames } from './support/pages.ts'
+import { shellBlocks } from './support/shell-blocks.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const sources = (...patterns: string[]) => globSync(patterns, { cwd: root }).sort()
 
-const pages = ['README.md', ...sources('docs/*.md')]
-const docs = new Map(pages.map((page) => [page, read(page)]))
+const docs = new Map(pageNames().map((page) => [page, read(page)]))
 const everything = [...docs.values()].join('\n')
 
 /** Of each page what the pattern finds, as `page: found`. */
@@ -73,9 +74,21 @@ describe('the documentation', () => {
     expect(links.length).toBeGreaterThan(10)
   })
 
+  it('shows commands that run as they are, but for those of an AWS account or of GitHub', () => {
+    const blocks = [...docs].flatMap(([page, text]) => shellBlocks(page, text))
+    const runnable = blocks.filter(({ kind }) => kind !== 'account')
+    // Where something is to be filled in, a line says so and gives it a name: ID=... # fill in
+    expect(runnable.filter(({ text }) => /<[a-zA-Z][\w -]*>/.test(text))).toEqual([])
+    const elsewhere = blocks.filter(({ kind }) => kind === 'account')
+    const needed = /\b(?:aws|cdk|gh) |npm run (?:deploy|destroy)|--function|\$?URL\b/
+    expect(elsewhere.filter(({ text }) => !needed.test(text))).toEqual([])
+    expect(blocks.filter(({ kind }) => kind === 'newcomer').map(({ page }) => page)).toEqual(['README.md'])
+    expect(runnable.length).toBeGreaterThan(30)
+  })
+
   it('names npm scripts that exist', () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(read('package.json'))
-    const named = found(/\bnpm run ([\w:-]+)/g)
+    const named = found(/\bnpm run (?:--silent )?([\w:-]+)/g)
     expect(named.filter(({ match }) => !(match in scripts))).toEqual([])
     expect(named.length).toBeGreaterThan(5)
   })

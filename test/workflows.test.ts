@@ -39,11 +39,12 @@ const jobs = all.flatMap(({ name, jobs }) =>
 const commands = (job: Job) => (job.steps ?? []).flatMap(({ run }) => (run === undefined ? [] : [run]))
 
 describe('the workflows', () => {
-  it('check pull requests by the test command, compare them, and deploy main and tags', () => {
+  it('check pull requests by the test command, compare them, deploy main and tags, and try Nodes at night', () => {
     expect(Object.fromEntries(all.map(({ name, on }) => [name, Object.keys(on)]))).toEqual({
       check: ['pull_request', 'workflow_call'],
       deploy: ['push', 'workflow_dispatch'],
       diff: ['pull_request'],
+      matrix: ['schedule', 'workflow_dispatch'],
     })
     expect(workflow('deploy').on.push).toEqual({ branches: ['main'], tags: ['v*'] })
     expect(commands(workflow('check').jobs.check!)).toContain('.ci/run')
@@ -81,7 +82,7 @@ describe('the workflows', () => {
     })
     const checkouts = jobs.flatMap(({ steps = [] }) => steps.filter(({ uses }) => uses?.includes('checkout')))
     expect(checkouts.every((step) => step.with?.['persist-credentials'] === false)).toBe(true)
-    expect(checkouts).toHaveLength(4)
+    expect(checkouts).toHaveLength(5)
   })
 
   it('hold no secret and no account, and put no text of a pull request into a command', () => {
@@ -95,7 +96,7 @@ describe('the workflows', () => {
     const { scripts }: { scripts: object } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     const lines = jobs.flatMap(commands).join('\n')
     const named = [...lines.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name]) => name)
-    expect(named).toHaveLength(3)
+    expect(named).toHaveLength(4)
     expect(named.filter((name) => !(name! in scripts))).toEqual([])
     const actions = jobs.flatMap(({ uses, steps = [] }) => [uses, ...steps.map((step) => step.uses)])
     for (const action of actions.filter((name) => name !== undefined)) {

@@ -10,7 +10,7 @@ const stages: { file: string; context: Record<string, string> }[] = [
 ]
 
 const accept =
-  'Resources or permissions changed. If that is meant: npx vitest run test/infra/inventory.test.ts -u, and commit the difference'
+  'Resources or permissions changed. If that is meant: npm run vitest -- run test/infra/inventory.test.ts -u, and commit the difference'
 
 describe('the inventory of resources and permissions', () => {
   it.each(stages)('of $file is the one that was looked at', async ({ file, context }) => {
