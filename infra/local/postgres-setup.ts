@@ -61,16 +61,19 @@ export async function postgresAccount(folder: string): Promise<Account | undefin
   return { uid: Number(found[2]), gid: Number(found[3]) }
 }
 
-/** Throws, saying what to do, where the server's account may not pass through one of the folders. */
-export async function refuseClosedFolders(folders: readonly string[], account: Account): Promise<void> {
-  for (const folder of folders) {
+/** A folder that the server's account must be able to enter, and where else what is in it can be kept. */
+export type NeededFolder = { folder: string; instead: string }
+
+/** Throws, saying what to do, if the server's account may not pass through one of the folders. */
+export async function refuseClosedFolders(needed: readonly NeededFolder[], account: Account): Promise<void> {
+  for (const { folder, instead } of needed) {
     for (let at = resolve(folder); ; at = dirname(at)) {
       const { mode, uid, gid } = await stat(at)
       const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
       if ((mode & bit) === 0) {
         throw new Error(
           `PostgreSQL does not run as root, and its user (${account.uid}) may not enter ${at}. ` +
-            `Run "chmod o+x ${at}", which lets nobody list it, or keep the data elsewhere with INSIGHTA_DATA_DIR`,
+            `Run "chmod o+x ${at}", which lets no one list it, or ${instead}`,
         )
       }
       if (at === dirname(at)) break

@@ -150,7 +150,15 @@ export async function makeCluster({
 }: Pick<PostgresOptions, 'folder' | 'superuser'>): Promise<boolean> {
   const { initdb, postgres } = await postgresBinaries()
   const account = await postgresAccount(folder)
-  if (account) await refuseClosedFolders([dirname(folder), dirname(postgres)], account)
+  if (account) {
+    // The programs first: who moves the data for this must not find out afterwards that it does not suffice.
+    const programs = {
+      folder: dirname(postgres),
+      instead: 'move the project to a folder that others may enter',
+    }
+    const data = { folder: dirname(folder), instead: 'keep the data elsewhere with INSIGHTA_DATA_DIR' }
+    await refuseClosedFolders([programs, data], account)
+  }
   const version = await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version !== undefined) {
     if (version.trim() === majorVersion) return false

@@ -151,8 +151,11 @@ test('it ends when the process that started it is killed', async () => {
 test('a folder that the server cannot enter is named with what to do', async () => {
   const closed = await mkdtemp(join(tmpdir(), 'insighta-closed-'))
   const stranger = { uid: 54_321, gid: 54_321 }
-  await expect(refuseClosedFolders([join(closed)], stranger)).rejects.toThrow(`chmod o+x ${closed}`)
+  const needed = [{ folder: closed, instead: 'move it' }]
+  await expect(refuseClosedFolders(needed, stranger)).rejects.toThrow(
+    `Run "chmod o+x ${closed}", which lets no one list it, or move it`,
+  )
   await chmod(closed, 0o711)
-  await refuseClosedFolders([closed], stranger)
+  await refuseClosedFolders(needed, stranger)
   await rm(closed, { recursive: true })
 })

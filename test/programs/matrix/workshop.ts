@@ -96,7 +96,7 @@ export async function openWorkshop(folder: string): Promise<Workshop> {
     })
     await run('tar', ['-xzf', join(target, stdout.trim().split('\n').at(-1)!), '-C', target])
     const { version } = JSON.parse(await readFile(join(target, 'package/package.json'), 'utf8'))
-    return { folder: join(target, 'package'), version: version as string }
+    return { folder: join(target, 'package'), version: (version as string).replace(/^v/, '') }
   })
   return {
     folder,
