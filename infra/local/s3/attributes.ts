@@ -56,7 +56,7 @@ export function metadataHeaders(metadata: Record<string, string>): Record<string
 }
 
 const unimplemented =
-  /^x-amz-(tagging|tagging-directive|object-lock-.*|grant-.*|mfa|website-redirect-location|write-offset-bytes|server-side-encryption-customer-.*|copy-source-server-side-encryption-customer-.*|bypass-governance-retention)$/
+  /^x-amz-(object-lock-.*|grant-.*|mfa|website-redirect-location|write-offset-bytes|server-side-encryption-customer-.*|copy-source-server-side-encryption-customer-.*|bypass-governance-retention)$/
 
 /**
  * Refuses headers that ask for what this server does not do, rather than to store an object without it.

@@ -2,12 +2,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Blobs, openBlobs } from './blobs.ts'
+import { existingObject } from './context.ts'
 import { readJsonFolder, removeFile, writeJson } from './files.ts'
 import { createSortedKeys } from './listing.ts'
 import { createKeyedLock } from './lock.ts'
 import { checkRules, type EventSource, eventRecord, matchingRules } from './notifications.ts'
 import { openOutbox } from './outbox.ts'
-import type { BucketSettings, S3EventName, StoredObject } from './types.ts'
+import type { BucketSettings, S3EventName, StoredObject, Tag } from './types.ts'
 import { openUploads, type Uploads } from './uploads.ts'
 
 /** An object about to be stored: the bucket adds the version and the time. */
@@ -33,6 +34,8 @@ export type Bucket = {
    */
   commit(draft: ObjectDraft, precondition: Precondition, source: CommitSource): Promise<StoredObject>
   remove(key: string, precondition: Precondition): Promise<void>
+  /** Replaces the tags of the version that is there, which stays the same otherwise. Throws NoSuchKey. */
+  setTags(key: string, tags: Tag[]): Promise<void>
   close(): void
 }
 
@@ -119,6 +122,14 @@ export async function openBucket(options: BucketOptions): Promise<Bucket> {
         objects.delete(key)
         sorted.remove(key)
         await blobs.release(current.segments)
+      })
+    },
+
+    async setTags(key, tags) {
+      await locked(key, async () => {
+        const object = { ...existingObject(bucket, key), tags }
+        await writeJson(sidecar(key), object)
+        objects.set(key, object)
       })
     },
 

@@ -128,6 +128,7 @@ export const completeMultipartUpload: Operation = async (request, context) => {
       segments: parts.flatMap(({ segments }) => segments),
       headers: upload.headers,
       metadata: upload.metadata,
+      tags: upload.tags ?? [],
       upload: id,
       ...(checksum === undefined ? {} : { checksum }),
     }

@@ -4,7 +4,7 @@ import type { StoredObject } from './types.ts'
 
 type Headers = Readonly<Record<string, string | undefined>>
 
-function failed(condition: string): S3Error {
+export function failed(condition: string): S3Error {
   return new S3Error('PreconditionFailed', undefined, { Condition: condition })
 }
 
@@ -59,9 +59,9 @@ export function readCondition(headers: Headers, object: StoredObject, prefix = '
   const unmodifiedSince = headers[`${prefix}if-unmodified-since`]
   const modifiedSince = headers[`${prefix}if-modified-since`]
   if (ifMatch !== undefined) {
-    if (!holds(ifMatch, object.etag)) throw failed('If-Match')
+    if (!holds(ifMatch, object.etag)) throw failed(`${prefix}If-Match`)
   } else if (unmodifiedSince !== undefined && modifiedAfter(object, unmodifiedSince) === true) {
-    throw failed('If-Unmodified-Since')
+    throw failed(`${prefix}If-Unmodified-Since`)
   }
   if (ifNoneMatch !== undefined) return !holds(ifNoneMatch, object.etag)
   return modifiedSince === undefined || modifiedAfter(object, modifiedSince) !== false

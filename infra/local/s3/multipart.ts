@@ -1,11 +1,11 @@
 import { objectAttributes, refuseUnimplemented } from './attributes.ts'
-import { maxPutBytes } from './body.ts'
 import type { Bucket } from './bucket.ts'
 import { checksumElements, checksumHeaders, namedAlgorithm } from './checksum.ts'
 import { keyEncoder, type Operation, queryNumber } from './context.ts'
 import { S3Error } from './errors.ts'
 import { compareKeys } from './listing.ts'
 import { parseCopyRange } from './range.ts'
+import { headerTags } from './tagging.ts'
 import { accountId, type S3Request } from './types.ts'
 import type { Part, Upload } from './uploads.ts'
 import { copySource, storeBody, storeCopy } from './write-object.ts'
@@ -57,6 +57,7 @@ export const createMultipartUpload: Operation = async (request, context) => {
   const upload = await bucket.uploads.create({
     key: request.key,
     ...objectAttributes(request.headers),
+    tags: headerTags(request.headers),
     ...(checksum === undefined ? {} : { checksum }),
   })
   const content = { Bucket: bucket.name, Key: upload.key, UploadId: upload.id }
@@ -103,9 +104,6 @@ export const uploadPartCopy: Operation = async (request, context) => {
   const { size } = source.object
   const header = request.headers['x-amz-copy-source-range']
   const range = header === undefined ? { start: 0, end: size - 1 } : parseCopyRange(header, size)
-  if (range.end - range.start + 1 > maxPutBytes) {
-    throw new S3Error('InvalidRequest', `The specified copy source is larger than ${maxPutBytes} bytes`)
-  }
   const stored = await storeCopy(bucket, source, range, upload.checksum?.algorithm)
   const part = { number, modified: new Date().toISOString(), ...stored }
   await putPart(bucket, upload, part)

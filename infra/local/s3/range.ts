@@ -25,14 +25,20 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
 
 /** `x-amz-copy-source-range`: both ends are required and must exist. Throws InvalidArgument. */
 export function parseCopyRange(header: string, size: number): ByteRange {
-  const match = /^bytes=(\d+)-(\d+)$/.exec(header)
-  const start = Number(match?.[1])
-  const end = Number(match?.[2])
-  if (match === null || start > end || end >= size) {
-    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${size}`, {
+  const refused = (message: string) =>
+    new S3Error('InvalidArgument', message, {
       ArgumentName: 'x-amz-copy-source-range',
       ArgumentValue: header,
     })
+  const match = /^bytes=(\d+)-(\d+)$/.exec(header)
+  if (match === null) {
+    throw refused(
+      'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+    )
+  }
+  const [start, end] = [Number(match[1]), Number(match[2])]
+  if (start > end || end >= size) {
+    throw refused(`Range specified is not valid for source object of size: ${size}`)
   }
   return { start, end }
 }

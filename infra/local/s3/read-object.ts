@@ -27,6 +27,8 @@ function objectHeaders(object: StoredObject, query: ReadonlyMap<string, string>)
     'last-modified': new Date(object.modified).toUTCString(),
     'accept-ranges': 'bytes',
   }
+  const { tags = [] } = object
+  if (tags.length > 0) headers['x-amz-tagging-count'] = String(tags.length)
   for (const name of overrides) {
     const value = query.get(`response-${name}`)
     if (value !== undefined) headers[name] = headerValue(`response-${name}`, value)

@@ -12,6 +12,7 @@ import {
   uploadPartCopy,
 } from './multipart.ts'
 import { readObject, responseOverrides } from './read-object.ts'
+import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts'
 import type { S3Request } from './types.ts'
 import { copyObject, putObject } from './write-object.ts'
 
@@ -35,6 +36,7 @@ const templateOnly: Operation = async () => {
 const listing = ['prefix', 'delimiter', 'max-keys', 'encoding-type']
 const copySource = 'x-amz-copy-source'
 const part = ['uploadId', 'partNumber']
+const tagging = ['tagging']
 
 // Within a method and level the more specific come first.
 const routes: readonly Route[] = [
@@ -69,14 +71,17 @@ const routes: readonly Route[] = [
     takes: ['max-parts', 'part-number-marker', 'encoding-type'],
     operation: listParts,
   },
+  { method: 'GET', level: 'object', needs: tagging, operation: getObjectTagging },
   { method: 'GET', level: 'object', takes: responseOverrides, operation: readObject },
   { method: 'PUT', level: 'object', needs: part, header: copySource, operation: uploadPartCopy },
   { method: 'PUT', level: 'object', needs: part, operation: uploadPart },
+  { method: 'PUT', level: 'object', needs: tagging, operation: putObjectTagging },
   { method: 'PUT', level: 'object', header: copySource, operation: copyObject },
   { method: 'PUT', level: 'object', operation: putObject },
   { method: 'POST', level: 'object', needs: ['uploads'], operation: createMultipartUpload },
   { method: 'POST', level: 'object', needs: ['uploadId'], operation: completeMultipartUpload },
   { method: 'DELETE', level: 'object', needs: ['uploadId'], operation: abortMultipartUpload },
+  { method: 'DELETE', level: 'object', needs: tagging, operation: deleteObjectTagging },
   { method: 'DELETE', level: 'object', operation: deleteObject },
 ]
 

@@ -50,6 +50,8 @@ export type S3ObjectEvent = { bucket: string; event: S3EventRecord }
 /** A run of bytes of an object: the whole of one blob. A multipart object has one per part. */
 export type Segment = { blob: string; size: number }
 
+export type Tag = { key: string; value: string }
+
 /** What the sidecar of an object holds. `etag` is without quotes, `modified` is ISO 8601. */
 export type StoredObject = {
   key: string
@@ -60,6 +62,7 @@ export type StoredObject = {
   segments: Segment[]
   headers: Record<string, string>
   metadata: Record<string, string>
+  tags?: Tag[]
   checksum?: Checksum
   /** The multipart upload this object came from: a repeated Complete finds its own result by it. */
   upload?: string

@@ -6,7 +6,7 @@ import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { S3Error } from './errors.ts'
 import { readJsonFolder, removeFile, writeJson } from './files.ts'
 import { createKeyedLock } from './lock.ts'
-import type { Segment } from './types.ts'
+import type { Segment, Tag } from './types.ts'
 
 export type Part = {
   number: number
@@ -23,6 +23,7 @@ export type Upload = {
   initiated: string
   headers: Record<string, string>
   metadata: Record<string, string>
+  tags?: Tag[]
   checksum?: { algorithm: ChecksumAlgorithm; type: ChecksumType }
   parts: Map<number, Part>
 }

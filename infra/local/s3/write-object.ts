@@ -1,12 +1,13 @@
 import { objectAttributes, refuseUnimplemented } from './attributes.ts'
-import { type BodyOptions, receiveBody } from './body.ts'
+import { type BodyOptions, maxPutBytes, receiveBody } from './body.ts'
 import type { Bucket, ObjectDraft, Precondition } from './bucket.ts'
 import { checksumElements, checksumHeaders, createDigest, namedAlgorithm } from './checksum.ts'
-import { readCondition, writeCondition } from './conditions.ts'
+import { failed, readCondition, writeCondition } from './conditions.ts'
 import { existingObject, type Operation, type S3Context } from './context.ts'
 import { S3Error } from './errors.ts'
 import type { ByteRange } from './range.ts'
-import type { S3EventName, S3Request, StoredObject } from './types.ts'
+import { headerTags } from './tagging.ts'
+import type { S3EventName, S3Request, StoredObject, Tag } from './types.ts'
 import { renderXml, s3Namespace } from './xml.ts'
 
 /** Streams a body into a blob and describes it; a body that does not hold what it declares leaves none. */
@@ -43,7 +44,7 @@ async function commitNew(
 export const putObject: Operation = async (request, context) => {
   const bucket = context.bucket(request.bucket)
   refuseUnimplemented(request.headers)
-  const attributes = objectAttributes(request.headers)
+  const attributes = { ...objectAttributes(request.headers), tags: headerTags(request.headers) }
   const precondition = writeCondition(request.headers)
   // Decided here to refuse before the body is sent, and again at the commit against concurrent writers.
   precondition(bucket.get(request.key))
@@ -81,11 +82,16 @@ export function copySource(request: S3Request, context: S3Context): { bucket: Bu
   }
   const bucket = context.bucket(decoded.slice(0, slash))
   const object = existingObject(bucket, decoded.slice(slash + 1))
-  if (!readCondition(request.headers, object, 'x-amz-copy-source-')) throw new S3Error('PreconditionFailed')
+  const prefix = 'x-amz-copy-source-'
+  if (!readCondition(request.headers, object, prefix)) {
+    // What a read answers with 304 forbids a copy.
+    const byTag = request.headers[`${prefix}if-none-match`] !== undefined
+    throw failed(`${prefix}${byTag ? 'If-None-Match' : 'If-Modified-Since'}`)
+  }
   return { bucket, object }
 }
 
-/** Copies bytes of an object into a new blob of another bucket, by the same stream as an upload. */
+/** Copies bytes of an object into a new blob of another bucket, by the same stream as an upload. Throws InvalidRequest. */
 export async function storeCopy(
   to: Bucket,
   source: { bucket: Bucket; object: StoredObject },
@@ -93,6 +99,12 @@ export async function storeCopy(
   algorithm: ReturnType<typeof namedAlgorithm>,
 ) {
   const { bucket, object } = source
+  if (end - start + 1 > maxPutBytes) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The specified copy source is larger than the maximum allowable size for a copy source: ${maxPutBytes}`,
+    )
+  }
   const md5 = createDigest('md5')
   const checksum = algorithm === undefined ? undefined : createDigest(algorithm)
   const unpin = bucket.blobs.pin(object.segments)
@@ -119,27 +131,38 @@ export async function storeCopy(
   }
 }
 
+/** Whether a copy takes something of its source along or what the request's own headers say. */
+function replaces(request: S3Request, what: 'metadata' | 'tagging'): boolean {
+  const name = `x-amz-${what}-directive`
+  const directive = request.headers[name] ?? 'COPY'
+  if (directive !== 'COPY' && directive !== 'REPLACE') {
+    throw new S3Error('InvalidArgument', `Unknown ${what} directive.`, {
+      ArgumentName: name,
+      ArgumentValue: directive,
+    })
+  }
+  return directive === 'REPLACE'
+}
+
 export const copyObject: Operation = async (request, context) => {
   const bucket = context.bucket(request.bucket)
   refuseUnimplemented(request.headers)
   const precondition = writeCondition(request.headers)
   const source = copySource(request, context)
-  const directive = request.headers['x-amz-metadata-directive'] ?? 'COPY'
-  if (directive !== 'COPY' && directive !== 'REPLACE') {
-    throw new S3Error('InvalidArgument', 'Unknown metadata directive.', { ArgumentValue: directive })
-  }
-  if (directive === 'COPY' && source.bucket === bucket && source.object.key === request.key) {
+  const attributes = replaces(request, 'metadata') ? objectAttributes(request.headers) : source.object
+  const tags: Tag[] = replaces(request, 'tagging') ? headerTags(request.headers) : (source.object.tags ?? [])
+  if (attributes === source.object && source.bucket === bucket && source.object.key === request.key) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata.",
     )
   }
   precondition(bucket.get(request.key))
-  const { headers, metadata } = directive === 'COPY' ? source.object : objectAttributes(request.headers)
   const algorithm =
     namedAlgorithm(request.headers['x-amz-checksum-algorithm']) ?? source.object.checksum?.algorithm
   const stored = await storeCopy(bucket, source, { start: 0, end: source.object.size - 1 }, algorithm)
-  const draft = { key: request.key, headers, metadata, ...stored }
+  const { headers, metadata } = attributes
+  const draft = { key: request.key, headers, metadata, tags, ...stored }
   const object = await commitNew(bucket, draft, precondition, request, 'ObjectCreated:Copy')
   return {
     status: 200,

@@ -116,7 +116,7 @@ describe('what the server does not do', () => {
   test.each([
     ['GET', '?versioning', 'versioning'],
     ['PUT', '?lifecycle', 'lifecycle'],
-    ['PUT', '/a?tagging', 'tagging'],
+    ['PUT', '/a?retention', 'retention'],
     ['GET', '/taken?acl', 'acl'],
     ['GET', '/taken?partNumber=1', 'partNumber'],
     ['GET', '/taken?versionId=3', 'versionId'],
@@ -133,7 +133,7 @@ describe('what the server does not do', () => {
   })
 
   test.each([
-    ['x-amz-tagging', 'a=b', 'NotImplemented'],
+    ['x-amz-website-redirect-location', '/b', 'NotImplemented'],
     ['x-amz-storage-class', 'GLACIER', 'NotImplemented'],
     ['x-amz-object-lock-mode', 'GOVERNANCE', 'NotImplemented'],
     ['x-amz-acl', 'public-read', 'AccessControlListNotSupported'],
