@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => s3.dispose())
 
-const put = (Key: string, Body: string | Buffer, more = {}) =>
+const put = (Key: string, Body: string | Buffer | Readable, more = {}) =>
   s3.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body, ...more }))
 const get = (Key: string, more = {}) => s3.client.send(new GetObjectCommand({ Bucket: bucket, Key, ...more }))
 const bytes = async (Key: string, more = {}) =>
@@ -195,7 +195,7 @@ describe('a condition', () => {
 
 describe('a checksum', () => {
   const algorithms = Object.values(ChecksumAlgorithm).filter((name) =>
-    /^(CRC32|CRC32C|SHA1|SHA256)$/.test(name),
+    /^(CRC32|CRC32C|CRC64NVME|SHA1|SHA256)$/.test(name),
   )
   test.each(algorithms)('%s computed by the SDK is verified, kept, and given to who asks', async (name) => {
     const stored = await put('sum', 'some bytes', { ChecksumAlgorithm: name })
@@ -206,6 +206,18 @@ describe('a checksum', () => {
     const plain = s3.newClient({ responseChecksumValidation: 'WHEN_REQUIRED' })
     const unasked = await plain.send(new HeadObjectCommand({ Bucket: bucket, Key: 'sum' }))
     expect(unasked[field]).toBeUndefined()
+  })
+
+  test.each(algorithms)('%s sent behind a streamed body is verified and kept', async (ChecksumAlgorithm) => {
+    const data = randomBytes(300_000)
+    const Body = Readable.from([data.subarray(0, 100_001), data.subarray(100_001)])
+    await put('trailer', Body, { ContentLength: data.length, ChecksumAlgorithm })
+    const whole = await put('whole', data, { ChecksumAlgorithm })
+    const field = `Checksum${ChecksumAlgorithm}` as 'ChecksumCRC32'
+    const stored = await get('trailer', { ChecksumMode: 'ENABLED' })
+    expect([stored[field], stored.ContentEncoding]).toEqual([whole[field], undefined])
+    expect(stored[field]).toBeTruthy()
+    expect(Buffer.from((await stored.Body?.transformToByteArray()) ?? []).equals(data)).toBe(true)
   })
 
   test.each([
