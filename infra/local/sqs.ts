@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buildApp } from 'fauxqs'
+import { answerQuery, isQueryRequest, type JsonCall } from './sqs-query.ts'
 import { loadStore, type SqsQueue } from './sqs-store.ts'
 
 /** The only account fauxqs knows. */
@@ -70,7 +71,7 @@ export type Sqs = {
   close(): Promise<void>
 }
 
-/** SQS over fauxqs on 127.0.0.1: the JSON protocol over HTTP, and the same queues by direct calls. */
+/** SQS over fauxqs on 127.0.0.1: the JSON and the query protocol over HTTP, and the same queues by direct calls. */
 export async function startSqs({ dataDir, port = 0, region }: SqsOptions): Promise<Sqs> {
   const { stores, restore } = await loadStore(dataDir)
   const store = stores.sqsStore
@@ -83,16 +84,39 @@ export async function startSqs({ dataDir, port = 0, region }: SqsOptions): Promi
   // fauxqs answers for S3, SNS and STS too, and on every path. Only its SQS is reached from here, at the root
   // and at the URL of a queue, which SDKs use as the endpoint unless they are told another.
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    const isSqs = String(request.headers['x-amz-target']).startsWith('AmazonSQS.')
-    const isRoot = request.url === '/' || new RegExp(`^/${accountId}/[^/?]+$`).test(request.url ?? '')
-    if (request.method === 'POST' && isSqs && isRoot) {
+    const isJson = String(request.headers['x-amz-target']).startsWith('AmazonSQS.')
+    const [path = '/'] = (request.url ?? '/').split('?')
+    const queueName = new RegExp(`^/${accountId}/([^/]+)$`).exec(path)?.[1]
+    const isSqs = path === '/' || queueName !== undefined
+    if (request.method === 'POST' && isJson && isSqs) {
       request.url = '/'
       app.routing(request, response)
+    } else if (isSqs && isQueryRequest(request)) {
+      const queueUrl = queueName === undefined ? undefined : `${url}${path}`
+      void answerQuery(request, response, queueUrl, jsonCall(request))
     } else {
       response.writeHead(404, { 'content-type': 'application/json' })
-      response.end(JSON.stringify({ message: 'Only the JSON protocol of SQS is answered here' }))
+      response.end(JSON.stringify({ message: 'Only SQS is answered here' }))
     }
   })
+  const jsonCall =
+    ({ headers }: IncomingMessage): JsonCall =>
+    async (action, body) => {
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/',
+        // Host and region are in the URL and the ARN of a queue that is created.
+        headers: {
+          host: headers.host ?? '',
+          authorization: headers.authorization ?? '',
+          'content-type': 'application/x-amz-json-1.0',
+          'x-amz-target': `AmazonSQS.${action}`,
+        },
+        payload: JSON.stringify(body),
+      })
+      const queryError = answer.headers['x-amzn-query-error']?.toString()
+      return { status: answer.statusCode, queryError, body: answer.body }
+    }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', resolve)

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import {
   ChangeMessageVisibilityCommand,
   CreateQueueCommand,
@@ -16,12 +14,8 @@ import {
 } from '@aws-sdk/client-sqs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Sqs, startSqs } from '../../../infra/local/sqs.ts'
+import { awsCliVersion, openAwsCli } from '../../support/aws-cli.ts'
 
-const run = promisify(execFile)
-const hasCli = await run('aws', ['--version']).then(
-  () => true,
-  () => false,
-)
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const region = 'eu-west-1'
 let dataDir: string
@@ -237,7 +231,7 @@ describe('over HTTP', () => {
     ['GET', '/'],
     ['PUT', '/bucket/key'],
     ['GET', '/_fauxqs/queues'],
-    ['POST', '/'],
+    ['POST', '/bucket/key'],
   ])('nothing but SQS is answered: %s %s is 404', async (method, path) => {
     const body = method === 'GET' ? {} : { body: 'Action=ListTopics' }
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -259,28 +253,21 @@ describe('over HTTP', () => {
     expect(sockets.every((line) => line.includes('0100007F:'))).toBe(true)
   })
 
-  test.skipIf(!hasCli)('the aws command line works', { timeout: 60_000 }, async () => {
+  test.runIf(awsCliVersion)('the AWS CLI works', { timeout: 60_000 }, async () => {
     const { url, arn } = sqs.createQueue('webhooks')
-    const aws = async (...args: string[]) => {
-      const { PATH = '', HOME = '' } = process.env
-      const { stdout } = await run('aws', ['sqs', ...args, '--endpoint-url', sqs.url, '--output', 'json'], {
-        env: {
-          PATH,
-          HOME,
-          AWS_ACCESS_KEY_ID: 'local',
-          AWS_SECRET_ACCESS_KEY: 'local',
-          AWS_REGION: region,
-          AWS_DEFAULT_REGION: region,
-        },
+    const cli = await openAwsCli({ region, ...credentials })
+    try {
+      const aws = async (...args: string[]) => JSON.parse(await cli.run(sqs.url, 'sqs', ...args))
+      const queue = ['--queue-url', url]
+      expect(await aws('list-queues')).toEqual({ QueueUrls: [url] })
+      const { MessageId } = await aws('send-message', ...queue, '--message-body', 'from the shell')
+      expect(await aws('receive-message', ...queue)).toMatchObject({
+        Messages: [{ MessageId, Body: 'from the shell' }],
       })
-      return stdout === '' ? {} : JSON.parse(stdout)
+      const { Attributes } = await aws('get-queue-attributes', ...queue, '--attribute-names', 'All')
+      expect(Attributes).toMatchObject({ QueueArn: arn, ApproximateNumberOfMessagesNotVisible: '1' })
+    } finally {
+      await cli.close()
     }
-    expect(await aws('list-queues')).toEqual({ QueueUrls: [url] })
-    const { MessageId } = await aws('send-message', '--queue-url', url, '--message-body', 'from the shell')
-    expect(await aws('receive-message', '--queue-url', url)).toMatchObject({
-      Messages: [{ MessageId, Body: 'from the shell' }],
-    })
-    const { Attributes } = await aws('get-queue-attributes', '--queue-url', url, '--attribute-names', 'All')
-    expect(Attributes).toMatchObject({ QueueArn: arn, ApproximateNumberOfMessagesNotVisible: '1' })
   })
 })
