@@ -1,58 +1,36 @@
-import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dataFolder, startTestCloud, type TestCloud } from './cloud.ts'
+import { type AwsCli, awsCliVersion, openAwsCli } from '../support/aws-cli.ts'
+import { startTestCloud, type TestCloud } from './cloud.ts'
 
-function hasAws(): boolean {
-  try {
-    execFileSync('aws', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    console.warn('The aws CLI is not on the PATH: its tests are skipped')
-    return false
-  }
-}
-
-describe.runIf(hasAws())('the aws CLI with the credentials of the local cloud', () => {
+describe.runIf(awsCliVersion)('the AWS CLI with the credentials of the local cloud', () => {
   let cloud: TestCloud
-  let folder: string
+  let cli: AwsCli
   beforeAll(async () => {
     cloud = await startTestCloud()
-    folder = await dataFolder()
+    const { region, access_key_id, secret_access_key } = cloud.credentials.aws
+    cli = await openAwsCli({ region, accessKeyId: access_key_id, secretAccessKey: secret_access_key })
   })
   afterAll(async () => {
     await cloud?.close()
-    await rm(folder, { recursive: true, force: true })
+    await cli?.close()
   })
 
-  const aws = async (service: 's3' | 'sqs' | 'lambda', ...args: string[]): Promise<string> => {
-    const { credentials } = cloud
-    const endpoint = credentials.aws[`endpoint_${service}`]
-    const { stdout } = await promisify(execFile)('aws', ['--endpoint-url', endpoint, service, ...args], {
-      env: {
-        PATH: process.env.PATH,
-        HOME: folder,
-        AWS_ACCESS_KEY_ID: credentials.aws.access_key_id,
-        AWS_SECRET_ACCESS_KEY: credentials.aws.secret_access_key,
-        AWS_DEFAULT_REGION: credentials.aws.region,
-        AWS_EC2_METADATA_DISABLED: 'true',
-      },
-    })
-    return stdout
-  }
+  const aws = (service: 's3' | 'sqs' | 'lambda' | 'secretsmanager', ...args: string[]) =>
+    cli.run(cloud.credentials.aws[`endpoint_${service}`], service, ...args)
 
-  test('copies 20 MB into the upload bucket and out again, byte by byte the same', async () => {
-    const [source, copy] = [join(folder, 'in.bin'), join(folder, 'out.bin')]
+  test('copies 20 MB into the upload bucket, to another key and out again, byte by byte the same', async () => {
+    const [source, target] = [join(cli.folder, 'in.bin'), join(cli.folder, 'out.bin')]
     const bytes = randomBytes(20_000_000)
     await writeFile(source, bytes)
-    const target = 's3://insighta-local-data-uploads/copies/in.bin'
-    await aws('s3', 'cp', '--quiet', source, target)
-    await aws('s3', 'cp', '--quiet', target, copy)
-    expect((await readFile(copy)).equals(bytes)).toBe(true)
-    await aws('s3', 'rm', '--quiet', target)
+    const [key, copy] = ['in', 'copy'].map((name) => `s3://insighta-local-data-uploads/copies/${name}.bin`)
+    await aws('s3', 'cp', '--quiet', source, key!)
+    await aws('s3', 'cp', '--quiet', key!, copy!)
+    await aws('s3', 'cp', '--quiet', copy!, target)
+    expect((await readFile(target)).equals(bytes)).toBe(true)
+    await aws('s3', 'rm', '--quiet', '--recursive', 's3://insighta-local-data-uploads/copies/')
     expect(await aws('s3', 'ls', 's3://insighta-local-data-uploads')).toBe('')
   })
 
@@ -65,17 +43,16 @@ describe.runIf(hasAws())('the aws CLI with the credentials of the local cloud', 
   })
 
   test('invokes a function', async () => {
-    const output = join(folder, 'keys.json')
-    await aws(
-      'lambda',
-      'invoke',
-      '--function-name',
-      cloud.credentials.keys_function,
-      '--payload',
-      '{"action":"list"}',
-      output,
-    )
+    const output = join(cli.folder, 'keys.json')
+    const payload = ['--payload', '{"action":"list"}', output]
+    await aws('lambda', 'invoke', '--function-name', cloud.credentials.keys_function, ...payload)
     const answer = JSON.parse(await readFile(output, 'utf8'))
     expect(answer).toMatchObject({ status: 'success', keys: [{ team: 'local', role: 'admin' }] })
+  })
+
+  test('reads a secret', async () => {
+    const secret = ['--secret-id', 'insighta-local-agent', '--query', 'SecretString', '--output', 'text']
+    const text = await aws('secretsmanager', 'get-secret-value', ...secret)
+    expect(JSON.parse(text)).toMatchObject({ webhook_secret: expect.stringMatching(/^whsec_/) })
   })
 })
