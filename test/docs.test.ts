@@ -55,6 +55,30 @@ function brokenLink(page: string, target: string): boolean {
   return anchor !== undefined && !anchors(read(file)).has(anchor)
 }
 
+/** The commands of the AWS CLI in code blocks, continued lines joined, and those that the text itself quotes. */
+function awsCommands(markdown: string): string[] {
+  const fence = /^```\w*\n(.*?)^```/gms
+  const blocks = [...markdown.matchAll(fence)].map(([, block = '']) => block)
+  const quoted = [...markdown.replaceAll(fence, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code)
+  const lines = [...blocks, ...quoted]
+    .join('\n')
+    .replaceAll('\\\n', ' ')
+    .replaceAll(/(^|\s)#.*$/gm, '')
+  return lines.match(/(?<![\w./-])aws\s+[a-z-](?:"[^"]*"|'[^']*'|[^\n;|&)"'])*/g) ?? []
+}
+
+/**
+ * What an AWS CLI that knows no AWS_ENDPOINT_URL_* would send to AWS: of the local cloud's own page every command
+ * without an endpoint, of the others one that names something local.
+ */
+function leavingCommands(page: string, markdown: string): string[] {
+  const local = /\b(?:insighta|Insighta)-local\b|\blocalhost\b|127\.0\.0\.1|\.insighta\b|AWS_ENDPOINT_URL/
+  return awsCommands(markdown).filter(
+    (command) =>
+      (page === 'docs/local-cloud.md' || local.test(command)) && !/\s--endpoint-url[ =]/.test(command),
+  )
+}
+
 /** Codes that the source gives to errors and failures. */
 function errorCodes(source: string): string[] {
   const given = /\bcode(?::| =) '([a-z_]+)'/g
@@ -84,6 +108,30 @@ describe('the documentation', () => {
     expect(elsewhere.filter(({ text }) => !needed.test(text))).toEqual([])
     expect(blocks.filter(({ kind }) => kind === 'newcomer').map(({ page }) => page)).toEqual(['README.md'])
     expect(runnable.length).toBeGreaterThan(30)
+  })
+
+  it('shows no command for the local cloud that an older AWS CLI would send to AWS', () => {
+    const leaving = [...docs].flatMap(([page, markdown]) => leavingCommands(page, markdown))
+    expect(leaving).toEqual([])
+    expect(awsCommands(docs.get('docs/local-cloud.md')!).length).toBeGreaterThan(1)
+    expect(awsCommands(docs.get('docs/deploying.md')!).length).toBeGreaterThan(5)
+  })
+
+  it.each([
+    ['docs/local-cloud.md', '```sh\naws s3 ls\n```', ['aws s3 ls']],
+    ['docs/local-cloud.md', '```bash\nX=$(aws sqs list-queues) # aws s3 ls\n```', ['aws sqs list-queues']],
+    ['docs/local-cloud.md', 'Say `aws s3 ls`.', ['aws s3 ls']],
+    ['docs/local-cloud.md', '```sh\naws s3 ls; aws --endpoint-url "$A;B" s3 ls\n```', ['aws s3 ls']],
+    ['docs/local-cloud.md', '```sh\naws s3 \\\n  ls --endpoint-url "$A"\n```', []],
+    ['docs/local-cloud.md', '```sh\nconst { aws } = read()\n```', []],
+    ['docs/deploy.md', '```sh\naws sts get-caller-identity\n```', []],
+    [
+      'docs/deploy.md',
+      '```sh\naws s3 ls s3://insighta-local-data-uploads\n```',
+      ['aws s3 ls s3://insighta-local-data-uploads'],
+    ],
+  ])('is read for commands that would leave this machine: %s with %j', (page, markdown, leaving) => {
+    expect(leavingCommands(page, markdown)).toEqual(leaving)
   })
 
   it('names npm scripts that exist', () => {
