@@ -84,7 +84,7 @@ export function copySource(request: S3Request, context: S3Context): { bucket: Bu
   const object = existingObject(bucket, decoded.slice(slash + 1))
   const prefix = 'x-amz-copy-source-'
   if (!readCondition(request.headers, object, prefix)) {
-    // What a read answers with 304 forbids a copy.
+    // Where a read would return 304.
     const byTag = request.headers[`${prefix}if-none-match`] !== undefined
     throw failed(`${prefix}${byTag ? 'If-None-Match' : 'If-Modified-Since'}`)
   }
@@ -131,7 +131,7 @@ export async function storeCopy(
   }
 }
 
-/** Whether a copy takes something of its source along or what the request's own headers say. */
+/** Whether the request's own headers replace what a copy takes from its source. Throws InvalidArgument. */
 function replaces(request: S3Request, what: 'metadata' | 'tagging'): boolean {
   const name = `x-amz-${what}-directive`
   const directive = request.headers[name] ?? 'COPY'

@@ -56,7 +56,7 @@ describe('the tags of an object', () => {
     expect(await tags('file.csv')).toEqual([])
   })
 
-  test('change neither its bytes, its ETag nor its time, tell no queue, and survive a restart', async () => {
+  test('leave its bytes, ETag and time alone, send no event, and survive a restart', async () => {
     await put('watched/kept.csv', 'a=1')
     const before = await s3.client.send(new HeadObjectCommand(at('watched/kept.csv')))
     await setTags('watched/kept.csv', [{ Key: 'a', Value: '2' }])
@@ -80,7 +80,7 @@ describe('the tags of an object', () => {
     expect(await tags('again.csv')).toEqual([])
   })
 
-  test('of an object or a bucket that is not there are a 404', async () => {
+  test('return 404 for an object or a bucket that does not exist', async () => {
     await expect(tags('absent')).rejects.toMatchObject({ name: 'NoSuchKey' })
     await expect(setTags('absent', [])).rejects.toMatchObject({
       name: 'NoSuchKey',

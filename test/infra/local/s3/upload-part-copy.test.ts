@@ -43,7 +43,7 @@ async function copy({ PartNumber = 1, ...more }: Part) {
 
 describe('a part copied from an object', () => {
   test.each(['CRC64NVME', 'CRC32'] as const)(
-    'is the bytes of its range, with the MD5 as ETag and a %s where the upload has one',
+    'has the bytes of its range, their MD5 as ETag, and the %s that the upload asks for',
     async (ChecksumAlgorithm) => {
       const UploadId = await start({ ChecksumAlgorithm, ChecksumType: 'FULL_OBJECT' })
       const one = await copy({ UploadId, CopySourceRange: `bytes=0-${5 * mebibyte - 1}` })
@@ -80,7 +80,7 @@ describe('a part copied from an object', () => {
       'If-None-Match beside a date that holds',
       () => ({ CopySourceIfNoneMatch: same(), CopySourceIfModifiedSince: past }),
     ],
-  ])('is not made where the source fails %s: 412', async (_name, condition) => {
+  ])('returns 412 and is not made if the source fails %s', async (_name, condition) => {
     const UploadId = await start()
     await expect(copy({ UploadId, ...condition() })).rejects.toMatchObject({
       name: 'PreconditionFailed',
@@ -91,13 +91,13 @@ describe('a part copied from an object', () => {
     expect(listed.Parts ?? []).toEqual([])
   })
 
-  test('is made where the conditions hold, and If-Match outweighs the date beside it', async () => {
+  test('is made if the conditions hold, and If-Match outweighs the date beside it', async () => {
     const UploadId = await start()
     await copy({ UploadId, CopySourceIfMatch: etag, CopySourceIfUnmodifiedSince: past })
     await copy({ UploadId, CopySourceIfNoneMatch: '"other"', CopySourceIfModifiedSince: past })
   })
 
-  test('is a 404 without its source, its bucket or its upload', async () => {
+  test('returns 404 without its source, its bucket or its upload', async () => {
     const UploadId = await start()
     const missing = { $metadata: { httpStatusCode: 404 } }
     const absent = copy({ UploadId, CopySource: `${bucket}/absent` })
@@ -117,7 +117,7 @@ describe('a part copied from an object', () => {
     ['bytes=5-', 'of the form bytes=first-last'],
     ['bytes=a-b', 'of the form bytes=first-last'],
     ['bytes=0-2,3-5', 'of the form bytes=first-last'],
-  ])('is a 400 with the range %s', async (CopySourceRange, reason) => {
+  ])('returns 400 for the range %s', async (CopySourceRange, reason) => {
     const UploadId = await start()
     await expect(copy({ UploadId, CopySourceRange })).rejects.toMatchObject({
       name: 'InvalidArgument',
@@ -127,7 +127,7 @@ describe('a part copied from an object', () => {
   })
 
   test.each(['no-key', `${bucket}/`, '/key', '%zz/key'])(
-    'is a 400 with the source %s',
+    'returns 400 for the source %s',
     async (CopySource) => {
       const uploadId = await start()
       const url = `${s3.url}/${bucket}/${target.Key}?partNumber=1&uploadId=${uploadId}`
@@ -148,7 +148,7 @@ describe('a part copied from an object', () => {
   })
 })
 
-test('more than 5 GiB are copied in parts only', async () => {
+test('a copy of more than 5 GiB at once is refused, whole or as a part', async () => {
   const other = await startTestS3()
   try {
     await other.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'huge', Body: 'x' }))
