@@ -57,7 +57,7 @@ function brokenLink(page: string, target: string): boolean {
 
 /** The commands of the AWS CLI in code blocks, continued lines joined, and those that the text itself quotes. */
 function awsCommands(markdown: string): string[] {
-  const fence = /^```\w*\n(.*?)^```/gms
+  const fence = /^```[^\n]*\n(.*?)^```/gms
   const blocks = [...markdown.matchAll(fence)].map(([, block = '']) => block)
   const quoted = [...markdown.replaceAll(fence, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code)
   const lines = [...blocks, ...quoted]

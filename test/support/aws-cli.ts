@@ -1,25 +1,33 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The major version of the `aws` on the PATH: 1 or 2. Undefined without one; its tests are then skipped. */
-export const awsCliVersion = findVersion()
+/** A program `aws` of this machine. */
+export type AwsProgram = { version: 1 | 2; path: string }
 
-function findVersion(): number | undefined {
-  try {
-    const printed = execFileSync('aws', ['--version'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const version = Number(/^aws-cli\/(\d+)\./.exec(printed)?.[1])
-    if (version === 1 || version === 2) return version
-    throw new Error(`It says ${printed}`)
-  } catch (error) {
-    console.warn(`The tests of the AWS CLI are skipped: ${error instanceof Error ? error.message : error}`)
-    return undefined
+/** The first `aws` of each version on the PATH; its tests run with both, and not at all without one. */
+export const awsPrograms = findPrograms()
+
+function findPrograms(): AwsProgram[] {
+  const found = new Map<number, AwsProgram>()
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, 'aws')
+    const version = versionOf(path)
+    if (version !== undefined && !found.has(version)) found.set(version, { version, path })
   }
+  if (found.size === 0) console.warn('The tests of the AWS CLI are skipped: no aws is on the PATH')
+  return [...found.values()]
+}
+
+function versionOf(path: string): AwsProgram['version'] | undefined {
+  if (!existsSync(path)) return undefined
+  // A shim of a version manager may stand in the PATH without the program behind it.
+  const { stdout = '' } = spawnSync(path, ['--version'], { encoding: 'utf8' })
+  const version = Number(/^aws-cli\/(\d+)\./.exec(stdout)?.[1])
+  return version === 1 || version === 2 ? version : undefined
 }
 
 export type AwsCliOptions = {
@@ -36,8 +44,11 @@ export type AwsCli = {
   close(): Promise<void>
 }
 
-/** The `aws` on the PATH, of either version, with settings of its own and without those of this machine. */
-export async function openAwsCli({ region, accessKeyId, secretAccessKey }: AwsCliOptions): Promise<AwsCli> {
+/** The `aws` of either version with settings of its own and without those of this machine. */
+export async function openAwsCli(
+  { path }: AwsProgram,
+  { region, accessKeyId, secretAccessKey }: AwsCliOptions,
+): Promise<AwsCli> {
   const home = await mkdtemp(join(tmpdir(), 'insighta-aws-cli-'))
   const folder = await mkdtemp(join(home, 'files-'))
   // Each version passes over the setting of the other: version 1 presigns with the withdrawn signature version 2
@@ -64,7 +75,7 @@ export async function openAwsCli({ region, accessKeyId, secretAccessKey }: AwsCl
   return {
     folder,
     async run(endpoint, ...args) {
-      const { stdout } = await promisify(execFile)('aws', ['--endpoint-url', endpoint, ...args], {
+      const { stdout } = await promisify(execFile)(path, ['--endpoint-url', endpoint, ...args], {
         env: environment,
       })
       return stdout

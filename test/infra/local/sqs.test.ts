@@ -14,7 +14,6 @@ import {
 } from '@aws-sdk/client-sqs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Sqs, startSqs } from '../../../infra/local/sqs.ts'
-import { awsCliVersion, openAwsCli } from '../../support/aws-cli.ts'
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const region = 'eu-west-1'
@@ -251,23 +250,5 @@ describe('over HTTP', () => {
       .split('\n')
       .filter((line) => new RegExp(`^ *\\d+: \\w+:${port} \\w+:0000 0A`).test(line))
     expect(sockets.every((line) => line.includes('0100007F:'))).toBe(true)
-  })
-
-  test.runIf(awsCliVersion)('the AWS CLI works', { timeout: 60_000 }, async () => {
-    const { url, arn } = sqs.createQueue('webhooks')
-    const cli = await openAwsCli({ region, ...credentials })
-    try {
-      const aws = async (...args: string[]) => JSON.parse(await cli.run(sqs.url, 'sqs', ...args))
-      const queue = ['--queue-url', url]
-      expect(await aws('list-queues')).toEqual({ QueueUrls: [url] })
-      const { MessageId } = await aws('send-message', ...queue, '--message-body', 'from the shell')
-      expect(await aws('receive-message', ...queue)).toMatchObject({
-        Messages: [{ MessageId, Body: 'from the shell' }],
-      })
-      const { Attributes } = await aws('get-queue-attributes', ...queue, '--attribute-names', 'All')
-      expect(Attributes).toMatchObject({ QueueArn: arn, ApproximateNumberOfMessagesNotVisible: '1' })
-    } finally {
-      await cli.close()
-    }
   })
 })

@@ -5,7 +5,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { smokeTest } from '../../clients/cli/smoke.ts'
 import { createPool, databaseUnavailable } from '../../lib/platform/db.ts'
-import { startTestCloud, type TestCloud, until } from './cloud.ts'
+import { startTestCloud, type TestCloud, until } from '../e2e/cloud.ts'
 
 const context = {
   stage: 'prod',

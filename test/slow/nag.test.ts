@@ -5,7 +5,7 @@ import { Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { buildApp } from '../../infra/insighta.ts'
-import { needed, temporaryFolder, writeStubs } from './synthesis.ts'
+import { needed, temporaryFolder, writeStubs } from '../infra/synthesis.ts'
 
 type Report = {
   pluginReports: { violations: { ruleName: string; violatingConstructs: { constructPath: string }[] }[] }[]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { buildApp } from '../../infra/insighta.ts'
-import { needed, temporaryFolder, writeStubs } from './synthesis.ts'
+import { needed, temporaryFolder, writeStubs } from '../infra/synthesis.ts'
 
 /** What cfn-lint finds and is left as it is. */
 const accepted = [

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type AwsCli, awsCliVersion, openAwsCli } from '../../../support/aws-cli.ts'
-import { bucket, credentials, region, send, startTestS3, type TestS3 } from './fixture.ts'
+import { bucket, credentials, region, send, startTestS3, type TestS3 } from '../infra/local/s3/fixture.ts'
+import { type AwsCli, awsPrograms, openAwsCli } from '../support/aws-cli.ts'
 
-describe.runIf(awsCliVersion)('the AWS CLI', { timeout: 60_000 }, () => {
+describe.each(awsPrograms)('version $version of the AWS CLI, with local S3', (program) => {
   let s3: TestS3
   let cli: AwsCli
   beforeAll(async () => {
     s3 = await startTestS3()
-    cli = await openAwsCli({ region, ...credentials })
+    cli = await openAwsCli(program, { region, ...credentials })
   })
   afterAll(async () => {
     await s3?.dispose()
@@ -44,7 +44,7 @@ describe.runIf(awsCliVersion)('the AWS CLI', { timeout: 60_000 }, () => {
     await aws('s3', 'cp', key, `s3://${bucket}/copy.bin`)
     expect(await aws('s3', 'ls', `s3://${bucket}/`)).toMatch(/PRE folder\/\n.*20000000 copy\.bin/)
     // Version 1 leaves the properties of an object behind that it copies in parts.
-    const [tags, metadata] = awsCliVersion === 2 ? [TagSet, { rows: '12' }] : [[], {}]
+    const [tags, metadata] = program.version === 2 ? [TagSet, { rows: '12' }] : [[], {}]
     expect(await api('get-object-tagging', 'copy.bin')).toEqual({ TagSet: tags })
     expect((await api('head-object', 'copy.bin')).Metadata).toEqual(metadata)
     await aws('s3', 'cp', `s3://${bucket}/copy.bin`, target)

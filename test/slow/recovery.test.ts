@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type Cloud, startCloud } from '../../infra/local/cloud.ts'
 import { uploadKey } from '../../lib/imports/messages.ts'
 import type { QueueName } from '../../lib/platform/names.ts'
-import { apiOf, dataFolder, importsOf, until } from './cloud.ts'
+import { apiOf, dataFolder, importsOf, until } from '../e2e/cloud.ts'
 
 let dataDir: string
 let cloud: Cloud

@@ -1,10 +1,10 @@
 import { SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestCloud, type TestCloud, until } from '../e2e/cloud.ts'
+import { interviewsOf, modelPath, outsideOf, secretOf, turnEvent, turnsOf } from '../e2e/recruiting.ts'
 import { environmentsOf, killEnvironment } from '../support/environments.ts'
 import { agentHeaders } from '../support/webhooks.ts'
-import { startTestCloud, type TestCloud, until } from './cloud.ts'
-import { interviewsOf, modelPath, outsideOf, secretOf, turnEvent, turnsOf } from './recruiting.ts'
 
 let cloud: TestCloud
 let interviews: ReturnType<typeof interviewsOf>

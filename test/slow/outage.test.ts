@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { errorSchema } from '../../lib/platform/http/envelope.ts'
-import { dataFolder, startTestCloud, type TestCloud, until } from './cloud.ts'
+import { dataFolder, startTestCloud, type TestCloud, until } from '../e2e/cloud.ts'
 
 let dataDir: string
 let cloud: TestCloud
