@@ -1,4 +1,4 @@
-import { Duration, type Stack } from 'aws-cdk-lib'
+import { CfnOutput, Duration, type Stack } from 'aws-cdk-lib'
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Alarm, ComparisonOperator, MathExpression, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
@@ -86,6 +86,8 @@ export function makeAlarmTopic(scope: Stack): Topic {
       conditions: { StringEquals: { 'aws:SourceAccount': scope.account } },
     }),
   )
+  // By outputs of this end a deployment finds the topics that no one listens to.
+  new CfnOutput(scope, 'AlarmTopicArn', { value: topic.topicArn })
   return topic
 }
 

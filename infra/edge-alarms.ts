@@ -1,7 +1,6 @@
 import { Duration, type Stack } from 'aws-cdk-lib'
 import type { Distribution } from 'aws-cdk-lib/aws-cloudfront'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
-import type { Topic } from 'aws-cdk-lib/aws-sns'
 import { type Condition, makeAlarmTopic, raise } from './alarms.ts'
 import { firewallName, rateRules } from './firewall.ts'
 import type { Stage } from './stage.ts'
@@ -10,7 +9,7 @@ import type { Stage } from './stage.ts'
  * Alarms on the distribution and its firewall, and the topic that they go to: their metrics are in us-east-1,
  * and an alarm hears of no other region.
  */
-export function addEdgeAlarms(scope: Stack, stage: Stage, distribution: Distribution): Topic {
+export function addEdgeAlarms(scope: Stack, stage: Stage, distribution: Distribution): void {
   const period = Duration.minutes(5)
   // Metrics are found by all their dimensions: CloudFront's have a Region, those of its firewall have none.
   const errors = new Metric({
@@ -48,5 +47,4 @@ export function addEdgeAlarms(scope: Stack, stage: Stage, distribution: Distribu
       }),
     ),
   ])
-  return topic
 }

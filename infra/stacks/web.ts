@@ -67,11 +67,10 @@ export class WebStack extends Stack {
     const firewall = makeFirewall(this, stage)
     const distribution = makeDistribution(this, stage, apiDomain.valueAsString, firewall)
     this.addLogs(stage, distribution, firewall)
-    const topic = addEdgeAlarms(this, stage, distribution)
+    addEdgeAlarms(this, stage, distribution)
 
     new CfnOutput(this, 'DistributionDomain', { value: distribution.domainName })
     new CfnOutput(this, 'WebUrl', { value: `https://${stage.ownDomain?.name ?? distribution.domainName}` })
-    new CfnOutput(this, 'AlarmTopicArn', { value: topic.topicArn })
   }
 
   private addLogs(stage: Stage, distribution: Distribution, firewall: CfnWebACL): void {
