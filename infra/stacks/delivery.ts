@@ -56,10 +56,16 @@ export class DeliveryStack extends Stack {
       ),
     )
     role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrap }))
-    role.addToPolicy(new PolicyStatement({ actions: ['lambda:GetAccountSettings'], resources: ['*'] }))
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['lambda:GetAccountSettings', 'rds:DescribeDBEngineVersions'],
+        resources: ['*'],
+      }),
+    )
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'The quota belongs to the account and the action knows no resource; it reads two numbers.',
+      reason:
+        'The quota belongs to the account, the list of engines to RDS: neither action names a resource.',
     })
     this.allowNamed(
       role,
@@ -67,12 +73,15 @@ export class DeliveryStack extends Stack {
       ['secretsmanager', `secret:insighta-${stage}-*`],
       'The secrets of one stage by the beginning of their names; the action shows no value of them.',
     )
-    this.allowNamed(
-      role,
-      ['cloudformation:DescribeStacks'],
-      ['cloudformation', `stack/Insighta-${stage}-data/*`],
-      'One stack of the stage, whose id AWS draws; read only.',
-    )
+    const states = ['cloudformation:DescribeStacks', 'cloudformation:ListStackResources']
+    const stacks = 'The stacks of one stage by the beginning of their names, whose ids AWS draws; read only.'
+    this.allowNamed(role, states, ['cloudformation', `stack/Insighta-${stage}-*/*`], stacks)
+    this.allowNamed(role, states, ['cloudformation', `stack/Insighta-${stage}-web/*`], stacks, webRegion)
+    const topics = 'The topics of one stage by the beginning of their names; shows who listens to the alarms.'
+    for (const region of [undefined, webRegion]) {
+      const named = ['sns', `Insighta-${stage}-*`] as const
+      this.allowNamed(role, ['sns:ListSubscriptionsByTopic'], named, topics, region)
+    }
   }
 
   /**
@@ -111,7 +120,7 @@ export class DeliveryStack extends Stack {
   private allowNamed(
     role: Role,
     actions: string[],
-    [service, path]: [string, string],
+    [service, path]: readonly [string, string],
     reason: string,
     otherRegion?: string,
   ): void {

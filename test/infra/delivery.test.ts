@@ -61,9 +61,10 @@ describe('what GitHub may do', () => {
       )
       expect(statements.map(({ Action }) => Action)).toEqual([
         'sts:AssumeRole',
-        'lambda:GetAccountSettings',
+        ['lambda:GetAccountSettings', 'rds:DescribeDBEngineVersions'],
         'secretsmanager:DescribeSecret',
-        'cloudformation:DescribeStacks',
+        ['cloudformation:DescribeStacks', 'cloudformation:ListStackResources'],
+        'sns:ListSubscriptionsByTopic',
       ])
       const resources = statements.map(({ Resource }) => JSON.stringify(Resource))
       expect(resources[0]).toMatch(
@@ -73,7 +74,12 @@ describe('what GitHub may do', () => {
       // The web stack is there, whatever region the others are in.
       expect(resources[0]!.match(/-us-east-1"/g)).toHaveLength(2)
       expect(resources[2]).toContain(`:secret:insighta-${stage}-*`)
-      expect(resources[3]).toContain(`:stack/Insighta-${stage}-data/*`)
+      expect(resources[3]).toMatch(
+        new RegExp(`:stack/Insighta-${stage}-\\*/\\*".*:us-east-1:.*:stack/Insighta-${stage}-web/\\*"`),
+      )
+      expect(resources[4]).toMatch(
+        new RegExp(`:Insighta-${stage}-\\*".*:sns:us-east-1:.*:Insighta-${stage}-\\*"`),
+      )
     }
   })
 
