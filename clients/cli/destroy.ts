@@ -5,38 +5,39 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Command } from 'commander'
+import * as z from 'zod'
+import { isAbsent, isCalled } from './recovery.ts'
 import { run } from './run.ts'
+import { findAll, findSettled, readStack, stackCommand, stateQuery, type Waiting } from './stacks.ts'
 import {
   type Context,
   cdk,
   contextOf,
   contextOption,
-  dataStackCommand,
   identity,
   identityCommand,
-  readDataStack,
   root,
   type Shell,
   type StageName,
   shell,
+  stackNames,
   stageArgument,
   typed,
 } from './stages.ts'
 
 export type DestroyOptions = { context?: Context; dryRun?: boolean; yes?: boolean }
-export type DestroyTools = {
-  shell: Shell
-  write(text: string): void
+export type DestroyTools = Waiting & {
   folder: string
-  /** Deletes every object and every version of one, and answers how many. */
+  /** Deletes every object and every version of one, and returns how many. */
   empty(bucket: string): Promise<number>
 }
 
 const bucketQuery = "Stacks[0].Outputs[?OutputKey=='UploadBucketName'].OutputValue"
 
 /**
- * Takes a stage away with all that it stores. Rejects for prod, whose database is protected and whose data
- * outlives its stacks, and unless `yes` says that it is meant.
+ * Takes a stage away with all that it stores, whatever state its stacks are in; the same command goes on after
+ * a failure. Rejects for prod, whose database is protected and whose data outlives its stacks, and unless `yes`
+ * says that it is meant.
  */
 export async function destroy(stage: StageName, options: DestroyOptions, tools: DestroyTools): Promise<void> {
   const { shell: at, write } = tools
@@ -47,7 +48,8 @@ export async function destroy(stage: StageName, options: DestroyOptions, tools: 
   // A distribution goes first, in its own region, and is minutes away from every edge.
   const destruction = cdk(['destroy', '--all', '--force'], context)
   if (options.dryRun) {
-    const commands = [identityCommand, dataStackCommand(stage, bucketQuery)].map(typed)
+    const looks = (await stackNames(context, at)).map((stack) => stackCommand(stack, stateQuery))
+    const commands = [identityCommand, ...looks, stackCommand(dataStack(stage), bucketQuery)].map(typed)
     const emptying = 'every object of that bucket is deleted, with all versions'
     write(
       `${[`The plan for ${stage}; nothing is called.`, '', ...commands, emptying, typed(destruction)].join('\n')}\n`,
@@ -61,19 +63,32 @@ export async function destroy(stage: StageName, options: DestroyOptions, tools: 
     )
   }
   write(`${stage} leaves the account ${account}, as ${arn}\n`)
+  const stacks = await stackNames(context, at)
+  // CloudFormation deletes no stack that it works on.
+  await findSettled(stacks, tools)
   const bucket = await bucketOf(stage, at)
   // CloudFormation deletes no bucket that holds something.
   if (bucket !== '') write(`${await tools.empty(bucket)} objects deleted from ${bucket}\n`)
-  await at.run(destruction)
+  try {
+    await at.run(destruction)
+  } catch (cause) {
+    const left = (await findAll(stacks, at)).filter((found) => !isAbsent(found)).map(isCalled)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const lines = [message, '', ...left, 'Run the same command again: it goes on from there.']
+    throw new Error(lines.join('\n'), { cause })
+  }
 }
 
-/** Empty where the stack, or its bucket, is gone: a destruction that failed half way is begun again. */
+const dataStack = (stage: StageName) => `Insighta-${stage}-data`
+const bucketSchema = z.array(z.string()).nullable()
+
+/** Empty if the stack, or its bucket, is gone: a destruction that failed half way is begun again. */
 async function bucketOf(stage: StageName, at: Shell): Promise<string> {
-  const answer = await readDataStack(stage, bucketQuery, at)
-  return answer === undefined || answer === 'None' ? '' : answer
+  const answer = await readStack(dataStack(stage), bucketQuery, at)
+  return answer === undefined ? '' : (bucketSchema.parse(answer)?.[0] ?? '')
 }
 
-/** Deletes every object of a bucket and every version of one. Answers how many; rejects where one stays. */
+/** Deletes every object of a bucket and every version of one. Returns how many; rejects if one stays. */
 export async function emptyBucket(bucket: string, client = new S3Client({})): Promise<number> {
   let deleted = 0
   let next: { KeyMarker?: string | undefined; VersionIdMarker?: string | undefined } | undefined = {}
@@ -113,5 +128,6 @@ export function destroyProgram(tools: DestroyTools): Command {
 
 if (import.meta.main) {
   const write = (text: string) => void process.stdout.write(text)
-  await run(destroyProgram({ shell, write, folder: root, empty: (bucket) => emptyBucket(bucket) }))
+  const empty = (bucket: string) => emptyBucket(bucket)
+  await run(destroyProgram({ shell, write, folder: root, empty, pause: 15_000 }))
 }

@@ -92,11 +92,21 @@ export function cdk(words: readonly string[], context: Context): string[] {
   ]
 }
 
+/** The stacks that the context has, in the order of their deployment; their templates are in `cdk.out` then. */
+export async function stackNames(context: Context, at: Shell): Promise<string[]> {
+  return (await at.read(cdk(['list'], context))).trim().split('\n')
+}
+
 /** As a person would type it. */
 export function typed(command: readonly string[]): string {
-  return command
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
-    .join(' ')
+  return command.map(quoted).join(' ')
+}
+
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word
+  // A shell reads on within double quotes: a value, a command, the history.
+  if (word.includes("'") && !/["$`\\]|!(?!=)/.test(word)) return `"${word}"`
+  return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 export const identityCommand = ['aws', 'sts', 'get-caller-identity', '--output', 'json']
@@ -113,20 +123,4 @@ export async function identity(at: Shell): Promise<{ account: string; arn: strin
   })
   const { Account, Arn } = identitySchema.parse(JSON.parse(answer))
   return { account: Account, arn: Arn }
-}
-
-/** Asks CloudFormation for a part of what it knows of the stack of the data, by a JMESPath query. */
-export const dataStackCommand = (stage: StageName, query: string) => [
-  ...['aws', 'cloudformation', 'describe-stacks', '--stack-name', `Insighta-${stage}-data`],
-  ...['--query', query, '--output', 'text'],
-]
-
-/** Its answer as a text; undefined where there is no such stack. Throws where AWS refuses to tell. */
-export async function readDataStack(stage: StageName, query: string, at: Shell): Promise<string | undefined> {
-  try {
-    return (await at.read(dataStackCommand(stage, query))).trim()
-  } catch (error) {
-    if (error instanceof Error && error.message.includes('does not exist')) return undefined
-    throw error
-  }
 }
