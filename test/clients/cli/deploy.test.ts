@@ -58,7 +58,7 @@ describe('deploy', () => {
     account.terminal = { permissions: true }
     await expect(account.deploy('dev')).rejects.toThrow(/There is no terminal .* unless you add --yes\.$/)
     expect(account.written).toContain('There is no terminal')
-    expect(account.cdkErrors).toEqual([expect.stringContaining('TtyNotAttached')])
+    expect(account.cdkErrors).toEqual([expect.stringContaining('terminal (TTY) is not attached')])
     await account.deploy('dev', '--yes')
   })
 

@@ -1,6 +1,6 @@
 import type { CloudFormation } from './model.ts'
 
-/** Names and regions of the toolkit's own errors, as the CDK prints them. */
+/** What the CDK ends with, in its words. */
 export class ToolkitError extends Error {}
 
 export type Terminal = {
@@ -51,7 +51,7 @@ export function runCdk(
 }
 
 function ask(motivation: string, { answer }: Terminal): void {
-  if (answer === undefined) throw new ToolkitError(`TtyNotAttached: ${motivation}`)
+  if (answer === undefined) throw new ToolkitError(`${motivation}, but terminal (TTY) is not attached`)
   if (!answer) throw new ToolkitError(`Aborted: ${motivation}`)
 }
 
@@ -62,7 +62,10 @@ function deploy(
   { rollback: withRollback, force }: { rollback: boolean; force: boolean },
 ): void {
   prepare(name, cloud)
-  if (cloud.unchanged.has(name)) return
+  if (cloud.unchanged.has(name)) {
+    cloud.deleteChangeSet(name)
+    return
+  }
   if (terminal.permissions) ask('Stack includes security-sensitive updates', terminal)
   const { status } = cloud.stacks.get(name)!
   const replaces = cloud.replacing.has(name)

@@ -62,8 +62,15 @@ export type Stack = {
 
 export type Operation = 'change' | 'rollback' | 'delete'
 
-/** As CloudFormation refuses: a ValidationError of the query protocol. */
-export class ValidationError extends Error {}
+/** As CloudFormation refuses, by the code of its query protocol. */
+export class Refusal extends Error {
+  readonly code: string
+
+  constructor(message: string, code = 'ValidationError') {
+    super(message)
+    this.code = code
+  }
+}
 
 /** The states of stacks and how its operations lead from one to another. What is started is finished at once. */
 export class CloudFormation {
@@ -104,8 +111,7 @@ export class CloudFormation {
   createChangeSet(name: string, type: 'CREATE' | 'UPDATE'): void {
     if (type === 'CREATE') {
       const stack = this.stacks.get(name)
-      if (stack && stack.status !== 'REVIEW_IN_PROGRESS')
-        throw new ValidationError(`Stack [${name}] already exists`)
+      if (stack && stack.status !== 'REVIEW_IN_PROGRESS') throw new Refusal(`Stack [${name}] already exists`)
       if (!stack) this.given(name, 'REVIEW_IN_PROGRESS')
     } else if (!updatable.includes(this.existing(name).status)) {
       throw this.refusal(name, 'updated')
@@ -120,12 +126,12 @@ export class CloudFormation {
   executeChangeSet(name: string, disableRollback: boolean): void {
     const stack = this.existing(name)
     const { changeSet, status } = stack
-    if (changeSet === undefined) throw new ValidationError(`ChangeSet of ${name} does not exist`)
+    if (changeSet === undefined) throw new Refusal(`ChangeSet of ${name} does not exist`, 'ChangeSetNotFound')
     if (paused.includes(status) && !disableRollback) {
-      throw new ValidationError(`This stack is currently in a non-terminal [${status}] state.`)
+      throw new Refusal(`This stack is currently in a non-terminal [${status}] state.`)
     }
     if (disableRollback && this.replacing.has(name)) {
-      throw new ValidationError('Replacement type updates not supported on stack with disable-rollback.')
+      throw new Refusal('Replacement type updates not supported on stack with disable-rollback.')
     }
     this.log.push(
       `${changeSet === 'CREATE' ? 'create' : 'update'} ${name}${disableRollback ? ' without rollback' : ''}`,
@@ -184,13 +190,11 @@ export class CloudFormation {
 
   private existing(name: string): Stack {
     const stack = this.stacks.get(name)
-    if (!stack) throw new ValidationError(`Stack with id ${name} does not exist`)
+    if (!stack) throw new Refusal(`Stack with id ${name} does not exist`)
     return stack
   }
 
-  private refusal(name: string, done: string): ValidationError {
-    return new ValidationError(
-      `Stack:${name} is in ${this.existing(name).status} state and can not be ${done}.`,
-    )
+  private refusal(name: string, done: string): Refusal {
+    return new Refusal(`Stack:${name} is in ${this.existing(name).status} state and can not be ${done}.`)
   }
 }
