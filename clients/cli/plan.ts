@@ -106,14 +106,22 @@ const unfinished = [
  */
 export function recoveryLines(stage: StageName, context: Context, yes: boolean): string[] {
   const whole: Found = { stack: '', status: 'UPDATE_COMPLETE', left: [] }
-  return [`Insighta-${stage}-STACK`, `Insighta-${stage}-data`].flatMap((stack) =>
-    unfinished.flatMap((status) => {
-      const found: Found = { stack, status, left: ['<what it left>'] }
+  return [`Insighta-${stage}-STACK`, `Insighta-${stage}-data`].flatMap((stack) => {
+    /** By what is done, in its words but for the state. */
+    const states = new Map<string, string[]>()
+    for (const status of unfinished) {
+      const found: Found = { stack, status, left: ['<what is left>'] }
       const synthesised = { core: ['', stack], web: undefined, reserved: 0, engine: undefined }
       const { first, core } = planOf(stage, synthesised, [whole, found], context, yes)
       // With other flags it is deployed by a command of its own.
       const own = core.length > 1 ? core.slice(1) : []
-      return ['', treatment(stage, found).says ?? '', ...[...first, ...own].map(({ words }) => typed(words))]
-    }),
-  )
+      const lines = [
+        treatment(stage, found).says ?? '',
+        ...[...first, ...own].map(({ words }) => typed(words)),
+      ]
+      const done = lines.join('\n').replaceAll(status, '{state}')
+      states.set(done, [...(states.get(done) ?? []), status])
+    }
+    return [...states].flatMap(([done, of]) => ['', done.replaceAll('{state}', of.join(' or '))])
+  })
 }

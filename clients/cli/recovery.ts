@@ -32,23 +32,21 @@ export const neverWhole = (found: Found) => isAbsent(found) || /^(CREATE_F|ROLLB
 export const isUnfinished = (found: Found) => !isAbsent(found) && !whole.includes(found.status ?? '')
 
 /**
- * What is right and safe for a stack of a stage. A stack without data is rolled back, deleted or made again as
+ * What is right and safe for a stack of a stage. A stack without data is rolled back, deleted or created again as
  * its state demands. One with data is continued, or left to a person: it is deleted only if nothing is left of it.
  */
 export function treatment(stage: StageName, found: Found): Treatment {
   const { stack, status, left } = found
   const data = holdsData(stack)
   const is = isCalled(found)
-  if (isAbsent(found)) {
-    // What prod protects from deletion CloudFormation could not take back.
-    return { does: 'deploy', flags: data && stage === 'prod' ? ['--no-rollback'] : [] }
-  }
+  // What prod protects from deletion CloudFormation could not take back.
+  const first = { does: 'deploy', flags: data && stage === 'prod' ? ['--no-rollback'] : [] } as const
+  if (isAbsent(found)) return first
   if (!isUnfinished(found)) return { does: 'deploy', flags: [] }
   if (atWork(found)) return { does: 'wait', says: `${is}: a deployment is at work. ${busyAdvice}.` }
   const again: Treatment = {
-    does: 'deploy',
-    flags: [],
-    says: `${is}: it was never whole. The CDK deletes it and makes it again.`,
+    ...first,
+    says: `${is}: it was never complete. The CDK deletes it and creates it again.`,
   }
   switch (status) {
     case 'CREATE_FAILED':
@@ -69,9 +67,9 @@ export function treatment(stage: StageName, found: Found): Treatment {
     case 'DELETE_FAILED':
       return data
         ? stop(stage, found, `${is}, and what is left of it may hold data`)
-        : { does: 'delete', says: `${is}: its deletion is finished, then it is made again.` }
+        : { does: 'delete', says: `${is}: its deletion is finished, then it is created again.` }
     default:
-      return stop(stage, found, `${is}, where no deployment of Insighta leads`)
+      return stop(stage, found, `${is}, a state that no deployment of Insighta leads to`)
   }
 }
 

@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { root } from '../../../clients/cli/stages.ts'
 import { Account, type StageName, stacksOf } from './cloudformation/account.ts'
 import type { Terminal } from './cloudformation/cdk.ts'
 import { type Status, statuses } from './cloudformation/model.ts'
@@ -121,7 +124,7 @@ describe('dev', () => {
       account.terminal = terminal
       account.cloud.fail('change', data)
       await expect(account.deploy('dev', '--yes')).rejects.toThrow(
-        /\(1\)\n\nInsighta-dev-data is ROLLBACK_COMPLETE: it was never whole. The CDK deletes it and makes it again.\n.* run the same command/,
+        /\(1\)\n\nInsighta-dev-data is ROLLBACK_COMPLETE: it was never complete. The CDK deletes it and creates it again.\n.* run the same command/,
       )
       account.forget()
       await account.deploy('dev', '--yes')
@@ -154,6 +157,10 @@ describe('a first deployment of prod', () => {
       'create Insighta-prod-data without rollback',
       'create Insighta-prod-identity without rollback',
     ])
+    account.reset()
+    account.cloud.given('Insighta-prod-data', 'ROLLBACK_COMPLETE')
+    await account.deploy('prod', '--yes')
+    expect(account.cloud.log).toContain('create Insighta-prod-data without rollback')
     account.reset()
     await account.deploy('dev', '--yes')
     expect(account.cloud.log.join()).not.toContain('without rollback')
@@ -206,7 +213,7 @@ describe('stacks that have to be rolled back or deleted', () => {
     given('Insighta-prod-api', 'DELETE_FAILED', 'whole')
     account.cloud.fail('delete', 'Insighta-prod-api')
     await expect(account.deploy('prod', '--yes')).rejects.toThrow(
-      'Insighta-prod-api is DELETE_FAILED (why): its deletion is finished, then it is made again.',
+      'Insighta-prod-api is DELETE_FAILED (why): its deletion is finished, then it is created again.',
     )
     account.forget()
     await account.deploy('prod', '--yes')
@@ -387,6 +394,23 @@ describe('the words of a plan', () => {
         const [recovery = ''] = account.changes.filter((line) => /rollback|destroy/.test(line))
         if (recovery !== '') expect(printed).toContain(recovery.replace(stack, placeholder))
       }
+    }
+  })
+})
+
+describe('the table of states in the documentation', () => {
+  it('has a row for every state, which says whether a person has to decide', async () => {
+    const text = await readFile(join(root, 'docs/deploying.md'), 'utf8')
+    const [, section = ''] = text.split('## A deployment that stopped')
+    const [table = ''] = section.split('\n\nWhere the command stops')
+    const rows = table.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))
+    for (const status of statuses) {
+      const found = rows.filter(([, states = '']) => states.includes(`\`${status}\``))
+      if (status.endsWith('_IN_PROGRESS') && found.length === 0) continue
+      expect(found, status).toHaveLength(1)
+      const [, , without = '', having = ''] = found[0]!
+      expect(without.includes('stops'), status).toBe(stops('Insighta-prod-api', status))
+      expect(having.includes('stops'), status).toBe(stops('Insighta-prod-data', status))
     }
   })
 })
