@@ -256,9 +256,11 @@ async function walk(
 }
 
 /**
- * Undefined where `most` rows did not fill the page though more follow. The inner limit is the bound, and it
- * keeps the outer conditions from being moved into it. The last row it allows is answered whatever it is: a
- * stretch that ends before has none.
+ * Undefined where `most` rows did not fill the page though more may follow. The inner limit is the bound, and it
+ * keeps the outer conditions from being moved into it. The statement has no offset, since one would skip the last
+ * row that the bound allows together with the matches before the page: instead each row knows how many matches
+ * there are up to it. So that last row always comes back, a match or not, unless the page was full before; of a
+ * stretch that ends before, none does.
  */
 async function boundedWalk(
   sql: Sql,
@@ -270,20 +272,26 @@ async function boundedWalk(
   most: number,
 ): Promise<ProfileRow[] | undefined> {
   const { inOrder, others } = splitConditions(sql, filter, sort)
-  const passes = every(sql, others)
   const rows = await retryRead(
-    () => sql<(ProfileRow & { nth: number })[]>`
+    () => sql<(ProfileRow & Walked)[]>`
       select * from (
-        select ${profileColumns(sql)}, row_number() over (order by ${ordering(sql, sort)}) as nth from profiles
-        where ${every(sql, inOrder)} and ${stretch}
-        order by ${ordering(sql, sort)} limit ${most}
+        select *, row_number() over walk as nth, count(*) filter (where passes) over walk as passed
+        from (
+          select ${profileColumns(sql)}, ${every(sql, others)} as passes from profiles
+          where ${every(sql, inOrder)} and ${stretch}
+          order by ${ordering(sql, sort)} limit ${most}
+        ) bounded
+        window walk as (order by ${ordering(sql, sort)} rows unbounded preceding)
       ) walked
-      where ${passes} or nth = ${most}
-      order by ${ordering(sql, sort)} limit ${limit} offset ${offset}`,
+      where passes and passed > ${offset} or nth = ${most}
+      order by ${ordering(sql, sort)} limit ${limit}`,
   )
   if (rows.at(-1)?.nth === most) return undefined
-  return rows.map(({ nth: _, ...row }) => row)
+  return rows.map(({ passes: _, nth: __, passed: ___, ...row }) => row)
 }
+
+/** What a bounded walk knows of each row: whether it matches, and how many rows and matches there are up to it. */
+type Walked = { passes: boolean; nth: number; passed: number }
 
 async function fromRange(
   sql: Sql,
