@@ -14,8 +14,9 @@ import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
-import { canonicalFilter, filterParameters } from '../lib/profiles/filter.ts'
+import { filterQuery } from '../lib/profiles/filter-query.ts'
 import { pageParameters, pageRequest } from '../lib/profiles/page.ts'
+import { meaningOf, questionParameters } from '../lib/profiles/question.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const queue = createQueue(requiredEnv(env.exportsQueueUrl))
@@ -25,7 +26,7 @@ const downloadSeconds = 300
 
 const { sort_by, order } = pageParameters
 const exportQuery = z.strictObject({
-  ...filterParameters,
+  ...questionParameters,
   sort_by,
   order,
   format: z.enum(formats).default('csv'),
@@ -36,7 +37,7 @@ const file = z.union(
 )
 
 function requestOf(query: z.output<typeof exportQuery>): ExportRequest {
-  const filter = canonicalFilter(query)
+  const filter = meaningOf(query)
   return { filter, sort: pageRequest(query, filter).sort, format: query.format }
 }
 
@@ -54,19 +55,22 @@ export const handler = httpFunction({
     errors: [409],
     async handler({ query, caller }) {
       const request = requestOf(query)
+      // A file has no place to say what the question was taken for.
+      const interpreted = query.q !== undefined && { 'x-interpreted-query': filterQuery(request.filter) }
       const result = await exportInline(connect(), request, limits)
       if ('text' in result) {
         const disposition = `attachment; filename="${filename(request.format, new Date())}"`
         const headers = {
           'content-type': contentTypes[request.format],
           'content-disposition': disposition,
+          ...interpreted,
         }
         return { status: 200, headers, body: result.text }
       }
       const { row, created } = await createExport(connect(), caller, request, result.matches)
       logger.info('Export asked for', { correlation_id: row.id, matches: result.matches, created })
       if (created) await sendOrLeave(() => queue.send([{ export_id: row.id }]))
-      return json(202, exportReport(row, new Date()), { location: `/api/exports/${row.id}` })
+      return json(202, exportReport(row, new Date()), { location: `/api/exports/${row.id}`, ...interpreted })
     },
   }),
 

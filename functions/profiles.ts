@@ -7,14 +7,16 @@ import { type Answer, httpFunction, json, route } from '../lib/platform/http/ind
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { createProfile, createRequestSchema } from '../lib/profiles/create.ts'
-import { canonicalFilter, type Filter, filterParameters } from '../lib/profiles/filter.ts'
-import { interpret, searchText } from '../lib/profiles/grammar.ts'
+import { fieldsParameter, selectFields } from '../lib/profiles/fields.ts'
+import { searchText } from '../lib/profiles/grammar.ts'
+import { interpretation } from '../lib/profiles/interpretation.ts'
 import { listBody, listSchema, searchSchema } from '../lib/profiles/list.ts'
 import { type PageInput, pageParameters, pageRequest } from '../lib/profiles/page.ts'
 import { profileSchema, toProfile } from '../lib/profiles/profile.ts'
 import { createProfileQueries, type ProfileQueries, type Served } from '../lib/profiles/query.ts'
+import { meaningOf, type Question, questionParameters } from '../lib/profiles/question.ts'
 import { readingByReader } from '../lib/profiles/reader.ts'
-import { statsSchema } from '../lib/profiles/stats.ts'
+import { byParameter, statsSchema } from '../lib/profiles/stats.ts'
 import { deleteProfile, getProfile } from '../lib/profiles/store.ts'
 
 /** Of each pool of this execution environment, the last of which is the one in use. */
@@ -57,19 +59,20 @@ function serverTiming(timings: Record<string, number>): string {
     .join(', ')
 }
 
-/** A page of what the filter means, `beside` it in the body. */
+/** A page of what is asked for, with what a question was taken for. */
 async function answerPage(
-  filter: Filter,
-  input: PageInput,
+  input: Question & PageInput & { fields?: string | undefined },
   event: APIGatewayProxyEventV2,
-  beside?: { interpreted: Filter },
 ): Promise<Answer> {
   const started = performance.now()
+  const select = selectFields(input.fields)
+  const filter = meaningOf(input)
   const request = pageRequest(input, filter)
   const result = await queries().list(filter, request)
   const path = event.routeKey.replace('GET ', '')
   const page = listBody(path, event.rawQueryString, request, result)
-  return served({ ...page, ...beside }, result, event, started)
+  const beside = input.q !== undefined && interpretation(filter)
+  return served({ ...page, data: page.data.map(select), ...beside }, result, event, started)
 }
 
 /** An answer with its tag and where it came from; 304 to who has it already. */
@@ -98,30 +101,33 @@ async function served(
 export const handler = httpFunction({
   'GET /api/profiles': route({
     summary: 'A page of the profiles that match, with the exact total',
-    query: z.strictObject({ ...filterParameters, ...pageParameters }),
+    query: z.strictObject({ ...questionParameters, ...pageParameters, fields: fieldsParameter }),
     answers: { 200: listSchema, 304: null },
-    handler: ({ query, event }) => answerPage(canonicalFilter(query), query, event),
+    handler: ({ query, event }) => answerPage(query, event),
   }),
 
   'GET /api/profiles/search': route({
     summary: 'The same for a question in plain English; interpreted is the filter it means',
-    query: z.strictObject({ q: searchText, ...pageParameters }),
+    query: z.strictObject({
+      ...questionParameters,
+      q: searchText,
+      ...pageParameters,
+      fields: fieldsParameter,
+    }),
     answers: { 200: searchSchema, 304: null },
-    handler({ query, event }) {
-      const interpreted = interpret(query.q)
-      return answerPage(interpreted, query, event, { interpreted })
-    },
+    handler: ({ query, event }) => answerPage(query, event),
   }),
 
   'GET /api/profiles/stats': route({
     summary: 'Exact counts of the profiles that match: by gender, age group, country and age',
-    query: z.strictObject(filterParameters),
+    query: z.strictObject({ ...questionParameters, by: byParameter.optional() }),
     answers: { 200: statsSchema, 304: null },
     async handler({ query, event }) {
       const started = performance.now()
-      const filter = canonicalFilter(query)
-      const result = await queries().stats(filter)
-      return served({ status: 'success', filter, ...result.stats }, result, event, started)
+      const filter = meaningOf(query)
+      const result = await queries().stats(filter, query.by)
+      const beside = query.q !== undefined && interpretation(filter)
+      return served({ status: 'success', filter, ...result.stats, ...beside }, result, event, started)
     },
   }),
 

@@ -185,6 +185,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
           'server-timing',
           'x-api-version',
           'x-cache',
+          'x-interpreted-query',
         ],
         maxAge: Duration.hours(1),
       },

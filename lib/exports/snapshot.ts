@@ -1,8 +1,8 @@
 import { retryRead, type Sql, type Transaction } from '../platform/db.ts'
 import { conditions } from '../profiles/conditions.ts'
-import { countByScan } from '../profiles/counts.ts'
+import { countProfiles } from '../profiles/counts.ts'
 import { countByFacets } from '../profiles/facets.ts'
-import { boundsProbability, type Filter } from '../profiles/filter.ts'
+import type { Filter } from '../profiles/filter.ts'
 import { orderingOfAll } from '../profiles/page-store.ts'
 import type { ProfileRow } from '../profiles/profile.ts'
 import { profileColumns } from '../profiles/store.ts'
@@ -17,8 +17,8 @@ export type Snapshot = {
 
 /** The exact number of matches now. Throws TotalTimeoutError. */
 export async function countMatches(sql: Sql, filter: Filter): Promise<number> {
-  if (boundsProbability(filter)) return countByScan(sql, filter)
-  return (await retryRead(() => countByFacets(sql, filter))).matches
+  const { matches: population } = await retryRead(() => countByFacets(sql, {}))
+  return (await countProfiles(sql, filter, population)).matches
 }
 
 /**

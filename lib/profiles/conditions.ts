@@ -1,6 +1,9 @@
 import type postgres from 'postgres'
 import { arrayLiteral, type Sql } from '../platform/db.ts'
+import { ageRanges } from './ages.ts'
+import { lowestId } from './creation.ts'
 import type { Filter } from './filter.ts'
+import { nameKey } from './profile.ts'
 
 type Fragment = postgres.Fragment
 
@@ -9,7 +12,8 @@ export function every(sql: Sql, parts: readonly Fragment[]): Fragment {
   return parts.reduce((joined, part) => sql`${joined} and ${part}`, sql`true`)
 }
 
-export function countryCondition(sql: Sql, { country_id }: Filter): Fragment[] {
+export function countryCondition(sql: Sql, { country_id, exclude_country_id }: Filter): Fragment[] {
+  if (exclude_country_id) return [sql`country_id <> all(${arrayLiteral(exclude_country_id)}::bpchar[])`]
   if (!country_id) return []
   // The column is bpchar: compared with text, no index would be used.
   if (country_id.length === 1) return [sql`country_id = ${country_id[0]!}::bpchar`]
@@ -20,7 +24,15 @@ export function genderCondition(sql: Sql, { gender }: Filter): Fragment[] {
   return gender ? [sql`gender = ${gender}`] : []
 }
 
-export function ageConditions(sql: Sql, { min_age, max_age }: Filter): Fragment[] {
+export function ageConditions(sql: Sql, filter: Filter): Fragment[] {
+  const { age_group, min_age, max_age } = filter
+  if (age_group) {
+    // Each age by itself: an index is read in its order then, and what lies between the ranges is skipped.
+    const ages = ageRanges(filter).flatMap(([from, to]) =>
+      Array.from({ length: to - from + 1 }, (_, n) => from + n),
+    )
+    return [sql`age = any(${arrayLiteral(ages)}::smallint[])`]
+  }
   const parts: Fragment[] = []
   if (min_age !== undefined) parts.push(sql`age >= ${min_age}::smallint`)
   if (max_age !== undefined) parts.push(sql`age <= ${max_age}::smallint`)
@@ -38,6 +50,18 @@ export function countryProbabilityCondition(
   return bound === undefined ? [] : [sql`country_probability >= ${bound}::float8`]
 }
 
+export function nameCondition(sql: Sql, { name }: Filter): Fragment[] {
+  return name === undefined ? [] : [sql`name_key = ${nameKey(name)}::uuid`]
+}
+
+/** Bounds on creation are a range of ids. */
+export function creationConditions(sql: Sql, { created_after, created_before }: Filter): Fragment[] {
+  const parts: Fragment[] = []
+  if (created_after !== undefined) parts.push(sql`id >= ${lowestId(created_after)}::uuid`)
+  if (created_before !== undefined) parts.push(sql`id < ${lowestId(created_before)}::uuid`)
+  return parts
+}
+
 /** The whole filter as one condition on `profiles`, or its part that `facets` has columns for. */
 export function conditions(sql: Sql, filter: Filter, table: 'profiles' | 'facets'): Fragment {
   const parts = [
@@ -46,7 +70,12 @@ export function conditions(sql: Sql, filter: Filter, table: 'profiles' | 'facets
     ...ageConditions(sql, filter),
   ]
   if (table === 'profiles') {
-    parts.push(...genderProbabilityCondition(sql, filter), ...countryProbabilityCondition(sql, filter))
+    parts.push(
+      ...genderProbabilityCondition(sql, filter),
+      ...countryProbabilityCondition(sql, filter),
+      ...nameCondition(sql, filter),
+      ...creationConditions(sql, filter),
+    )
   }
   return every(sql, parts)
 }

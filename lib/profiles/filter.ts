@@ -1,11 +1,17 @@
 import * as z from 'zod'
 import { UnprocessableError } from '../platform/errors.ts'
+import { ageRanges, canonicalAges, describeAges } from './ages.ts'
+import { canonicalCountries, countrySet } from './country-sets.ts'
+import { canonicalCreation, isCrossed, parseInstant } from './creation.ts'
 import {
   type AgeGroup,
   ageGroups,
+  foldName,
   type Gender,
   genders,
   maxAge,
+  maxNameLength,
+  nameProblem,
   parseAge,
   parseCountry,
   parsed,
@@ -14,33 +20,54 @@ import {
 } from './profile.ts'
 
 /**
- * Which profiles are meant, in one canonical form: equal meaning, equal value. Bounds are inclusive; a
- * profile without a probability never satisfies a bound on it, not even 0.
+ * Which profiles are meant, in one canonical form: equal meaning, equal value. Bounds are inclusive unless they
+ * say otherwise; a profile without a probability never satisfies a bound on it, not even 0.
  */
 export type Filter = {
   /** Upper case, sorted, distinct, never empty: any of these. */
   country_id?: string[]
+  /** The same, none of these: in place of country_id if that would be the longer list. */
+  exclude_country_id?: string[]
   gender?: Gender
+  /** Youngest first: any of these. Only for ages that are no single range; the bounds narrow its two ends. */
+  age_group?: AgeGroup[]
   min_age?: number
   max_age?: number
   min_gender_probability?: number
   min_country_probability?: number
+  /** Folded (foldName): at most one profile. */
+  name?: string
+  /** UTC, in milliseconds. */
+  created_after?: string
+  /** The same, exclusive. */
+  created_before?: string
 }
 
-/** A canonical filter in an answer. */
-export const filterSchema = z.strictObject({
-  country_id: z.array(z.string().length(2)).optional(),
-  gender: z.enum(genders).optional(),
-  min_age: z.int().optional(),
-  max_age: z.int().optional(),
-  min_gender_probability: z.number().optional(),
-  min_country_probability: z.number().optional(),
-})
+const countryList = z.array(z.string().length(2)).optional()
+const instant = z.iso.datetime().optional()
 
-/** Filters as they were asked for, their values parsed but not yet brought together. */
-export type FilterInput = { [K in keyof Filter]?: Filter[K] | undefined } & {
-  age_group?: AgeGroup | undefined
-}
+/** A canonical filter in a response. */
+export const filterSchema = z
+  .strictObject({
+    country_id: countryList,
+    exclude_country_id: countryList,
+    gender: z.enum(genders).optional(),
+    age_group: z.array(z.enum(Object.keys(ageGroups) as AgeGroup[])).optional(),
+    min_age: z.int().optional(),
+    max_age: z.int().optional(),
+    min_gender_probability: z.number().optional(),
+    min_country_probability: z.number().optional(),
+    name: z.string().optional(),
+    created_after: instant,
+    created_before: instant,
+  })
+  .meta({
+    id: 'ProfileFilter',
+    description: 'Filters in their canonical form: whatever means the same has the same. Names are folded.',
+  })
+
+/** Filters as they were asked for, their values parsed but not yet combined. */
+export type FilterInput = { [K in keyof Filter]?: Filter[K] | undefined }
 
 function isAgeGroup(value: string): value is AgeGroup {
   return Object.hasOwn(ageGroups, value)
@@ -67,6 +94,30 @@ const probabilityText = {
   override: { type: 'number', minimum: 0, maximum: 1 },
 } as const
 
+/** Values separated by commas, each read by `parse`. */
+function commaList<T>(parse: (value: string) => T | undefined, problem: string) {
+  return z.string().transform((text, context) => {
+    const values = text.split(',').map((value) => parse(value.trim()))
+    return values.map((value) => parsed(value, context, problem))
+  })
+}
+
+function parseAgeGroup(value: string): AgeGroup | undefined {
+  const lower = value.toLowerCase()
+  return isAgeGroup(lower) ? lower : undefined
+}
+
+const countries = () => commaList(parseCountry, 'must be ISO 3166-1 alpha-2 codes, comma-separated')
+const created = z
+  .string()
+  .transform((value, context) =>
+    parsed(
+      parseInstant(value),
+      context,
+      'must be a date (2026-11-01) or a date and time with its zone (2026-11-01T09:30:00Z), in ISO 8601',
+    ),
+  )
+
 /** The filter's query parameters, for the schema of a route. */
 export const filterParameters = {
   gender: z
@@ -74,72 +125,97 @@ export const filterParameters = {
     .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))
     .optional()
     .meta({ override: { enum: [...genders] } }),
-  age_group: z
-    .string()
-    .transform((value, context) => {
-      const lower = value.toLowerCase()
-      return parsed(
-        isAgeGroup(lower) ? lower : undefined,
-        context,
-        'must be child, teenager, adult or senior',
-      )
-    })
+  age_group: commaList(parseAgeGroup, 'must be child, teenager, adult or senior, comma-separated')
     .optional()
-    .meta({ override: { enum: Object.keys(ageGroups) } }),
-  country_id: z
-    .string()
-    .transform((value, context) =>
-      value
-        .split(',')
-        .map((code) =>
-          parsed(parseCountry(code.trim()), context, 'must be ISO 3166-1 alpha-2 codes, comma-separated'),
-        ),
-    )
+    .meta({
+      description: `${Object.keys(ageGroups).join(', ')}, comma-separated: any of them`,
+      examples: ['child,senior'],
+    }),
+  country_id: countries()
     .optional()
     .meta({ description: 'ISO 3166-1 alpha-2 codes, comma-separated: any of them', examples: ['NG,GH'] }),
+  exclude_country_id: countries()
+    .optional()
+    .meta({ description: 'the same: none of them', examples: ['NG,GH'] }),
   min_age: age.optional().meta(ageText),
   max_age: age.optional().meta(ageText),
   min_gender_probability: probability.optional().meta(probabilityText),
   min_country_probability: probability.optional().meta(probabilityText),
+  name: z
+    .string()
+    .transform((name) => name.trim())
+    .superRefine((name, context) => {
+      const problem = nameProblem(name)
+      if (problem) context.addIssue({ code: 'custom', message: problem })
+    })
+    .optional()
+    .meta({
+      description: 'the whole name, in any case and Unicode form: at most one profile has it',
+      override: { minLength: 1, maxLength: maxNameLength },
+      examples: ['Ada Example'],
+    }),
+  created_after: created.optional().meta({
+    description: 'ISO 8601, inclusive: a date (its midnight in UTC), or a date and time with its zone',
+    examples: ['2026-11-01', '2026-11-01T09:30:00Z'],
+  }),
+  created_before: created
+    .optional()
+    .meta({ description: 'the same, exclusive', examples: ['2026-12-01', '2026-11-01T10:30:00+01:00'] }),
 }
 
 /**
- * The canonical form. An age group becomes its range, narrowed by the bounds given; bounds that exclude
- * nobody are dropped. Throws UnprocessableError where nobody can satisfy it.
+ * The canonical form: bounds of one kind become one, and those that exclude no profile are dropped. Throws
+ * UnprocessableError with the reason if no profile can satisfy it.
  */
 export function canonicalFilter(input: FilterInput): Filter {
-  const group = input.age_group ? ageGroups[input.age_group] : undefined
-  const low = Math.max(input.min_age ?? 0, group?.[0] ?? 0)
-  const high = Math.min(input.max_age ?? maxAge, group?.[1] ?? maxAge)
-  if (low > high) throw contradiction(input)
-  const countries = [...new Set(input.country_id ?? [])].sort()
+  const { gender, min_gender_probability, min_country_probability, name } = input
+  const countries = countrySet(input)
+  if (countries?.length === 0) throw noCountry(input)
+  const ages = ageRanges(input)
+  if (ages.length === 0) throw noAge(input)
+  if (isCrossed(input)) throw crossed(input)
   return {
-    ...(countries.length > 0 && { country_id: countries }),
-    ...(input.gender && { gender: input.gender }),
-    ...(low > 0 && { min_age: low }),
-    ...(high < maxAge && { max_age: high }),
-    ...(input.min_gender_probability !== undefined && {
-      min_gender_probability: input.min_gender_probability,
-    }),
-    ...(input.min_country_probability !== undefined && {
-      min_country_probability: input.min_country_probability,
-    }),
+    ...canonicalCountries(countries),
+    ...(gender && { gender }),
+    ...canonicalAges(ages),
+    ...(min_gender_probability !== undefined && { min_gender_probability }),
+    ...(min_country_probability !== undefined && { min_country_probability }),
+    ...(name !== undefined && { name: foldName(name) }),
+    ...canonicalCreation(input),
   }
 }
 
-function contradiction({ min_age, max_age, age_group }: FilterInput): UnprocessableError {
+function contradiction(field: keyof Filter, message: string): UnprocessableError {
+  return new UnprocessableError(message, [{ field, message }])
+}
+
+function noCountry({ country_id }: FilterInput): UnprocessableError {
+  const left = country_id ? 'no country of country_id' : 'no country'
+  return contradiction('exclude_country_id', `exclude_country_id leaves ${left}`)
+}
+
+function noAge({ min_age, max_age, age_group }: FilterInput): UnprocessableError {
   if (min_age !== undefined && max_age !== undefined && min_age > max_age) {
-    const message = `min_age ${min_age} is greater than max_age ${max_age}`
-    return new UnprocessableError(message, [{ field: 'min_age', message }])
+    return contradiction('min_age', `min_age ${min_age} is greater than max_age ${max_age}`)
   }
-  const [from, to] = ageGroups[age_group!]
-  const bound = min_age !== undefined && min_age > to ? `min_age ${min_age}` : `max_age ${max_age}`
-  const message = `age_group ${age_group} is ${from} to ${to}, which contradicts ${bound}`
-  return new UnprocessableError(message, [{ field: 'age_group', message }])
+  // One of the bounds may be to blame alone.
+  const low = { name: 'min_age', value: min_age, left: ageRanges({ age_group, min_age }) }
+  const high = { name: 'max_age', value: max_age, left: ageRanges({ age_group, max_age }) }
+  const alone = [low, high].filter(({ left }) => left.length === 0)
+  const bounds = (alone.length > 0 ? alone : [low, high]).map(({ name, value }) => `${name} ${value}`)
+  const groups = `age_group ${age_group?.join(',')} is ${describeAges(ageRanges({ age_group }))}`
+  return contradiction('age_group', `${groups}, which contradicts ${bounds.join(' and ')}`)
+}
+
+function crossed({ created_after, created_before }: FilterInput): UnprocessableError {
+  const message = `created_after ${created_after} is not earlier than created_before ${created_before}`
+  return contradiction('created_after', message)
 }
 
 /** A text that is equal for canonical filters that are equal, and only for those. */
 export function filterKey(filter: Filter): string {
+  const { exclude_country_id, age_group, name, created_after, created_before } = filter
+  const rarer = { exclude_country_id, age_group, name, created_after, created_before }
   return JSON.stringify([
     filter.country_id ?? [],
     filter.gender ?? null,
@@ -147,10 +223,20 @@ export function filterKey(filter: Filter): string {
     filter.max_age ?? null,
     filter.min_gender_probability ?? null,
     filter.min_country_probability ?? null,
+    ...(Object.values(rarer).some((value) => value !== undefined) ? [rarer] : []),
   ])
 }
 
-/** Whether the facets alone can count it. */
+/** Whether it bounds a probability, which no facet knows. */
 export function boundsProbability(filter: Filter): boolean {
   return filter.min_gender_probability !== undefined || filter.min_country_probability !== undefined
+}
+
+export function boundsCreation(filter: Filter): boolean {
+  return filter.created_after !== undefined || filter.created_before !== undefined
+}
+
+/** Whether the facets alone can count it. */
+export function isCountedByFacets(filter: Filter): boolean {
+  return !boundsProbability(filter) && !boundsCreation(filter) && filter.name === undefined
 }

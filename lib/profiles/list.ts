@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import { filterSchema } from './filter.ts'
+import { sparseProfileSchema } from './fields.ts'
+import { interpretationSchema, optionalInterpretation } from './interpretation.ts'
 import { maxDepth, type PageRequest } from './page.ts'
-import { profileSchema } from './profile.ts'
+import { type Profile, profileSchema } from './profile.ts'
 import type { ProfilePage } from './query.ts'
 
 /** A list answer. `page` is null under a cursor; links are relative and keep what was asked for. */
@@ -15,17 +16,22 @@ export const listSchema = z
     links: z.strictObject({ self: z.string(), next: z.string().nullable(), prev: z.string().nullable() }),
     next_cursor: z.string().nullable(),
     prev_cursor: z.string().nullable(),
-    data: z.array(profileSchema),
+    data: z.union([z.array(profileSchema), z.array(sparseProfileSchema)]),
+    ...optionalInterpretation,
   })
   .meta({
     id: 'ProfileList',
-    description: 'page is null under a cursor; from either end of a page a cursor leads on.',
+    description:
+      'page is null under a cursor; from either end of a page a cursor leads on. interpreted is there if q was given.',
   })
-/** The answer to a question in plain English: a list, and the filter that it was taken for. */
+/** The response to a question in plain English: a list, and the filter that it was taken for. */
 export const searchSchema = listSchema
-  .extend({ interpreted: filterSchema })
+  .extend(interpretationSchema)
   .meta({ id: 'ProfileSearch', description: 'interpreted is the filter that the question was taken for.' })
-export type ListBody = z.output<typeof listSchema>
+/** A list with its profiles whole. */
+export type ListBody = Omit<z.output<typeof listSchema>, 'data' | keyof typeof interpretationSchema> & {
+  data: Profile[]
+}
 
 /**
  * The answer for one page. `query` is the query string as it was sent: its own parameters stay in the
@@ -45,8 +51,10 @@ export function listBody(path: string, query: string, request: PageRequest, resu
   const byCursor = (cursor: string | null) => (cursor === null ? null : link('cursor', cursor))
   const common = { total, total_pages: Math.ceil(total / limit) }
   const cursors = { next_cursor, prev_cursor }
-  if (!('page' in request)) {
-    const self = link('cursor', new URLSearchParams(query).get('cursor')!)
+  const cursor = new URLSearchParams(query).get('cursor')
+  // The start of a walk is page 1 to all but its links.
+  if (cursor !== null || !('page' in request)) {
+    const self = link('cursor', cursor ?? '*')
     const links = { self, next: byCursor(next_cursor), prev: byCursor(prev_cursor) }
     return { status: 'success', page: null, limit, ...common, links, ...cursors, data }
   }

@@ -5,14 +5,16 @@ import {
   conditions,
   countryCondition,
   countryProbabilityCondition,
+  creationConditions,
   every,
   genderCondition,
   genderProbabilityCondition,
+  nameCondition,
 } from './conditions.ts'
 import { countByScan } from './counts.ts'
-import { boundsProbability, type Filter } from './filter.ts'
+import { boundsProbability, type Filter, isCountedByFacets } from './filter.ts'
 import type { PageRequest, Position, Sort } from './page.ts'
-import { ageWindow, type Counts, choosePaths, type Range, type Step } from './path.ts'
+import { ageWindow, type Counts, choosePaths, type Range, rangePart, type Step } from './path.ts'
 import type { ProfileRow } from './profile.ts'
 import { profileColumns } from './store.ts'
 
@@ -70,9 +72,10 @@ async function readInWindow(
 ): Promise<ProfileRow[] | undefined> {
   const { sort, position, offset, wanted } = reading
   if (sort.by !== 'age' || !counts.ages) return undefined
-  // Of probabilities they know nothing: then it is a guess, and an offset has to be read.
-  const guessed = boundsProbability(filter)
-  const share = counts.matches / counts.candidates
+  // Of probabilities and creation they know nothing: then it is a guess, and an offset has to be read.
+  const guessed = !isCountedByFacets(filter)
+  const known = counts.ages.reduce((sum, { count }) => sum + count, 0)
+  const share = counts.matches / known
   const window = ageWindow(filter, counts.ages, {
     order: sort.order,
     at: position?.value ?? undefined,
@@ -80,14 +83,14 @@ async function readInWindow(
     wanted: guessed ? ((offset + wanted) / share) * unevenness : wanted,
   })
   if (!window) return undefined
-  const { candidates, cells } = window.counts
+  const part = window.counts.candidates / known
   const narrowed: Counts = {
     ...counts,
-    candidates,
-    cells,
-    matches: Math.ceil(candidates * share),
+    candidates: Math.ceil(counts.candidates * part),
+    cells: window.counts.cells,
+    matches: Math.ceil(counts.matches * part),
     // Only these ages are walked over.
-    population: counts.population * (candidates / counts.candidates),
+    population: counts.population * part,
   }
   const rows = await readChosen(
     sql,
@@ -102,7 +105,10 @@ async function readInWindow(
 async function readChosen(sql: Sql, filter: Filter, reading: Reading, counts: Counts): Promise<ProfileRow[]> {
   const { sort, offset, wanted } = reading
   const probability = boundsProbability(filter)
-  for (const step of choosePaths({ ...counts, sort, depth: offset + wanted, probability })) {
+  // In its own order, a walk begins and ends at the bounds on creation.
+  const walked = sort.by === 'created_at' ? counts.created : undefined
+  const population = walked ?? counts.population
+  for (const step of choosePaths({ ...counts, population, sort, depth: offset + wanted, probability })) {
     const rows = await readBy(step, sql, filter, reading, counts.range?.by)
     if (rows) return rows
   }
@@ -217,15 +223,20 @@ export function orderingOfAll(sql: Sql, { sort, backwards }: Pick<Reading, 'sort
 
 /** The conditions that narrow a walk, being on the column of its order, and the others. */
 function splitConditions(sql: Sql, filter: Filter, sort: Sort): { inOrder: Fragment[]; others: Fragment[] } {
-  const ages = ageConditions(sql, filter)
-  const probabilities = genderProbabilityCondition(sql, filter)
+  const ofColumn: Record<Sort['by'], Fragment[]> = {
+    created_at: creationConditions(sql, filter),
+    age: ageConditions(sql, filter),
+    gender_probability: genderProbabilityCondition(sql, filter),
+  }
+  const { [sort.by]: inOrder, ...rest } = ofColumn
+  const others: Fragment[][] = Object.values(rest)
   return {
-    inOrder: sort.by === 'age' ? ages : sort.by === 'gender_probability' ? probabilities : [],
+    // A name has an index of its own, which is better than any order.
+    inOrder: [...inOrder, ...nameCondition(sql, filter)],
     others: [
       ...countryCondition(sql, filter),
       ...genderCondition(sql, filter),
-      ...(sort.by === 'age' ? [] : ages),
-      ...(sort.by === 'gender_probability' ? [] : probabilities),
+      ...others.flat(),
       ...countryProbabilityCondition(sql, filter),
     ],
   }
@@ -299,12 +310,13 @@ async function fromRange(
   reading: Reading,
   by: Range['by'] = 'min_gender_probability',
 ): Promise<ProfileRow[]> {
-  const { [by]: bound, ...others } = filter
+  // The columns of a profile do not tell its key, so that a name is always looked up first.
+  const { name: _, ...others } = filter
+  const part = { ...rangePart(filter, by), ...rangePart(filter, 'name') }
   const rows = await retryRead(
     () => sql<ProfileRow[]>`
       with ranged as materialized (
-        select ${profileColumns(sql)} from profiles
-        where ${conditions(sql, bound === undefined ? {} : { [by]: bound }, 'profiles')}
+        select ${profileColumns(sql)} from profiles where ${conditions(sql, part, 'profiles')}
       )
       select * from ranged where ${conditions(sql, others, 'profiles')} and ${beyondAmongAll(sql, reading)}
       order by ${orderingOfAll(sql, reading)} limit ${reading.wanted} offset ${reading.offset}`,
@@ -364,11 +376,15 @@ function inCell(sql: Sql, filter: Filter, reading: Reading): Fragment {
     ...countryProbabilityCondition(sql, filter),
     ...(sort.by === 'gender_probability' ? [beyondAmongAll(sql, reading)] : []),
   ]
-  const from = sort.by === 'gender_probability' ? sql`true` : beyondInCell(sql, sort, position)
+  const from = [
+    ...(sort.by === 'gender_probability' ? [] : [beyondInCell(sql, sort, position)]),
+    ...creationConditions(sql, filter),
+    ...nameCondition(sql, filter),
+  ]
   return sql`
     select id, gender_probability from (
       select id, gender_probability, country_probability from profiles
-      where country_id = c.country_id and gender = c.gender and age = c.age and ${from}
+      where country_id = c.country_id and gender = c.gender and age = c.age and ${every(sql, from)}
       order by id ${direction} offset 0
     ) cell
     where ${every(sql, within)}

@@ -6,6 +6,10 @@ import { maxAge, type ProfileRow } from './profile.ts'
 
 export const defaultLimit = 10
 export const maxLimit = 50
+/** The same under a cursor, for clients that walk over everything: some 300 KB of JSON. */
+export const maxWalkLimit = 1000
+/** The cursor that a walk begins with. */
+const startOfWalk = '*'
 /** Rows that page x limit may reach: a page further down reads all before it, a cursor does not. */
 export const maxDepth = 50_000
 
@@ -44,14 +48,17 @@ export const pageParameters = {
     override: { type: 'integer', minimum: 1, default: 1 },
   }),
   limit: positive.optional().meta({
-    description: `more than ${maxLimit} is taken as ${maxLimit}`,
+    description: `more than ${maxLimit} is taken as ${maxLimit}, under a cursor more than ${maxWalkLimit} as ${maxWalkLimit}`,
     override: { type: 'integer', minimum: 1, default: defaultLimit },
   }),
   cursor: z
     .string()
     .max(300)
     .optional()
-    .meta({ description: 'next_cursor of the page before, or prev_cursor of the page after' }),
+    .meta({
+      description: `${startOfWalk} begins a walk; then next_cursor of the page before, or prev_cursor of the page after`,
+      examples: [startOfWalk],
+    }),
   sort_by: z.enum(sortColumns).optional(),
   order: z
     .string()
@@ -62,17 +69,20 @@ export const pageParameters = {
 }
 
 /**
- * Defaults filled in, limit clamped to 50, cursor read. Throws UnprocessableError: page beside cursor, a
- * page too deep (`use_cursor`), a cursor that is forged or of another list (`invalid_cursor`).
+ * Defaults filled in, limit clamped to 50, or 1,000 under a cursor, and the cursor read: the start of a walk is
+ * page 1. Throws UnprocessableError: page beside cursor, a page too deep (`use_cursor`), a cursor that is forged
+ * or of another list (`invalid_cursor`).
  */
 export function pageRequest(input: PageInput, filter: Filter): PageRequest {
   const sort: Sort = { by: input.sort_by ?? 'created_at', order: input.order ?? 'asc' }
-  const limit = Math.min(input.limit ?? defaultLimit, maxLimit)
+  const most = input.cursor === undefined ? maxLimit : maxWalkLimit
+  const limit = Math.min(input.limit ?? defaultLimit, most)
   if (input.cursor !== undefined) {
     if (input.page !== undefined) {
       const message = 'page and cursor exclude each other'
       throw new UnprocessableError(message, [{ field: 'cursor', message }])
     }
+    if (input.cursor === startOfWalk) return { sort, limit, page: 1 }
     return { sort, limit, ...decodeCursor(input.cursor, filter, sort) }
   }
   const page = input.page ?? 1

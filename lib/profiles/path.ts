@@ -5,7 +5,7 @@ import type { Sort } from './page.ts'
  * How a page is read:
  * - `merge`: the first rows of each cell by the index profiles_cell, then the first of those.
  * - `gather`: every match in the cells by the same index, then a sort.
- * - `range`: every row within the bound on one probability by its index, then a sort of the matches.
+ * - `range`: every row within one bound by its index, then a sort of the matches.
  * - `walk`: the index of the order, row after row, until the page is full.
  * What the others cost is known before, whatever the data looks like; what a walk costs is a guess.
  */
@@ -17,30 +17,46 @@ export type Step = { path: Path; rows?: number }
 /** Rows that a page should touch at the most: about 20 ms from memory. */
 export const touchLimit = 19_500
 /** Going down the index to a cell takes 6 us, about as long as this many rows of a walk. */
-const rowsPerDescent = 15
+export const rowsPerDescent = 15
 
 export type AgeCount = { age: number; count: number; cells: number }
 
-/** How many profiles are within the filter's bound on one probability, whatever else they are. */
-export type Range = { by: 'min_gender_probability' | 'min_country_probability'; rows: number }
+/** The parts of a filter that an index serves alone. */
+const rangeFields = {
+  min_gender_probability: ['min_gender_probability'],
+  min_country_probability: ['min_country_probability'],
+  creation: ['created_after', 'created_before'],
+  name: ['name'],
+} as const satisfies Record<string, readonly (keyof Filter)[]>
+
+/** How many profiles satisfy one part of the filter, whatever else they are. */
+export type Range = { by: keyof typeof rangeFields; rows: number }
+
+/** The part by itself; empty if the filter does not have it. */
+export function rangePart(filter: Filter, by: Range['by']): Filter {
+  const fields: readonly (keyof Filter)[] = rangeFields[by]
+  return Object.fromEntries(fields.flatMap((field) => (field in filter ? [[field, filter[field]]] : [])))
+}
 
 /** What is known of a filter before its page is read. */
 export type Counts = {
   /** The exact number of profiles the filter lets through. */
   matches: number
-  /** The same without its bounds on probabilities, which no cell knows. */
+  /** The same without its bounds on probabilities, which no cell knows; at most so many. */
   candidates: number
   /** Non-empty cells of the candidates. */
   cells: number
-  /** The candidates by age, youngest first. */
+  /** What its country, gender and age let through by age, youngest first. */
   ages?: readonly AgeCount[]
-  /** The bound on a probability that leaves fewest profiles by itself, where it leaves few. */
+  /** The bound that leaves fewest profiles by itself, where it leaves few. */
   range?: Range | undefined
+  /** Of all profiles those within its bounds on creation, roughly; missing without such bounds. */
+  created?: number
   /** All profiles, roughly. */
   population: number
 }
 
-export type PathInput = Omit<Counts, 'ages'> & {
+export type PathInput = Omit<Counts, 'ages' | 'created'> & {
   sort: Sort
   /** Rows to read at the most: offset plus page. */
   depth: number

@@ -3,13 +3,13 @@ import { elapsedClock } from '../platform/clock.ts'
 import { retryRead, type Sql } from '../platform/db.ts'
 import { countProfiles } from './counts.ts'
 import { countByFacets, datasetState } from './facets.ts'
-import { boundsProbability, type Filter, filterKey } from './filter.ts'
-import { type PageRequest, pageOf } from './page.ts'
+import { type Filter, filterKey, isCountedByFacets } from './filter.ts'
+import { maxLimit, type PageRequest, pageOf } from './page.ts'
 import { readPage } from './page-store.ts'
 import type { Counts } from './path.ts'
 import { type Profile, toProfile } from './profile.ts'
 import type { ReadAt } from './reader.ts'
-import { type ProfileStats, readStats } from './stats.ts'
+import { type ProfileStats, readStats, type TwoDimensions } from './stats.ts'
 
 /** One page of a list. `total` is exact; `next_cursor` is null on the last page, `prev_cursor` on the first. */
 export type ProfilePage = {
@@ -30,10 +30,13 @@ export type Served = { cache: 'hit' | 'miss' | 'stale'; origin: Origin; timings:
 export type ListResult = ProfilePage & Served
 
 export type ProfileQueries = {
-  /** The page, from a cache where the same was asked for since the last write. */
+  /**
+   * The page, from a cache where the same was asked for since the last write. Those larger than a page for people
+   * are not kept: whoever walks over everything reads each once, and would push out all the others.
+   */
   list(filter: Filter, request: PageRequest): Promise<ListResult>
-  /** The counts, in the same way. */
-  stats(filter: Filter): Promise<{ stats: ProfileStats } & Served>
+  /** The counts, in the same way; `by` two dimensions together too. */
+  stats(filter: Filter, by?: TwoDimensions): Promise<{ stats: ProfileStats } & Served>
   /** Tells of a write that this environment committed itself, so that its next answer holds it. */
   wrote(): void
   /** Resolves when nothing is on its way to the shared tier: see SharedTier. */
@@ -50,6 +53,9 @@ const populationAge = 60_000
 /** Bytes that pages may take, about: a profile is some 300 in memory. */
 const cacheBytes = 32 * 1024 * 1024
 const bytesPerProfile = 300
+/** The same for statistics. By country and age together they may have 37,000 counts, 4 MB. */
+const statsBytes = 16 * 1024 * 1024
+const bytesPerCount = 100
 
 /**
  * In front of every key of the shared tier. The number goes up with each change of the shape of what is stored
@@ -59,6 +65,7 @@ export const sharedPrefix = 'insighta:profiles:1:'
 
 type Lookup = { filter: Filter; state: string; timings: Timings }
 type PageLookup = Lookup & { request: PageRequest }
+type StatsLookup = Lookup & { by: TwoDimensions | undefined }
 
 export type QueryOptions = {
   /** In milliseconds; never goes back, and goes on through a freeze. Default: elapsedClock. */
@@ -143,7 +150,7 @@ export function createProfileQueries(
     bound: { max: 5000 },
     fits: (found): found is Counts => hasNumber(found, 'matches'),
     // Facets count as fast as the shared tier answers.
-    shares: ({ filter }) => boundsProbability(filter),
+    shares: ({ filter }) => !isCountedByFacets(filter),
     load: ({ filter, state }) =>
       readAt(state, async (from) => countProfiles(from, filter, await population(from))),
   })
@@ -157,28 +164,39 @@ export function createProfileQueries(
     },
     fits: (found): found is ProfilePage =>
       hasNumber(found, 'total') && Array.isArray(Reflect.get(found, 'data')),
-    async load(lookup) {
-      const { filter, request, state, timings } = lookup
-      const start = now()
-      const { value: found } = await counts.get(`${state} ${filterKey(filter)}`, lookup)
-      const counting = now()
-      timings.total = counting - start
-      const rows = await readAt(state, (from) => readPage(from, filter, request, found))
-      timings.page = now() - counting
-      const { rows: shown, ...cursors } = pageOf(rows, request, filter)
-      return { total: found.matches, data: shown.map(toProfile), ...cursors }
-    },
+    load: loadPage,
   })
 
-  const statistics = createCache<ProfileStats, Lookup>({
+  async function loadPage(lookup: PageLookup): Promise<ProfilePage> {
+    const { filter, request, state, timings } = lookup
+    const start = now()
+    const { value: found } = await counts.get(`${state} ${filterKey(filter)}`, lookup)
+    const counting = now()
+    timings.total = counting - start
+    const rows = await readAt(state, (from) => readPage(from, filter, request, found))
+    timings.page = now() - counting
+    const { rows: shown, ...cursors } = pageOf(rows, request, filter)
+    return { total: found.matches, data: shown.map(toProfile), ...cursors }
+  }
+
+  async function findPage(lookup: PageLookup): Promise<{ value: ProfilePage; origin: Origin }> {
+    const { filter, request, state } = lookup
+    if (request.limit > maxLimit) return { value: await loadPage(lookup), origin: 'source' }
+    return pages.get(pageKey(filter, request, state), lookup)
+  }
+
+  const statistics = createCache<ProfileStats, StatsLookup>({
     ...both,
     name: 'stats',
-    // 250 countries and 150 ages at the most: about 30 KB each.
-    bound: { max: 300 },
+    bound: {
+      maxSize: statsBytes,
+      sizeCalculation: ({ by_country, age_histogram, counts = [] }, key) =>
+        2 * key.length + 200 + (by_country.length + age_histogram.length + counts.length) * bytesPerCount,
+    },
     fits: (found): found is ProfileStats => hasNumber(found, 'total'),
-    async load({ filter, state, timings }) {
+    async load({ filter, by, state, timings }) {
       const start = now()
-      const stats = await readAt(state, (from) => readStats(from, filter))
+      const stats = await readAt(state, (from) => readStats(from, filter, by))
       timings.stats = now() - start
       return stats
     },
@@ -188,18 +206,14 @@ export function createProfileQueries(
     async list(filter, request) {
       const timings: Timings = {}
       const { state, renewing } = await currentState(timings)
-      const key = pageKey(filter, request, state)
-      const { value, origin } = await pages.get(key, { filter, request, state, timings })
+      const { value, origin } = await findPage({ filter, request, state, timings })
       return { ...value, cache: servedAs(origin, renewing), origin, timings }
     },
-    async stats(filter) {
+    async stats(filter, by) {
       const timings: Timings = {}
       const { state, renewing } = await currentState(timings)
-      const { value, origin } = await statistics.get(`${state} ${filterKey(filter)}`, {
-        filter,
-        state,
-        timings,
-      })
+      const key = `${state} ${filterKey(filter)}${by ? ` ${by}` : ''}`
+      const { value, origin } = await statistics.get(key, { filter, by, state, timings })
       return { stats: value, cache: servedAs(origin, renewing), origin, timings }
     },
     wrote() {

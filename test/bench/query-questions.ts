@@ -36,7 +36,7 @@ export function plainFilters(): FilterInput[] {
   const ages = [
     {},
     { min_age: 20, max_age: 45 },
-    { age_group: 'senior' as const },
+    { age_group: ['senior' as const] },
     { min_age: 42, max_age: 42 },
   ]
   return countries.flatMap((country_id) =>
@@ -60,7 +60,7 @@ export function probabilityFilters(): FilterInput[] {
     { gender: 'female' },
     { country_id: ['NG'] },
     { country_id: ['NG'], gender: 'female', min_age: 20, max_age: 45 },
-    { age_group: 'senior' },
+    { age_group: ['senior'] },
   ]
   return bounds.flatMap((bound) => others.map((other) => ({ ...other, ...bound })))
 }

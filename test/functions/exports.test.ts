@@ -131,6 +131,22 @@ describe('GET /api/profiles/export', () => {
     expect(objects.slice(0, 50).map((line) => JSON.parse(line))).toEqual(body.data)
   })
 
+  it('takes a question beside filters, and says in a header what both mean together', async () => {
+    const asked = 'q=women+over+80&country_id=ao,gh&exclude_country_id=gh'
+    const { status, headers, text } = await ask(`GET /api/profiles/export?${asked}`)
+    expect(status).toBe(200)
+    expect(headers['x-interpreted-query']).toBe('country_id=AO&gender=female&min_age=80')
+    const found = people.filter(
+      ({ gender, age, country_id }) => gender === 'female' && age >= 80 && country_id === 'AO',
+    )
+    expect(rowsOf(text).map(({ name }) => name)).toEqual(found.map(({ name }) => name))
+    const many = await ask('GET /api/profiles/export?format=jsonl&q=everybody')
+    expect([many.status, many.headers['x-interpreted-query']]).toEqual([202, ''])
+    expect((await ask('GET /api/profiles/export?country_id=ao')).headers).not.toHaveProperty(
+      'x-interpreted-query',
+    )
+  })
+
   it('is CSV unless told, with a header alone where nobody matches', async () => {
     const { status, text } = await ask('GET /api/profiles/export?country_id=AQ')
     expect([status, text]).toEqual([200, expect.stringMatching(/^id,name,[^\r]*created_at\r\n$/)])
@@ -157,7 +173,10 @@ describe('GET /api/profiles/export', () => {
     ['page=2', 400, 'page'],
     ['limit=5', 400, 'limit'],
     ['cursor=x', 400, 'cursor'],
-    ['q=women', 400, 'q'],
+    ['fields=name', 400, 'fields'],
+    ['q=rich+women', 400, 'q'],
+    ['q=women&gender=male', 422, 'q'],
+    ['created_after=2026-11-02&created_before=2026-11-01', 422, 'created_after'],
     ['format=', 400, 'format'],
   ])('refuses %s', async (query, status, field) => {
     const answer = await ask(`GET /api/profiles/export?${query}`)

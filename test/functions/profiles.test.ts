@@ -137,10 +137,118 @@ describe('GET /api/profiles', () => {
     ['page=5001&limit=10', 422, 'use_cursor'],
     ['cursor=abc', 422, 'invalid_cursor'],
     ['cursor=abc&page=1', 422, 'invalid_value'],
+    ['cursor=*&page=1', 422, 'invalid_value'],
+    ['fields=name,colour', 400, 'invalid_query'],
+    ['fields=name,', 400, 'invalid_query'],
+    ['age_group=child,baby', 422, 'invalid_value'],
+    ['age_group=child,senior&min_age=20&max_age=40', 422, 'invalid_value'],
+    ['exclude_country_id=XX', 422, 'invalid_value'],
+    ['exclude_country_id=NG,GH&country_id=NG', 422, 'invalid_value'],
+    ['created_after=tomorrow', 422, 'invalid_value'],
+    ['created_before=2026-11-31', 422, 'invalid_value'],
+    ['created_after=2026-11-02&created_before=2026-11-01', 422, 'invalid_value'],
+    ['created_after=2026-11-01&created_before=2026-11-01', 422, 'invalid_value'],
+    ['name=%00', 422, 'invalid_value'],
+    [`name=${'x'.repeat(201)}`, 422, 'invalid_value'],
+    ['q=rich%20men', 400, 'uninterpretable_query'],
+    ['q=women&gender=male', 422, 'invalid_value'],
+    ['q=teenagers&min_age=20', 422, 'invalid_value'],
+    ['q=Nigerians&country_id=gh', 422, 'invalid_value'],
+    ['q=Nigerians&exclude_country_id=ng', 422, 'invalid_value'],
   ])('refuses %j with %i %s', async (query, status, code) => {
     const result = await ask(`GET /api/profiles?${query}`)
     expect(result).toMatchObject({ status, body: { status: 'error', code } })
     expect(result.body.details[0].field).toBe(query.split('=')[0])
+  })
+
+  it('says what contradicts what, and which field no profile has', async () => {
+    const message = async (query: string) => (await ask(`GET /api/profiles?${query}`)).body.details[0].message
+    expect(await message('q=women&gender=male')).toBe(
+      'q asks for gender female, which contradicts gender male',
+    )
+    expect(await message('q=teenagers&age_group=child,senior')).toBe(
+      'q asks for ages 13 to 19, which contradicts ages 0 to 12 or 60 and over',
+    )
+    expect(await message('q=Nigerians&country_id=gh,ke')).toBe(
+      'q asks for country_id NG, which contradicts country_id GH,KE',
+    )
+    expect(await message('fields=Name,Colour')).toContain('"colour" is no field of a profile')
+  })
+
+  it('takes a question beside filters, and says what both mean together, to be pasted back', async () => {
+    const { body } = await ask(
+      'GET /api/profiles?q=women+over+20&country_id=ng,gh&max_age=60&sort_by=age&limit=3',
+    )
+    expect(body.interpreted).toEqual({ country_id: ['GH', 'NG'], gender: 'female', min_age: 20, max_age: 60 })
+    expect(body.interpreted_query).toBe('country_id=GH,NG&gender=female&min_age=20&max_age=60')
+    const pasted = await ask(`GET /api/profiles?${body.interpreted_query}&sort_by=age&limit=3`)
+    expect(pasted.body).toMatchObject({ total: body.total, data: body.data })
+    expect(pasted.headers['x-cache']).toBe('hit')
+    expect(pasted.body).not.toHaveProperty('interpreted')
+    const next = await ask(`GET ${body.links.next}`)
+    expect(next.body).toMatchObject({ total: body.total, interpreted: body.interpreted })
+    expect((await ask('GET /api/profiles?q=everybody')).body).toMatchObject({
+      total: 120,
+      interpreted: {},
+      interpreted_query: '',
+    })
+  })
+
+  it('finds the one profile of a name, in any case and Unicode form', async () => {
+    for (const name of ['Person 7', '  person   7 ', 'ＰＥＲＳＯＮ 7']) {
+      const { body } = await ask(`GET /api/profiles?name=${encodeURIComponent(name)}`)
+      expect([body.total, body.data.map((profile: { name: string }) => profile.name)]).toEqual([
+        1,
+        ['Person 7'],
+      ])
+    }
+    expect((await ask('GET /api/profiles?name=Person&sort_by=age')).body).toMatchObject({
+      total: 0,
+      data: [],
+    })
+    expect((await ask('GET /api/profiles?name=Person 7&country_id=TV')).body.total).toBe(0)
+  })
+
+  it('counts created_after in and created_before out, so that months have no profile in common', async () => {
+    const all = (await ask('GET /api/profiles?limit=50')).body.data
+    const at = all[20].created_at
+    const [before, since] = [
+      await ask(`GET /api/profiles?created_before=${at}`),
+      await ask(`GET /api/profiles?created_after=${at}`),
+    ]
+    expect(before.body.total + since.body.total).toBe(120)
+    expect(since.body.data[0].created_at).toBe(at)
+    expect(before.body.total).toBe(
+      all.filter((profile: { created_at: string }) => profile.created_at < at).length,
+    )
+  })
+
+  it('has in data the fields asked for, from one entry of the cache and under a tag of its own', async () => {
+    const target = 'GET /api/profiles?min_age=21&limit=4'
+    const whole = await ask(target)
+    const some = await ask(`${target}&fields=Name,ID,name`)
+    const data = whole.body.data.map(({ id, name }: { id: string; name: string }) => ({ id, name }))
+    expect(some.body).toMatchObject({ total: whole.body.total, next_cursor: whole.body.next_cursor })
+    expect(some.body.data).toEqual(data)
+    expect(some.body.links.next).toContain('fields=Name%2CID%2Cname')
+    expect(some.headers['x-cache']).toBe('hit')
+    expect(some.headers.etag).not.toBe(whole.headers.etag)
+    const again = await ask(`${target}&fields=Name,ID,name`, {
+      headers: { 'if-none-match': some.headers.etag! },
+    })
+    expect(again.status).toBe(304)
+  })
+
+  it('walks from the cursor * by its links, a page as large as asked for', async () => {
+    const first = await ask('GET /api/profiles?cursor=*&limit=70&sort_by=age&order=desc')
+    expect(first.body).toMatchObject({ page: null, limit: 70, total: 120, total_pages: 2, prev_cursor: null })
+    const self = '/api/profiles?sort_by=age&order=desc&cursor=*&limit=70'
+    expect(first.body.links).toMatchObject({ self, prev: null, next: expect.stringContaining('cursor=') })
+    const second = await ask(`GET ${first.body.links.next}`)
+    expect(second.body).toMatchObject({ limit: 70, next_cursor: null, links: { next: null } })
+    expect(second.body.data).toHaveLength(50)
+    expect((await ask(`GET ${second.body.links.prev}`)).body.data).toEqual(first.body.data)
+    expect((await ask('GET /api/profiles?cursor=*&limit=1001')).body.limit).toBe(1000)
   })
 
   it('refuses a cursor of another list', async () => {

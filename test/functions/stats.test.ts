@@ -55,7 +55,46 @@ describe('GET /api/profiles/stats', () => {
     }
   })
 
+  it('counts by two of its dimensions together, in the order asked for', async () => {
+    const count = (country_id: string, age: number) => ({
+      country_id,
+      age,
+      count: people.filter((person) => person.country_id === country_id && person.age === age).length,
+    })
+    const { body } = await ask('GET /api/profiles/stats?country_id=ng,gh&max_age=30&by=country,age')
+    const ages = Array.from({ length: 31 }, (_, age) => age)
+    const expected = ['GH', 'NG'].flatMap((code) => ages.map((age) => count(code, age)))
+    expect(body).toMatchObject({
+      by: ['country', 'age'],
+      counts: expected.filter((pair) => pair.count > 0),
+    })
+    expect(body.counts.length).toBeGreaterThan(20)
+    const turned = await ask('GET /api/profiles/stats?country_id=ng,gh&max_age=30&by=AGE,%20country')
+    expect(turned.body.counts).toEqual(
+      body.counts.toSorted((a: { age: number }, b: { age: number }) => a.age - b.age),
+    )
+    const plain = await ask('GET /api/profiles/stats')
+    expect(plain.body).not.toHaveProperty('counts')
+  })
+
+  it('counts what a question and filters mean together', async () => {
+    const { body } = await ask('GET /api/profiles/stats?q=women+from+Nigeria+or+Ghana&exclude_country_id=GH')
+    expect(body).toMatchObject({
+      filter: { country_id: ['NG'], gender: 'female' },
+      interpreted: { country_id: ['NG'], gender: 'female' },
+      interpreted_query: 'country_id=NG&gender=female',
+      by_gender: { male: 0 },
+    })
+    expect(body.total).toBe(people.filter((p) => p.gender === 'female' && p.country_id === 'NG').length)
+  })
+
   it.each([
+    ['by=gender', 422],
+    ['by=gender,age,country', 422],
+    ['by=age,age', 422],
+    ['by=age,name', 422],
+    ['fields=name', 400],
+    ['q=men&gender=female', 422],
     ['page=1', 400],
     ['limit=5', 400],
     ['gender=robot', 422],

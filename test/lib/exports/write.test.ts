@@ -6,18 +6,19 @@ import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { exportInline } from '../../../lib/exports/inline.ts'
 import type { ExportRequest } from '../../../lib/exports/request.ts'
-import { readSnapshot } from '../../../lib/exports/snapshot.ts'
+import { countMatches, readSnapshot } from '../../../lib/exports/snapshot.ts'
 import { claimExport, leaseSeconds, maxAttempts, openExports } from '../../../lib/exports/store.ts'
 import type { Storage } from '../../../lib/platform/storage.ts'
+import type { Filter } from '../../../lib/profiles/filter.ts'
 import { sortColumns } from '../../../lib/profiles/page.ts'
 import type { NewProfile, ProfileRow } from '../../../lib/profiles/profile.ts'
 import { insertProfile } from '../../../lib/profiles/store.ts'
 import { type ExportBench, startExportBench } from '../../support/exports.ts'
-import { population, satisfies, storeProfiles } from '../../support/profiles.ts'
+import { population, satisfies, storeProfiles, withTimes } from '../../support/profiles.ts'
 
 let bench: ExportBench
 /** More than two batches. */
-const people = population(4500)
+const people = withTimes(population(4500))
 const person: NewProfile = { ...people[0]!, name: 'Late Example', country_id: 'TD' }
 const request: ExportRequest = { filter: {}, sort: { by: 'created_at', order: 'asc' }, format: 'csv' }
 
@@ -106,6 +107,21 @@ describe('an export', () => {
       size: Buffer.byteLength(await bench.file(id)),
       file_url: `/api/exports/${id}/file`,
     })
+  })
+
+  test.each<Filter>([
+    { exclude_country_id: ['GH', 'KE'], age_group: ['child', 'senior'], min_age: 5 },
+    { created_after: '2026-01-03T10:00:00.000Z', created_before: '2026-03-01T00:00:00.000Z', gender: 'male' },
+    { created_before: '2026-01-02T00:00:00.000Z', min_gender_probability: 0.5 },
+    { name: 'person 77' },
+  ])('has of %j the profiles that match, in their order', async (filter) => {
+    const { id } = await bench.create({ ...request, filter })
+    await bench.write(id)
+    expect((await bench.report(id)).filter).toEqual(filter)
+    const expected = people.filter((one) => satisfies(one, filter))
+    expect(rowsOf(await bench.file(id)).map((row) => row.id)).toEqual(expected.map((one) => one.id))
+    expect(await countMatches(bench.sql, filter)).toBe(expected.length)
+    expect(expected.length).toBeGreaterThan(0)
   })
 
   test('of nobody has a header and no line', async () => {

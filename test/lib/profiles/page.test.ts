@@ -23,8 +23,20 @@ describe('a page request', () => {
     expect(request('')).toEqual({ sort: { by: 'created_at', order: 'asc' }, limit: 10, page: 1 })
   })
 
-  it('has its limit clamped to 50', () => {
+  it('has its limit clamped to 50, and to 1,000 under a cursor', () => {
     expect(request('limit=1000000')).toMatchObject({ limit: 50 })
+    expect(request('limit=1000&cursor=*')).toMatchObject({ limit: 1000 })
+    expect(request('limit=1001&cursor=*')).toMatchObject({ limit: 1000 })
+    const cursor = encodeCursor(row, {}, { by: 'created_at', order: 'asc' })
+    expect(request(`limit=1001&cursor=${cursor}`)).toMatchObject({ limit: 1000, after: { id: row.id } })
+  })
+
+  it('begins a walk at page 1 with the cursor *', () => {
+    const first = { sort: { by: 'age', order: 'asc' }, limit: 10, page: 1 }
+    expect(request('cursor=*&sort_by=age')).toEqual(first)
+    expect(() => request('cursor=*&page=1')).toThrow(
+      expect.objectContaining({ status: 422, code: 'invalid_value' }),
+    )
   })
 
   it.each([

@@ -105,8 +105,18 @@ describe('cached lists', () => {
 
   it('are one for filters that mean the same', async () => {
     const { list } = queriesAt()
-    await list({ age_group: 'adult', country_id: ['NG', 'GH'] })
+    await list({ age_group: ['adult'], country_id: ['NG', 'GH'] })
     expect((await list({ min_age: 20, max_age: 59, country_id: ['GH', 'NG', 'GH'] })).cache).toBe('hit')
+  })
+
+  it('are one for the start of a walk and page 1, and none for larger pages than people read', async () => {
+    const { list } = queriesAt()
+    await list({}, { page: 1, limit: 50 })
+    expect((await list({}, { cursor: '*', limit: 50 })).cache).toBe('hit')
+    for (let time = 0; time < 2; time++) {
+      const walk = await list({}, { cursor: '*', limit: 51 })
+      expect([walk.cache, walk.origin, walk.data.length]).toEqual(['miss', 'source', 51])
+    }
   })
 
   it('are read once where many ask at once', async () => {
@@ -228,7 +238,7 @@ describe('cached lists', () => {
     const watched = new Proxy(sql, {
       apply(target, self, args) {
         const [strings] = args as [TemplateStringsArray | undefined]
-        if (strings?.[0]?.startsWith('select count(*) from profiles where')) counting.push(strings[0])
+        if (strings?.[0]?.includes('select count(*) from profiles where')) counting.push(strings[0])
         return Reflect.apply(target, self, args)
       },
     })
@@ -380,7 +390,7 @@ describe('the shape of what is shared', () => {
     const queries = createProfileQueries(sql, { tier })
     const filter = canonicalFilter({ min_gender_probability: 0.1 })
     await queries.list(filter, pageRequest({}, filter))
-    await queries.stats(filter)
+    await queries.stats(filter, ['country', 'age'])
     await queries.settle()
     expect(Object.fromEntries([...stored].map(([kind, value]) => [kind, shapeOf(value)]))).toEqual({
       'insighta:profiles:1:counts': {
@@ -413,6 +423,8 @@ describe('the shape of what is shared', () => {
         by_age_group: { child: 'number', teenager: 'number', adult: 'number', senior: 'number' },
         by_country: { country_id: 'string', country_name: 'string', count: 'number' },
         age_histogram: { age: 'number', count: 'number' },
+        by: expect.anything(),
+        counts: { country_id: 'string', age: 'number', count: 'number' },
       },
     })
   })
