@@ -1,3 +1,4 @@
+import { isVisible, storedName, withoutInvisible } from '../profiles/names.ts'
 import {
   type NewProfile,
   nameProblem,
@@ -27,15 +28,16 @@ export type Rejection = { reason: Reason; column?: Column; value?: string }
 
 /** The profile that a well-formed row's fields hold, or why they hold none. */
 export function readRow(fields: readonly string[], { columns }: Layout): NewProfile | Rejection {
-  const value = (column: Column) => {
+  const written = (column: Column) => {
     const position = columns[column]
     return position === undefined ? '' : fields[position]!.trim()
   }
-  const rejected = (reason: Reason, column: Column): Rejection => ({ reason, column, value: value(column) })
+  const value = (column: Column) => withoutInvisible(written(column))
+  const rejected = (reason: Reason, column: Column): Rejection => ({ reason, column, value: written(column) })
 
-  const absent = requiredColumns.find((column) => value(column) === '')
+  const name = storedName(written('name'))
+  const absent = requiredColumns.find((column) => !isVisible(column === 'name' ? name : written(column)))
   if (absent) return rejected('missing_fields', absent)
-  const name = value('name')
   if (nameProblem(name) !== undefined) return rejected('invalid_name', 'name')
   const gender = parseGender(value('gender'))
   if (gender === undefined) return rejected('invalid_gender', 'gender')

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import * as z from 'zod'
 import { countryName, isCountry } from './countries.ts'
+import { foldName, isVisible, storedName } from './names.ts'
 
 export const genders = ['male', 'female'] as const
 export type Gender = (typeof genders)[number]
@@ -35,31 +36,30 @@ export function ageGroup(age: number): AgeGroup {
   return age <= ageGroups.adult[1] ? 'adult' : 'senior'
 }
 
-const blanks = /[\s\u0085]+/gu
 // Line ends and tabs are blanks, which a quoted CSV value may hold.
 const control = /[^\P{Cc}\t\n\r]/u
-const plainAscii = /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/
-
-/**
- * The form in which two names are compared: NFKC, white space collapsed to one blank and trimmed, case
- * folded (upper then lower, so that ß and ss are one), NFKC again.
- */
-export function foldName(name: string): string {
-  // 500,000 names an import, nearly all of them plain: this path halves the cost of a key (0.5 us).
-  if (plainAscii.test(name)) return name.toLowerCase()
-  const collapsed = name.normalize('NFKC').replace(blanks, ' ').trim()
-  return collapsed.toUpperCase().toLowerCase().normalize('NFKC')
-}
 
 /** The unique key of a name as uuid text: the first 128 bits of SHA-256 over the folded name. */
 export function nameKey(name: string): string {
-  const hex = hash('sha256', foldName(name), 'hex')
+  return keyOf(foldName(name))
+}
+
+/**
+ * The key of a profile whose name an older one has (lib/profiles/rekey.ts). No name ever has it: none holds the
+ * NUL at its beginning.
+ */
+export function twinKey(id: string): string {
+  return keyOf(`\0${id}`)
+}
+
+function keyOf(text: string): string {
+  const hex = hash('sha256', text, 'hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
-/** Why a trimmed name cannot be stored, or undefined where it can. */
+/** Why a name, as storedName gives it, cannot be stored; undefined if it can. */
 export function nameProblem(name: string): string | undefined {
-  if (name === '') return 'must not be empty'
+  if (!isVisible(name)) return 'must hold a character that can be seen'
   if (control.test(name)) return 'must not contain control characters'
   if (!name.isWellFormed()) return 'must be well-formed Unicode'
   // Code points never outnumber UTF-16 units, so that only long names are counted.
@@ -109,10 +109,10 @@ const probability = z.number().min(0).max(1).nullable().default(null)
 export const newProfileSchema = z.strictObject({
   name: z
     .string()
-    .transform((name) => name.trim())
+    .transform(storedName)
     .superRefine((name, context) => {
       const problem = nameProblem(name)
-      if (problem) context.addIssue({ code: 'custom', message: problem, params: { empty: name === '' } })
+      if (problem) context.addIssue({ code: 'custom', message: problem })
     })
     .meta({ override: { minLength: 1, maxLength: maxNameLength } }),
   gender: z

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest'
 import { countryCodes, countryName, isCountry } from '../../../lib/profiles/countries.ts'
 import {
   ageGroup,
-  foldName,
   nameKey,
   nameProblem,
   newProfileSchema,
@@ -13,6 +12,7 @@ import {
   parseGender,
   parseProbability,
   toProfile,
+  twinKey,
 } from '../../../lib/profiles/profile.ts'
 
 describe('names', () => {
@@ -40,32 +40,15 @@ describe('names', () => {
     expect(nameKey('Ella')).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   })
 
-  it('fold the same on the short path and the long one', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme-ascii' }), (name) => {
-        const long = name
-          .normalize('NFKC')
-          .replace(/\s+/g, ' ')
-          .trim()
-          .toUpperCase()
-          .toLowerCase()
-          .normalize('NFKC')
-        expect(foldName(name)).toBe(long)
-      }),
-    )
-  })
-
-  it('fold alike in upper and lower case, whatever they hold', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (name) => {
-        expect(foldName(`  ${name.toUpperCase()} `)).toBe(foldName(foldName(name.toUpperCase())))
-        expect(foldName(foldName(name))).toBe(foldName(name))
-      }),
-    )
+  it('of twins have a key each, which no name has', () => {
+    const ids = ['0199c82c-c07b-7000-8000-000000000000', '0199c82c-c07b-7000-8000-000000000001']
+    expect(new Set([...ids.map(twinKey), ...ids.map(nameKey)]).size).toBe(4)
+    expect(nameProblem(`\0${ids[0]}`)).toContain('control')
   })
 
   it.each([
-    ['', 'empty'],
+    ['', 'seen'],
+    ['\u3164', 'seen'],
     ['a\u0000b', 'control'],
     ['a\u001bb', 'control'],
     ['a\u0085b', 'control'],
@@ -189,5 +172,10 @@ describe('profiles', () => {
       country_id: 'GB',
       country_probability: null,
     })
+  })
+
+  it('are refused if nothing of the name can be seen', () => {
+    const sent = { name: '\u200b\u2060 \u3164', gender: 'female', age: 36, country_id: 'gb' }
+    expect(newProfileSchema.safeParse(sent).error?.issues).toMatchObject([{ path: ['name'] }])
   })
 })
