@@ -1,10 +1,13 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import type { Context } from 'aws-lambda'
 import * as z from 'zod'
 import { grantApplication, migrate, readMigrations } from '../lib/db/migrator.ts'
+import { moveConflicts } from '../lib/imports/name-store.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { createPool } from '../lib/platform/db.ts'
 import { logger } from '../lib/platform/log.ts'
 import { database, env } from '../lib/platform/names.ts'
+import { askForPasses, type RekeyResult, rekeyNames } from '../lib/profiles/rekey.ts'
 
 const secretSchema = z.object({
   username: z.string(),
@@ -14,8 +17,14 @@ const secretSchema = z.object({
   dbname: z.string(),
 })
 
+/** Milliseconds before the deadline at which names are left to the sweep: a part of them takes seconds. */
+const reserve = 60_000
+
 /** Run by each deployment before the code that needs the new schema. An error fails the deployment. */
-export async function handler(): Promise<{ applied: string[] }> {
+export async function handler(
+  _event?: unknown,
+  context?: Pick<Context, 'getRemainingTimeInMillis'>,
+): Promise<{ applied: string[]; names: RekeyResult }> {
   const secrets = new SecretsManagerClient({})
   const answer = await secrets.send(
     new GetSecretValueCommand({ SecretId: requiredEnv(env.databaseSecretArn) }),
@@ -37,7 +46,11 @@ export async function handler(): Promise<{ applied: string[] }> {
     const applied = await migrate(sql, await readMigrations())
     await grantApplication(sql, database.appUser)
     logger.info('Migrations applied', { applied })
-    return { applied }
+    await askForPasses(sql)
+    const remainingMs = () => (context?.getRemainingTimeInMillis() ?? Number.POSITIVE_INFINITY) - reserve
+    const names = await rekeyNames({ sql, remainingMs, moved: moveConflicts })
+    logger.info('Names keyed', names)
+    return { applied, names }
   } finally {
     await sql.end({ timeout: 2 })
   }

@@ -2,6 +2,7 @@ import middy from '@middy/core'
 import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { sweepExports } from '../lib/exports/sweep.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
+import { moveConflicts } from '../lib/imports/name-store.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { interviewOwners } from '../lib/interviews/dead-letter.ts'
 import { expireContents } from '../lib/interviews/retention.ts'
@@ -16,6 +17,7 @@ import { env, queues } from '../lib/platform/names.ts'
 import { sweepOutbox } from '../lib/platform/outbox.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { rekeyNames } from '../lib/profiles/rekey.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const send = {
@@ -45,6 +47,14 @@ const sentAfter = stalledAfter / 15
 /** After an outage: 1, 2, 4, 8 and 16 minutes, each with all the deliveries of a new message. */
 const afterOutage = { seconds: stalledAfter / 15, redrives: 5 }
 
+/** Milliseconds of a run in which names are brought to a new folding: the rest is for what stands still. */
+const namesBudget = 10_000
+
+function keyedNames() {
+  const end = Date.now() + namesBudget
+  return rekeyNames({ sql: connect(), remainingMs: () => end - Date.now(), moved: moveConflicts })
+}
+
 async function redriven(): Promise<number> {
   const context = { sql: connect(), queues: sources, owners }
   return (await storageAnswers(storage)) ? redriveAfterOutage(context, afterOutage) : 0
@@ -71,6 +81,7 @@ export const handler = middy().handler(async (_event, context) => {
     retention: () => expireContents({ sql, storage, days: retentionDays }),
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),
     redriven,
+    names: keyedNames,
     metrics: publishDeadLetters,
   }
   const done: Record<string, unknown> = {}

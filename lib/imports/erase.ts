@@ -1,21 +1,26 @@
 import type { Transaction } from '../platform/db.ts'
+import { UnavailableError } from '../platform/errors.ts'
 import type { FacetDelta } from '../profiles/facets.ts'
 import { nameKey, type ProfileRow } from '../profiles/profile.ts'
+import { namesAreKeyed } from '../profiles/rekey.ts'
+import { idsOfName } from '../profiles/store.ts'
 
 /** In the place of the key of a name that was erased. */
 const noName = '00000000-0000-0000-0000-000000000000'
 
 /**
- * Deletes the profile of a name, in whatever case, and the name where imports still hold it. `deltas` are to be
- * counted into the facets at the end of the transaction (applyFacetDeltas) where there are any.
+ * Deletes the profiles of a name, in whatever case, and the name where imports still hold it. `deltas` are to be
+ * counted into the facets at the end of the transaction (applyFacetDeltas) where there are any. Throws
+ * UnavailableError in the minutes after a deployment in which stored names are brought to a new folding.
  */
 export async function eraseName(
   tx: Transaction,
   name: string,
 ): Promise<{ counts: { profiles: number; import_rows: number }; deltas: FacetDelta[] }> {
+  if (!(await namesAreKeyed(tx))) throw new UnavailableError('Stored names are being prepared', undefined, 60)
   const key = nameKey(name)
   const rows = await tx<Pick<ProfileRow, 'country_id' | 'gender' | 'age'>[]>`
-    delete from profiles where name_key = ${key} returning country_id, gender, age`
+    delete from profiles where id in (${idsOfName(tx, key)}) returning country_id, gender, age`
   // No longer to be settled: nobody holds the name any more.
   const unsettled = await tx`
     delete from import_conflicts where name_key = ${key} and displaced_row is null`

@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
-import type { NewProfile } from '../profiles/profile.ts'
+import { type NewProfile, nameKey } from '../profiles/profile.ts'
+import type { MovedKey } from '../profiles/rekey.ts'
 import type { ImportRow } from './store.ts'
 
 /*
@@ -208,4 +209,24 @@ export async function settledSwaps(sql: Sql, id: string): Promise<{ row: number;
   return sql<{ row: number; displaced: number }[]>`
     select row_no as row, displaced_row as displaced from import_conflicts
     where import_id = ${id} and displaced_row > 0`
+}
+
+/**
+ * Takes unsettled conflicts over keys that changed along, each to the key of its own name: finishing looks for the
+ * row that holds the name under it.
+ */
+export async function moveConflicts(tx: Transaction, keys: readonly MovedKey[]): Promise<void> {
+  if (keys.length === 0) return
+  const rows = await tx<{ import_id: string; row_no: number; name: string }[]>`
+    select c.import_id, c.row_no, c.profile->>'name' as name
+    from json_to_recordset(${JSON.stringify(keys)}::text::json) as k(import_id uuid, "from" uuid)
+    join import_conflicts c on c.import_id = k.import_id and c.name_key = k."from"
+    where c.displaced_row is null`
+  if (rows.length === 0) return
+  const values = rows.map(({ name, ...row }) => ({ ...row, name_key: nameKey(name) }))
+  await tx`
+    update import_conflicts c set name_key = n.name_key
+    from json_to_recordset(${JSON.stringify(values)}::text::json)
+      as n(import_id uuid, row_no integer, name_key uuid)
+    where c.import_id = n.import_id and c.row_no = n.row_no`
 }

@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { retryRead, type Sql } from '../platform/db.ts'
+import { retryRead, type Sql, type Transaction } from '../platform/db.ts'
 import { applyFacetDeltas } from './facets.ts'
 import { type NewProfile, nameKey, type ProfileRow } from './profile.ts'
 
@@ -8,6 +8,10 @@ type Fragment = postgres.Fragment
 /** What is read of a profile. */
 export const profileColumns = (sql: Sql): Fragment =>
   sql`id, name, gender, gender_probability, age, country_id, country_probability`
+
+/** A query for the ids of the profiles with a name, by its key: the one that has it, and twins (name_twins). */
+export const idsOfName = (sql: Sql | Transaction, key: string): Fragment => sql`
+  select id from profiles where name_key = ${key} union all select profile_id from name_twins where name_key = ${key}`
 
 /** The profile, or undefined. `id` must be a uuid. */
 export async function getProfile(sql: Sql, id: string): Promise<ProfileRow | undefined> {

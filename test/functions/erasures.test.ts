@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { disconnect, type Sql } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import { ObjectMissingError } from '../../lib/platform/storage.ts'
-import { verifyFacets } from '../../lib/profiles/facets.ts'
+import { applyFacetDeltas, verifyFacets } from '../../lib/profiles/facets.ts'
 import { nameKey } from '../../lib/profiles/profile.ts'
 import { insertProfile } from '../../lib/profiles/store.ts'
 import { call } from '../support/http-event.ts'
@@ -94,6 +94,7 @@ async function seed(team: string, mark: string): Promise<Person> {
     country_id: 'NG',
     country_probability: null,
   })
+  await storeTwin(name)
   const import_id = randomUUID()
   await sql`
     insert into imports (id, team_id, filename, size, object_key, upload_expires_at)
@@ -108,6 +109,17 @@ async function seed(team: string, mark: string): Promise<Person> {
   }
   await sql`insert into import_trial_names values (${import_id}, ${nameKey(name)}, 1)`
   return { email, name, mark, resumeKey, profile: row.id }
+}
+
+/** Another profile of a name, as an earlier folding of names let in. */
+async function storeTwin(name: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    const [twin] = await tx`
+      insert into profiles (name_key, name, gender, age, country_id)
+      values (uuidv4(), ${`\u200b${name}`}, 'female', 30, 'NG') returning id`
+    await tx`insert into name_twins (profile_id, name_key) values (${twin!.id}, ${nameKey(name)})`
+    await applyFacetDeltas(tx, [{ country_id: 'NG', gender: 'female', age: 30, delta: 1 }])
+  })
 }
 
 /** Tables with a row that holds the text in any of its columns, whatever their type and case. */
@@ -185,7 +197,7 @@ describe('the erasure of a person', () => {
           webhook_events: 2,
           dead_letters: 1,
           recruiter_addresses: 1,
-          profiles: 1,
+          profiles: 2,
           import_rows: 3,
         },
         not_reached: expect.arrayContaining([{ what: 'rejects', expires_after_days: 45 }]),

@@ -3,6 +3,7 @@ import { mockClient } from 'aws-sdk-client-mock'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { handler } from '../../functions/migrate.ts'
 import { readMigrations } from '../../lib/db/migrator.ts'
+import { nameKey } from '../../lib/profiles/profile.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 
 const secrets = mockClient(SecretsManagerClient)
@@ -19,6 +20,23 @@ afterAll(async () => {
   secrets.restore()
   vi.unstubAllEnvs()
   await database.close()
+})
+
+it('a deployment brings the keys of stored names to the folding of the code', async () => {
+  const { sql } = database
+  await sql`
+    insert into profiles (name_key, name, gender, age, country_id) values (uuidv4(), 'Zoë', 'female', 30, 'FR')`
+  await sql`update name_rekeying set folding = 1, covered_at = null`
+  expect(await handler()).toMatchObject({ applied: [], names: { looked: 1, changed: 1, ended: true } })
+  expect(await sql`select name_key from profiles`).toEqual([{ name_key: nameKey('ZOË') }])
+  // Whatever a worker of the release before still writes is found after the next deployment, too.
+  await sql`update profiles set name_key = uuidv4()`
+  expect(await handler()).toMatchObject({ names: { changed: 1 } })
+})
+
+it('a deployment leaves names to the sweep when its time is nearly over', async () => {
+  const names = { looked: 0, changed: 0, ended: false }
+  expect(await handler({}, { getRemainingTimeInMillis: () => 59_000 })).toMatchObject({ names })
 })
 
 it('a migration that fails makes the function throw with its name, and the data stay as they were', async () => {
