@@ -1,18 +1,20 @@
-import { hash } from 'node:crypto'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
 import { connect, connectReader, replaceReaderPool, type Sql } from '../lib/platform/db.ts'
 import { NotFoundError } from '../lib/platform/errors.ts'
+import { etagOf } from '../lib/platform/http/etag.ts'
+import { passesIfMatch } from '../lib/platform/http/if-match.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
-import { createProfile, createRequestSchema } from '../lib/profiles/create.ts'
+import { createProfile, createRequestSchema, differences } from '../lib/profiles/create.ts'
+import { editProfile, patchSchema } from '../lib/profiles/edit.ts'
 import { fieldsParameter, selectFields } from '../lib/profiles/fields.ts'
 import { searchText } from '../lib/profiles/grammar.ts'
 import { interpretation } from '../lib/profiles/interpretation.ts'
 import { listBody, listSchema, searchSchema } from '../lib/profiles/list.ts'
 import { type PageInput, pageParameters, pageRequest } from '../lib/profiles/page.ts'
-import { profileSchema, toProfile } from '../lib/profiles/profile.ts'
+import { type ProfileRow, profileSchema, storedFields, toProfile } from '../lib/profiles/profile.ts'
 import { createProfileQueries, type ProfileQueries, type Served } from '../lib/profiles/query.ts'
 import { meaningOf, type Question, questionParameters } from '../lib/profiles/question.ts'
 import { readingByReader } from '../lib/profiles/reader.ts'
@@ -34,6 +36,25 @@ function queries(): ProfileQueries {
 }
 
 const oneSchema = z.strictObject({ status: z.literal('success'), data: profileSchema })
+const knownSchema = oneSchema.extend({
+  message: z.string(),
+  differs: z.array(z.enum(storedFields)).meta({ description: 'What the stored profile has otherwise' }),
+})
+const ifMatch = z.object({
+  'If-Match': z.string().optional().meta({
+    description: 'The ETag of the profile that is to be changed, or *: 412 if it is another by now',
+  }),
+})
+
+function bodyOfOne(row: ProfileRow): string {
+  return JSON.stringify({ status: 'success', data: toProfile(row) })
+}
+
+/** One profile, with the tag by which a change can be bound to it. */
+function answerOne(row: ProfileRow): Answer {
+  const body = bodyOfOne(row)
+  return { status: 200, headers: { etag: etagOf(body) }, body }
+}
 
 function notFound(): NotFoundError {
   return new NotFoundError('Profile not found')
@@ -85,7 +106,7 @@ async function served(
   const body = JSON.stringify(content)
   const duration = performance.now() - started
   record(result, duration)
-  const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+  const etag = etagOf(body)
   const headers = {
     etag,
     'x-cache': result.cache,
@@ -134,13 +155,15 @@ export const handler = httpFunction({
   'POST /api/profiles': route({
     summary: 'Writes one profile; 200 with the one that already has the name',
     body: createRequestSchema,
-    answers: { 200: oneSchema.extend({ message: z.string() }), 201: oneSchema },
+    answers: { 200: knownSchema, 201: oneSchema },
     errors: [502],
     async handler({ body, signal }) {
       const { row, version } = await createProfile(connect(), body, signal)
       const data = toProfile(row)
-      if (version === undefined)
-        return json(200, { status: 'success', message: 'Profile already exists', data })
+      if (version === undefined) {
+        const differs = differences(body, row)
+        return json(200, { status: 'success', message: 'Profile already exists', differs, data })
+      }
       queries().wrote()
       return json(201, { status: 'success', data }, { location: `/api/profiles/${row.id}` })
     },
@@ -150,10 +173,28 @@ export const handler = httpFunction({
     summary: 'One profile',
     path: idPath,
     answers: { 200: oneSchema },
+    etag: true,
     async handler({ path }) {
       const row = await getProfile(connect(), path.id)
       if (!row) throw notFound()
-      return json(200, { status: 'success', data: toProfile(row) })
+      return answerOne(row)
+    },
+  }),
+
+  'PATCH /api/profiles/{id}': route({
+    summary: 'Changes one profile by a JSON merge patch; who did it is kept',
+    path: idPath,
+    headers: ifMatch,
+    body: patchSchema,
+    bodyTypes: ['application/merge-patch+json', 'application/json'],
+    answers: { 200: oneSchema },
+    etag: true,
+    errors: [409, 412],
+    async handler({ path, body, caller, event }) {
+      const accepts = (row: ProfileRow) => passesIfMatch(etagOf(bodyOfOne(row)), event.headers['if-match'])
+      const { row, version } = await editProfile(connect(), path.id, body, { by: caller.keyId, accepts })
+      if (version !== undefined) queries().wrote()
+      return answerOne(row)
     },
   }),
 

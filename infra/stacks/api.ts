@@ -170,6 +170,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
           'authorization',
           'content-type',
           'idempotency-key',
+          'if-match',
           'if-none-match',
           'x-api-key',
           'x-api-version',

@@ -118,12 +118,21 @@ export type HeldName = Pick<NewProfile, 'country_id' | 'gender' | 'age'> & {
   import_row: number
 }
 
-/** Locks those of the named profiles that rows of this import hold: any other was deleted and made anew. */
+/**
+ * Locks those of the named profiles that rows of this import hold: any other was deleted and made anew. Of one
+ * that was edited since, what a person wrote stays.
+ */
 export async function lockNames(tx: Transaction, id: string, keys: readonly string[]): Promise<HeldName[]> {
-  return tx<HeldName[]>`
-    select name_key, import_row, country_id, gender, age from profiles
+  const held = await tx<(HeldName & { id: string })[]>`
+    select id, name_key, import_row, country_id, gender, age from profiles
     where import_id = ${id} and name_key = any(${arrayLiteral(keys)}::text::uuid[])
     order by name_key for update`
+  // A statement of its own: it sees the edit that a lock was waited for.
+  const edited = await tx<{ profile_id: string }[]>`
+    select distinct profile_id from profile_edits
+    where profile_id = any(${arrayLiteral(held.map((row) => row.id))}::text::uuid[])`
+  const ids = new Set(edited.map(({ profile_id }) => profile_id))
+  return held.filter((row) => !ids.has(row.id))
 }
 
 /** Gives each name to the row that came first in the file. The profile keeps its id. */

@@ -1,4 +1,4 @@
-import type { Sql, Transaction } from '../platform/db.ts'
+import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import type { NewProfile } from '../profiles/profile.ts'
 
 /** Whether a removal that was asked for is still to be done. */
@@ -30,8 +30,9 @@ const ended = (sql: Sql) => sql`
 export type RemovedBatch = { removed: Pick<NewProfile, 'country_id' | 'gender' | 'age'>[]; done: boolean }
 
 /**
- * Deletes the next profiles of an import in the order of their ids, and notes how far it has come. They are
- * looked for where their ids can lie: between the times at which the import began and ended.
+ * Deletes the next profiles of an import in the order of their ids, but for those that were edited, and notes how
+ * far it has come. They are looked for where their ids can lie: between the times at which the import began and
+ * ended.
  */
 export async function removeBatch(tx: Transaction, id: string, limit: number): Promise<RemovedBatch> {
   const [file] = await tx<{ from: string; to: string }[]>`
@@ -39,23 +40,21 @@ export async function removeBatch(tx: Transaction, id: string, limit: number): P
       ${uuidAt(tx, 'finished_at', '1 second')} as to
     from imports where id = ${id} and removal_state = 'running' for update`
   if (!file) return { removed: [], done: true }
-  const removed = await tx<(Pick<NewProfile, 'country_id' | 'gender' | 'age'> & { id: string })[]>`
-    delete from profiles where id in (
-      select id from profiles
-      where id > ${file.from} and id < ${file.to} and import_id = ${id}
-      order by id limit ${limit} for update
-    )
-    returning id, country_id, gender, age`
-  const done = removed.length < limit
-  const last =
-    removed
-      .map(({ id }) => id)
-      .sort()
-      .at(-1) ?? file.from
+  const locked = await tx<{ id: string }[]>`
+    select id from profiles
+    where id > ${file.from} and id < ${file.to} and import_id = ${id}
+    order by id limit ${limit} for update`
+  const ids = locked.map((row) => row.id)
+  // A statement of its own: it sees the edit that a lock was waited for.
+  const removed = await tx<Pick<NewProfile, 'country_id' | 'gender' | 'age'>[]>`
+    delete from profiles p where id = any(${arrayLiteral(ids)}::text::uuid[])
+      and not exists (select from profile_edits where profile_id = p.id)
+    returning country_id, gender, age`
+  const done = ids.length < limit
   await tx`
     update imports
-    set removed = removed + ${removed.length}, removed_up_to = ${last},
-      removal_state = ${done ? 'done' : 'running'}
+    set removed = removed + ${removed.length}, kept_edited = kept_edited + ${ids.length - removed.length},
+      removed_up_to = ${ids.at(-1) ?? file.from}, removal_state = ${done ? 'done' : 'running'}
     where id = ${id}`
   return { removed: [...removed], done }
 }

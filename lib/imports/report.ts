@@ -29,6 +29,7 @@ export type ImportSummary = {
   dry_run: boolean
   removal_state: 'running' | 'done' | null
   removed: number
+  kept_edited: number
   failure: Failure | null
   encoding: string | null
   delimiter: string | null
@@ -73,7 +74,13 @@ export const reportSchema = z
     /** True for a trial: inserted is what would have been. */
     dry_run: z.boolean(),
     /** Once the taking out of what was put in was asked for. */
-    removal: z.strictObject({ state: z.enum(['running', 'done']), removed: z.int() }).optional(),
+    removal: z
+      .strictObject({
+        state: z.enum(['running', 'done']),
+        removed: z.int(),
+        kept_edited: z.int().meta({ description: 'Profiles left alone because they had been edited' }),
+      })
+      .optional(),
     failure: z
       .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
       .optional(),
@@ -111,7 +118,9 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     rows_per_second: seconds > 0 ? Math.round(row.total_rows / seconds) : null,
     rejects_url: row.rejects_key === null ? null : `/api/imports/${row.id}/rejects`,
     dry_run: row.dry_run,
-    ...(row.removal_state && { removal: { state: row.removal_state, removed: row.removed } }),
+    ...(row.removal_state && {
+      removal: { state: row.removal_state, removed: row.removed, kept_edited: row.kept_edited },
+    }),
     ...(row.failure && { failure: row.failure }),
     ...(row.failed_ranges.length > 0 && { failed_ranges: row.failed_ranges }),
   }

@@ -284,7 +284,7 @@ export async function listImports(
 
 // Sums are taken over the slices at each reading, so that no counter can come to differ from them.
 const summaries = (sql: Sql): postgres.Fragment => sql`
-  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.failure, i.encoding, i.delimiter, i.ignored_columns,
+  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited, i.failure, i.encoding, i.delimiter, i.ignored_columns,
     i.bytes_scanned, i.slices_total, i.rejects_key, i.upload_expires_at, i.started_at, i.finished_at,
     s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons
   from imports i

@@ -73,8 +73,15 @@ export class NotFoundError extends InsightaError {
 
 /** Thrown when the state of a thing does not allow the call: 409. */
 export class ConflictError extends InsightaError {
-  constructor(message: string, code = 'conflict') {
-    super(message, { code, status: 409 })
+  constructor(message: string, code = 'conflict', details?: ErrorDetail[]) {
+    super(message, { code, status: 409, ...(details && { details }) })
+  }
+}
+
+/** Thrown when a thing is not in the state that the call was made for: 412. */
+export class PreconditionFailedError extends InsightaError {
+  constructor(message: string) {
+    super(message, { code: 'precondition_failed', status: 412 })
   }
 }
 

@@ -17,6 +17,7 @@ export const routes = {
   'GET /api/profiles/stats': { function: 'profiles', access: 'analyst' },
   'GET /api/profiles/export': { function: 'exports', access: 'analyst' },
   'GET /api/profiles/{id}': { function: 'profiles', access: 'analyst' },
+  'PATCH /api/profiles/{id}': { function: 'profiles', access: 'admin' },
   'DELETE /api/profiles/{id}': { function: 'profiles', access: 'admin' },
   'GET /api/imports': { function: 'imports', access: 'admin' },
   'POST /api/imports': { function: 'imports', access: 'admin' },

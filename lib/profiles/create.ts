@@ -4,7 +4,7 @@ import type { Sql } from '../platform/db.ts'
 import { env } from '../platform/names.ts'
 import { callRemote } from '../platform/remote.ts'
 import { factsSchema, type NameFacts } from './name-facts.ts'
-import { newProfileSchema, type ProfileRow } from './profile.ts'
+import { newProfileSchema, type ProfileRow, type StoredField, storedFields } from './profile.ts'
 import { findProfileByName, insertProfile } from './store.ts'
 
 const { gender, age, country_id } = newProfileSchema.shape
@@ -36,6 +36,11 @@ export const createRequestSchema = full
   .meta({ description: 'A name alone is enriched by Genderize, Agify and Nationalize' })
 
 export type CreateRequest = z.output<typeof createRequestSchema>
+
+/** Which of the fields that a request gives the stored profile has otherwise. A null says nothing. */
+export function differences(request: CreateRequest, row: ProfileRow): StoredField[] {
+  return storedFields.filter((field) => (request[field] ?? row[field]) !== row[field])
+}
 
 /** Finds out what is known about a name. */
 export type AskFacts = (name: string, signal: AbortSignal) => Promise<NameFacts>

@@ -30,6 +30,17 @@ export type NewProfile = {
 }
 export type ProfileRow = NewProfile & { id: string }
 
+/** The fields of a profile that are no other's consequence, in the order of an answer. */
+export const storedFields = [
+  'name',
+  'gender',
+  'gender_probability',
+  'age',
+  'country_id',
+  'country_probability',
+] as const satisfies (keyof NewProfile)[]
+export type StoredField = (typeof storedFields)[number]
+
 export function ageGroup(age: number): AgeGroup {
   if (age <= ageGroups.child[1]) return 'child'
   if (age <= ageGroups.teenager[1]) return 'teenager'

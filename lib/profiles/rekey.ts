@@ -27,7 +27,7 @@ import {
  * one finds nothing. Each step may be cut off anywhere and done twice.
  */
 
-export { askForPasses } from './rekey-store.ts'
+export { askForPasses, limitLockWaits } from './rekey-store.ts'
 
 /** The number of foldName: it goes up with each change of what that returns. */
 export const folding = 2

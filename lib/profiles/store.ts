@@ -6,7 +6,7 @@ import { type NewProfile, nameKey, type ProfileRow } from './profile.ts'
 type Fragment = postgres.Fragment
 
 /** What is read of a profile. */
-export const profileColumns = (sql: Sql): Fragment =>
+export const profileColumns = (sql: Sql | Transaction): Fragment =>
   sql`id, name, gender, gender_probability, age, country_id, country_probability`
 
 /** A query for the ids of the profiles with a name, by its key: the one that has it, and twins (name_twins). */

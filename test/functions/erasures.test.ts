@@ -95,6 +95,7 @@ async function seed(team: string, mark: string): Promise<Person> {
     country_probability: null,
   })
   await storeTwin(name)
+  await sql`insert into profile_edits (profile_id, edited_at, fields) values (${row.id}, now(), '{name}')`
   const import_id = randomUUID()
   await sql`
     insert into imports (id, team_id, filename, size, object_key, upload_expires_at)
@@ -176,8 +177,10 @@ describe('the erasure of a person', () => {
 
     const seeded = await holding(person.mark)
     const keyed = await holding(nameKey(person.name))
+    const identified = await holding(person.profile)
+    expect(identified).toEqual(['profile_edits', 'profiles'])
     const missing = [...(await aboutCandidates()), ...(await withPersonalColumns())].filter(
-      (table) => ![...seeded, ...keyed, ...impersonal].includes(table),
+      (table) => ![...seeded, ...keyed, ...identified, ...impersonal].includes(table),
     )
     expect(missing).toEqual([])
     const before = await holding(namesake.mark)
@@ -208,6 +211,7 @@ describe('the erasure of a person', () => {
     expect(kept).toEqual([{ full_name: 'Kept' }])
     expect(await holding(person.mark)).toEqual(['email_suppressions'])
     expect(await holding(nameKey(person.name))).toEqual([])
+    expect(await holding(person.profile)).toEqual([])
     await expect(bucket.storage.head(person.resumeKey)).rejects.toThrow(ObjectMissingError)
 
     expect(await holding(namesake.mark)).toEqual(before)

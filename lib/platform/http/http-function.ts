@@ -84,7 +84,7 @@ export function httpFunction(
     const caller = await admit(event)
     const query = parseQuery(route.query, event.rawQueryString)
     const path = parsePath(route.path, event.pathParameters ?? {})
-    const body = route.body && parseBody(route.body, event)
+    const body = route.body && parseBody(route.body, event, route.bodyTypes)
     const remainingMs = () => context.getRemainingTimeInMillis() - timeoutEarly
     const request = { query, body, path, requestId, event, signal, remainingMs }
     return toGatewayResult(await route.handle(request, caller))

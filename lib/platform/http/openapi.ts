@@ -3,6 +3,7 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponse
 import { type Access, type RouteKey, routes } from '../routes.ts'
 import { errorSchema, gatewayErrorSchema } from './envelope.ts'
 import { apiVersion, type RouteHandlers } from './http-function.ts'
+import { jsonType } from './parse.ts'
 import type { Route } from './route.ts'
 
 export type OpenApiDocument = ReturnType<typeof createDocument>
@@ -20,8 +21,9 @@ const meanings: Record<number, string> = {
   403: "The key's role does not open this route",
   404: 'Nothing is there, or it is of another team',
   409: 'The state of the thing does not allow it',
+  412: 'It has changed since the ETag that was sent in If-Match',
   413: 'Larger than its limit',
-  415: 'The body is not application/json',
+  415: 'The body is of another type than the route takes',
   422: 'A value is wrong, or values contradict each other',
   429: 'Too many calls: try again after Retry-After',
   500: 'A defect of ours; nothing of the inside is shown',
@@ -146,11 +148,15 @@ function operation(key: RouteKey, method: string, path: string, route: Route): Z
       ...(route.headers && { header: route.headers }),
     },
     ...(route.body && {
-      requestBody: { required: true, content: { 'application/json': { schema: route.body } } },
+      requestBody: { required: true, content: bodyContent(route.body, route.bodyTypes) },
     }),
     responses,
     security: security(access),
   }
+}
+
+function bodyContent(schema: z.ZodType, types: readonly string[] = [jsonType]) {
+  return Object.fromEntries(types.map((type) => [type, { schema }]))
 }
 
 /** OpenAPI 3.1 lets a requirement name roles for any scheme. */
@@ -176,7 +182,7 @@ function answer(status: number, route: Route, access: Access): ZodOpenApiRespons
     'X-Request-Id': component('headers', 'RequestId'),
     'X-API-Version': component('headers', 'ApiVersion'),
     ...([201, 302].includes(status) && { Location: component('headers', 'Location') }),
-    ...(304 in route.answers && { ETag: component('headers', 'ETag') }),
+    ...((304 in route.answers || route.etag) && { ETag: component('headers', 'ETag') }),
   }
   return {
     description: meanings[status] ?? 'An answer of this route',

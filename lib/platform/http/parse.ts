@@ -41,18 +41,24 @@ export function parsePath(
   return result?.data
 }
 
+export const jsonType = 'application/json'
+
 /**
- * The JSON body by its schema. Throws 415 for another content type, 413 over 1 MB, BadRequestError where it
- * is missing, not JSON, or lacks or has too many fields, UnprocessableError for wrong values.
+ * The JSON body by its schema. Throws 415 for another content type than `types`, 413 over 1 MB, BadRequestError
+ * where it is missing, not JSON, or lacks or has too many fields, UnprocessableError for wrong values.
  */
-export function parseBody(schema: z.ZodType, event: APIGatewayProxyEventV2): unknown {
+export function parseBody(
+  schema: z.ZodType,
+  event: APIGatewayProxyEventV2,
+  types: readonly string[] = [jsonType],
+): unknown {
   const { body = '', isBase64Encoded, headers } = event
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
   if (bytes.length > maxBodyBytes) throw new TooLargeError('The body is larger than 1 MB')
   if (bytes.length === 0) throw new BadRequestError('A JSON body is needed', undefined, 'missing_body')
-  const type = headers['content-type'] ?? ''
-  if (!/^\s*application\/json\s*(?:;|$)/i.test(type)) {
-    throw new InsightaError('The body must be application/json', {
+  const [type = ''] = (headers['content-type'] ?? '').split(';')
+  if (!types.includes(type.trim().toLowerCase())) {
+    throw new InsightaError(`The body must be ${types.join(' or ')}`, {
       code: 'unsupported_media_type',
       status: 415,
     })

@@ -31,7 +31,11 @@ export type Schemas = {
   query?: z.ZodType
   /** Strict too. Without it the body is not looked at. */
   body?: z.ZodType
+  /** Media types of the body, all JSON. Without it application/json alone. */
+  bodyTypes?: readonly string[]
   path?: z.ZodType
+  /** Whether answers have an ETag, also where none is a 304. */
+  etag?: boolean
   /**
    * The body of each answer by status; null for one without a body. Errors have a shape of their own. A text is
    * JSON too unless its meta has `contentMediaType`; several such texts in a union are a choice.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { removeProfiles, startRemoval } from '../../../lib/imports/remove.ts'
+import { editProfile, type ProfilePatch } from '../../../lib/profiles/edit.ts'
 import { verifyFacets } from '../../../lib/profiles/facets.ts'
 import { insertProfile } from '../../../lib/profiles/store.ts'
 import { heldQueue, type ImportBench, startImportBench } from '../../support/imports.ts'
@@ -75,7 +76,7 @@ test('what an import put in is taken out, and nothing else', async () => {
   expect(queue.messages).toEqual([{ import_id: first.id }])
   expect(await remove(first.id)).toBe('done')
   expect(await bench.names()).toEqual(['After', 'Before', 'Zed'])
-  expect((await bench.report(first.id)).removal).toEqual({ state: 'done', removed: 3 })
+  expect((await bench.report(first.id)).removal).toEqual({ state: 'done', removed: 3, kept_edited: 0 })
   expect((await bench.report(other.id)).removal).toBeUndefined()
   expect(await verifyFacets(bench.sql)).toEqual([])
 })
@@ -87,9 +88,9 @@ test('a removal that runs out of time goes on behind its last batch', async () =
   let asked = 0
   expect(await remove(id, () => (asked++ === 0 ? 1000 : 0), self)).toBe('continues')
   expect(self.messages).toEqual([{ import_id: id }])
-  expect((await bench.report(id)).removal).toEqual({ state: 'running', removed: 2 })
+  expect((await bench.report(id)).removal).toEqual({ state: 'running', removed: 2, kept_edited: 0 })
   expect(await remove(id)).toBe('done')
-  expect((await bench.report(id)).removal).toEqual({ state: 'done', removed: 3 })
+  expect((await bench.report(id)).removal).toEqual({ state: 'done', removed: 3, kept_edited: 0 })
 })
 
 test('asked for twice, delivered twice and at once, a removal happens once', async () => {
@@ -99,11 +100,73 @@ test('asked for twice, delivered twice and at once, a removal happens once', asy
   await startRemoval(bench.sql, queue, bench.teamId, id)
   await Promise.all(queue.messages.map(() => remove(id)))
   expect(await remove(id)).toBeUndefined()
-  expect((await bench.report(id)).removal).toEqual({ state: 'done', removed: 3 })
+  expect((await bench.report(id)).removal).toEqual({ state: 'done', removed: 3, kept_edited: 0 })
   await startRemoval(bench.sql, queue, bench.teamId, id)
   expect(queue.messages).toHaveLength(2)
   expect(await verifyFacets(bench.sql)).toEqual([])
 })
+
+async function idOf(name: string): Promise<string> {
+  const [row] = await bench.sql<{ id: string }[]>`select id from profiles where name = ${name}`
+  return row!.id
+}
+
+async function edit(id: string, patch: ProfilePatch): Promise<void> {
+  const [key] = await bench.sql<{ id: string }[]>`select id from api_keys`
+  await editProfile(bench.sql, id, patch, { by: key!.id, accepts: () => true })
+}
+
+test('a removal keeps and counts profiles that were edited since, whatever they are called now', async () => {
+  const { id } = await bench.run(file, limits)
+  await edit(await idOf('Ada'), { age: 44 })
+  await edit(await idOf('Bob'), { name: 'Robert' })
+  await edit(await idOf('Robert'), { country_id: 'GH' })
+  await edit(await idOf('Cy'), { age: 3 })
+  await startRemoval(bench.sql, heldQueue(), bench.teamId, id)
+  expect(await remove(id)).toBe('done')
+  expect(await bench.names()).toEqual(['Ada', 'Robert'])
+  expect((await bench.report(id)).removal).toEqual({ state: 'done', removed: 1, kept_edited: 2 })
+  expect(await verifyFacets(bench.sql)).toEqual([])
+})
+
+test('a removal that waits for an edit keeps what was edited', async () => {
+  const { id } = await bench.run(file, limits)
+  const ada = await idOf('Ada')
+  const editing = bench.sql.begin(async (tx) => {
+    await tx`select from profiles where id = ${ada} for update`
+    await startRemoval(bench.sql, heldQueue(), bench.teamId, id)
+    const removing = remove(id)
+    await waiting()
+    await tx`insert into profile_edits (profile_id, edited_at, fields) values (${ada}, now(), '{age}')`
+    return { removing }
+  })
+  const { removing } = await editing
+  expect(await removing).toBe('done')
+  expect(await bench.names()).toEqual(['Ada'])
+  expect((await bench.report(id)).removal).toMatchObject({ removed: 2, kept_edited: 1 })
+})
+
+test('a row that comes first in its file does not replace what was edited meanwhile', async () => {
+  const id = await bench.put(file)
+  const [first, ...later] = await bench.split(id, limits)
+  await bench.insert(later)
+  await edit(await idOf('ada'), { country_id: 'FR', name: 'ADA' })
+  await bench.insert([first!])
+  await bench.finish(id)
+  const [ada] =
+    await bench.sql`select name, age, country_id, import_row from profiles where lower(name) = 'ada'`
+  expect(ada).toEqual({ name: 'ADA', age: 4, country_id: 'FR', import_row: 4 })
+  expect(await bench.report(id)).toMatchObject({ inserted: 3, skipped: 4 })
+  expect(await verifyFacets(bench.sql)).toEqual([])
+})
+
+/** Resolves when a session waits for another's lock. */
+async function waiting(): Promise<void> {
+  for (;;) {
+    const [row] = await bench.sql`select from pg_locks where not granted`
+    if (row) return
+  }
+}
 
 test('an import that is still at work, or another team’s, is not touched', async () => {
   const id = await bench.put(file)

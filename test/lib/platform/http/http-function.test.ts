@@ -96,9 +96,9 @@ describe('an HTTP function', () => {
 
   it('answers 404 for an unknown path and 405 with Allow for an unknown method', async () => {
     expectError(await get('/api/nothing'), 404, 'not_found')
-    const wrong = await call(handler, 'PATCH /api/profiles/1')
+    const wrong = await call(handler, 'PUT /api/profiles/1')
     expectError(wrong, 405, 'method_not_allowed')
-    expect(wrong.headers.allow).toBe('DELETE, GET')
+    expect(wrong.headers.allow).toBe('DELETE, GET, PATCH')
   })
 
   it.each([
