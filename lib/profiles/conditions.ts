@@ -62,6 +62,14 @@ export function creationConditions(sql: Sql, { created_after, created_before }: 
   return parts
 }
 
+/** By the ids of profiles that were edited: a hand at work makes few, beside those that imports make. */
+export function editCondition(sql: Sql, { updated_after }: Filter): Fragment[] {
+  if (updated_after === undefined) return []
+  return [
+    sql`id in (select profile_id from profile_edits where edited_at >= ${updated_after}::text::timestamptz)`,
+  ]
+}
+
 /** The whole filter as one condition on `profiles`, or its part that `facets` has columns for. */
 export function conditions(sql: Sql, filter: Filter, table: 'profiles' | 'facets'): Fragment {
   const parts = [
@@ -75,6 +83,7 @@ export function conditions(sql: Sql, filter: Filter, table: 'profiles' | 'facets
       ...countryProbabilityCondition(sql, filter),
       ...nameCondition(sql, filter),
       ...creationConditions(sql, filter),
+      ...editCondition(sql, filter),
     )
   }
   return every(sql, parts)

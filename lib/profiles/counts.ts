@@ -33,6 +33,10 @@ export async function countProfiles(sql: Sql, filter: Filter, population: number
     const matches = await countByScan(sql, filter)
     return { matches, candidates: matches, cells: matches, range: { by: 'name', rows: 1 }, population }
   }
+  if (filter.updated_after !== undefined) {
+    const matches = await countByScan(sql, filter)
+    return { matches, candidates: matches, cells: matches, population }
+  }
   const facets = retryRead(() => countByFacets(sql, filter))
   if (isCountedByFacets(filter)) {
     const { matches, ...rest } = await facets

@@ -2,11 +2,12 @@ import * as z from 'zod'
 import { UnprocessableError } from '../platform/errors.ts'
 import { ageRanges, canonicalAges, describeAges } from './ages.ts'
 import { canonicalCountries, countrySet } from './country-sets.ts'
-import { canonicalCreation, isCrossed, parseInstant } from './creation.ts'
+import { canonicalCreation, isCrossed } from './creation.ts'
+import { parseInstant } from './instant.ts'
+import { foldName, storedName } from './names.ts'
 import {
   type AgeGroup,
   ageGroups,
-  foldName,
   type Gender,
   genders,
   maxAge,
@@ -41,6 +42,8 @@ export type Filter = {
   created_after?: string
   /** The same, exclusive. */
   created_before?: string
+  /** Edited at or after it. UTC, in milliseconds. */
+  updated_after?: string
 }
 
 const countryList = z.array(z.string().length(2)).optional()
@@ -60,6 +63,7 @@ export const filterSchema = z
     name: z.string().optional(),
     created_after: instant,
     created_before: instant,
+    updated_after: instant,
   })
   .meta({
     id: 'ProfileFilter',
@@ -108,7 +112,7 @@ function parseAgeGroup(value: string): AgeGroup | undefined {
 }
 
 const countries = () => commaList(parseCountry, 'must be ISO 3166-1 alpha-2 codes, comma-separated')
-const created = z
+const moment = z
   .string()
   .transform((value, context) =>
     parsed(
@@ -143,7 +147,7 @@ export const filterParameters = {
   min_country_probability: probability.optional().meta(probabilityText),
   name: z
     .string()
-    .transform((name) => name.trim())
+    .transform(storedName)
     .superRefine((name, context) => {
       const problem = nameProblem(name)
       if (problem) context.addIssue({ code: 'custom', message: problem })
@@ -154,13 +158,17 @@ export const filterParameters = {
       override: { minLength: 1, maxLength: maxNameLength },
       examples: ['Ada Example'],
     }),
-  created_after: created.optional().meta({
+  created_after: moment.optional().meta({
     description: 'ISO 8601, inclusive: a date (its midnight in UTC), or a date and time with its zone',
     examples: ['2026-11-01', '2026-11-01T09:30:00Z'],
   }),
-  created_before: created
+  created_before: moment
     .optional()
     .meta({ description: 'the same, exclusive', examples: ['2026-12-01', '2026-11-01T10:30:00+01:00'] }),
+  updated_after: moment.optional().meta({
+    description: 'ISO 8601, inclusive: edited since then; a profile that was never edited never satisfies it',
+    examples: ['2026-11-01T09:30:00Z'],
+  }),
 }
 
 /**
@@ -182,6 +190,7 @@ export function canonicalFilter(input: FilterInput): Filter {
     ...(min_country_probability !== undefined && { min_country_probability }),
     ...(name !== undefined && { name: foldName(name) }),
     ...canonicalCreation(input),
+    ...(input.updated_after !== undefined && { updated_after: input.updated_after }),
   }
 }
 
@@ -214,8 +223,8 @@ function crossed({ created_after, created_before }: FilterInput): UnprocessableE
 
 /** A text that is equal for canonical filters that are equal, and only for those. */
 export function filterKey(filter: Filter): string {
-  const { exclude_country_id, age_group, name, created_after, created_before } = filter
-  const rarer = { exclude_country_id, age_group, name, created_after, created_before }
+  const { exclude_country_id, age_group, name, created_after, created_before, updated_after } = filter
+  const rarer = { exclude_country_id, age_group, name, created_after, created_before, updated_after }
   return JSON.stringify([
     filter.country_id ?? [],
     filter.gender ?? null,
@@ -238,5 +247,8 @@ export function boundsCreation(filter: Filter): boolean {
 
 /** Whether the facets alone can count it. */
 export function isCountedByFacets(filter: Filter): boolean {
-  return !boundsProbability(filter) && !boundsCreation(filter) && filter.name === undefined
+  const { name, updated_after } = filter
+  return (
+    !boundsProbability(filter) && !boundsCreation(filter) && name === undefined && updated_after === undefined
+  )
 }

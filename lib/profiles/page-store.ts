@@ -55,6 +55,10 @@ export async function readPage(
 ): Promise<ProfileRow[]> {
   if (counts.matches === 0) return []
   const reading = readingOf(request)
+  if (filter.updated_after !== undefined) {
+    const rows = await fromRange(sql, filter, reading, 'updated_after')
+    return reading.backwards ? rows.toReversed() : rows
+  }
   const rows =
     (await readInWindow(sql, filter, reading, counts)) ?? (await readChosen(sql, filter, reading, counts))
   return reading.backwards ? rows.toReversed() : rows

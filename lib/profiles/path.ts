@@ -27,6 +27,7 @@ const rangeFields = {
   min_country_probability: ['min_country_probability'],
   creation: ['created_after', 'created_before'],
   name: ['name'],
+  updated_after: ['updated_after'],
 } as const satisfies Record<string, readonly (keyof Filter)[]>
 
 /** How many profiles satisfy one part of the filter, whatever else they are. */

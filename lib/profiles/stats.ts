@@ -135,7 +135,12 @@ function groups(sql: Sql, cells: Fragment, by: TwoDimensions | undefined) {
 
 /** Whether the facets can count it but for its bounds on creation. */
 function isCountedByComplement(filter: Filter): boolean {
-  return boundsCreation(filter) && !boundsProbability(filter) && filter.name === undefined
+  return (
+    boundsCreation(filter) &&
+    !boundsProbability(filter) &&
+    filter.name === undefined &&
+    filter.updated_after === undefined
+  )
 }
 
 /** Counts by cell; with `complement` what the bounds on creation leave out is counted and taken off the facets. */

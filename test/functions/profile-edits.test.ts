@@ -158,6 +158,27 @@ describe('If-Match', () => {
   })
 })
 
+describe('lists by updated_after', () => {
+  it('have what was edited and not what was only written', async () => {
+    const since = new Date(Date.now() - 60_000).toISOString()
+    const list = () => ask(`GET /api/profiles?updated_after=${since}&sort_by=age`)
+    expect((await list()).body).toMatchObject({ total: 0, data: [] })
+    const { body } = await patch({ age: 41 })
+    expect((await list()).body).toMatchObject({ total: 1, data: [body.data] })
+    expect((await ask(`GET /api/profiles/stats?updated_after=${since}`)).body).toMatchObject({
+      total: 1,
+      filter: { updated_after: since },
+    })
+    await ask(`DELETE ${at}`)
+    expect((await list()).body.total).toBe(0)
+  })
+
+  it('refuse what is no instant', async () => {
+    const result = await ask('GET /api/profiles?updated_after=yesterday')
+    expect(result).toMatchObject({ status: 422, body: { details: [{ field: 'updated_after' }] } })
+  })
+})
+
 describe('POST /api/profiles', () => {
   it.each([
     [{ ...ada, name: ' ada\u200b LOVELACE' }, ['name']],

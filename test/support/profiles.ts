@@ -4,12 +4,12 @@ import { isInsightaError } from '../../lib/platform/errors.ts'
 import { lowestId } from '../../lib/profiles/creation.ts'
 import { applyFacetDeltas } from '../../lib/profiles/facets.ts'
 import { canonicalFilter, type Filter, type FilterInput } from '../../lib/profiles/filter.ts'
+import { foldName } from '../../lib/profiles/names.ts'
 import {
   type AgeGroup,
   ageGroup,
   ageGroups,
   createdAt,
-  foldName,
   type Gender,
   type NewProfile,
   nameKey,

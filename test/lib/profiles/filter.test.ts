@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { countryCodes } from '../../../lib/profiles/countries.ts'
-import { lowestId, parseInstant } from '../../../lib/profiles/creation.ts'
+import { lowestId } from '../../../lib/profiles/creation.ts'
 import {
   canonicalFilter,
   type Filter,
@@ -11,6 +11,7 @@ import {
   filterParameters,
 } from '../../../lib/profiles/filter.ts'
 import { filterQuery } from '../../../lib/profiles/filter-query.ts'
+import { parseInstant } from '../../../lib/profiles/instant.ts'
 import {
   type AgeGroup,
   ageGroup,
