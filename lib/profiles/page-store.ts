@@ -95,6 +95,7 @@ async function readInWindow(
     matches: Math.ceil(counts.matches * part),
     // Only these ages are walked over.
     population: counts.population * part,
+    ...(counts.created !== undefined && { created: counts.created * part }),
   }
   const rows = await readChosen(
     sql,
@@ -109,9 +110,8 @@ async function readInWindow(
 async function readChosen(sql: Sql, filter: Filter, reading: Reading, counts: Counts): Promise<ProfileRow[]> {
   const { sort, offset, wanted } = reading
   const probability = boundsProbability(filter)
-  // In its own order, a walk begins and ends at the bounds on creation.
-  const walked = sort.by === 'created_at' ? counts.created : undefined
-  const population = walked ?? counts.population
+  // A walk passes over nothing but what is within the bounds on creation.
+  const population = counts.created ?? counts.population
   for (const step of choosePaths({ ...counts, population, sort, depth: offset + wanted, probability })) {
     const rows = await readBy(step, sql, filter, reading, counts.range?.by)
     if (rows) return rows
@@ -225,10 +225,13 @@ export function orderingOfAll(sql: Sql, { sort, backwards }: Pick<Reading, 'sort
   return sql`gender_probability ${direction} ${nulls}, id ${direction}`
 }
 
-/** The conditions that narrow a walk, being on the column of its order, and the others. */
+/**
+ * The conditions that narrow a walk, being on columns of its index, and the others. Each order ends in the id, so
+ * that bounds on creation are skipped to: outside the index, all of one age may have to be passed first.
+ */
 function splitConditions(sql: Sql, filter: Filter, sort: Sort): { inOrder: Fragment[]; others: Fragment[] } {
   const ofColumn: Record<Sort['by'], Fragment[]> = {
-    created_at: creationConditions(sql, filter),
+    created_at: [],
     age: ageConditions(sql, filter),
     gender_probability: genderProbabilityCondition(sql, filter),
   }
@@ -236,7 +239,7 @@ function splitConditions(sql: Sql, filter: Filter, sort: Sort): { inOrder: Fragm
   const others: Fragment[][] = Object.values(rest)
   return {
     // A name has an index of its own, which is better than any order.
-    inOrder: [...inOrder, ...nameCondition(sql, filter)],
+    inOrder: [...inOrder, ...creationConditions(sql, filter), ...nameCondition(sql, filter)],
     others: [
       ...countryCondition(sql, filter),
       ...genderCondition(sql, filter),
