@@ -7,6 +7,7 @@ import { createExport, type ExportRow, findExport, listExports } from '../lib/ex
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { ConflictError, NotFoundError } from '../lib/platform/errors.ts'
+import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
@@ -101,22 +102,18 @@ export const handler = httpFunction({
   'GET /api/exports/{id}/file': route({
     summary: 'The file of an export',
     path: idPath,
-    answers: { 302: null },
+    answers: downloadAnswers,
     errors: [409],
-    async handler({ path, caller }) {
+    async handler({ path, caller, event }) {
       const row = await find(caller.teamId, path.id)
       const state = stateOf(row, new Date())
       if (state === 'expired')
         throw new NotFoundError('The file of this export has expired: ask for it again')
       if (!row.file_key) throw new ConflictError(`The export has no file: it is ${state}`, 'not_finished')
       const { format, created_at } = row
-      const location = await storage.presignGet(
-        row.file_key,
-        filename(format, created_at),
-        contentTypes[format],
-        downloadSeconds,
-      )
-      return { status: 302, headers: { location, 'cache-control': 'no-store' } }
+      const type = contentTypes[format]
+      const name = filename(format, created_at)
+      return download(event, type, await storage.presignGet(row.file_key, name, type, downloadSeconds))
     },
   }),
 })

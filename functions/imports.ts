@@ -8,6 +8,7 @@ import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
+import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath, uploadSchema } from '../lib/platform/http/shapes.ts'
@@ -167,18 +168,18 @@ export const handler = httpFunction({
   'GET /api/imports/{id}/rejects': route({
     summary: 'The skipped rows, as CSV',
     path: idPath,
-    answers: { 302: null },
+    answers: downloadAnswers,
     errors: [409],
-    async handler({ path, caller }) {
+    async handler({ path, caller, event }) {
       const { rejects_key } = await find(caller.teamId, path.id)
       if (!rejects_key) throw new ConflictError('The import has no finished report yet', 'not_finished')
-      const location = await storage.presignGet(
+      const address = await storage.presignGet(
         rejects_key,
         `rejects-${path.id}.csv`,
         'text/csv; charset=utf-8',
         downloadSeconds,
       )
-      return { status: 302, headers: { location, 'cache-control': 'no-store' } }
+      return download(event, contentType, address)
     },
   }),
 })

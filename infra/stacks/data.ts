@@ -151,10 +151,10 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
       cors: [
         {
           allowedOrigins: stage.consoleOrigins,
-          // PUT by a presigned upload, GET where the API sends a browser to the report of skipped rows.
+          // Both by a presigned address: PUT of an upload, GET of an export or a report of skipped rows.
           allowedMethods: [HttpMethods.PUT, HttpMethods.GET],
           allowedHeaders: ['content-type', 'if-none-match'],
-          exposedHeaders: ['etag'],
+          exposedHeaders: ['content-disposition', 'etag'],
           maxAge: 3600,
         },
       ],

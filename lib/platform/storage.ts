@@ -42,9 +42,16 @@ export type Storage = {
   write(key: string, body: Readable, contentType: string): Promise<void>
   remove(key: string): Promise<void>
   presignPut(key: string, size: number, contentType: string, expiresInSeconds: number): Promise<PresignedPut>
-  /** A URL that downloads the object under `filename` and as `contentType` until it expires. */
-  presignGet(key: string, filename: string, contentType: string, expiresInSeconds: number): Promise<string>
+  /** Where the object can be downloaded under `filename` and as `contentType`. */
+  presignGet(
+    key: string,
+    filename: string,
+    contentType: string,
+    expiresInSeconds: number,
+  ): Promise<PresignedGet>
 }
+
+export type PresignedGet = { url: string; expires_at: string }
 
 export type PresignedPut = {
   url: string
@@ -114,19 +121,24 @@ export function createStorage(bucket: string, client = new S3Client(s3Settings))
         url,
         method: 'PUT',
         headers: { 'content-type': contentType, 'if-none-match': '*' },
-        expires_at: new Date(Date.now() + expiresInSeconds * 1000).toISOString(),
+        expires_at: inSeconds(expiresInSeconds),
       }
     },
-    presignGet(key, filename, contentType, expiresInSeconds) {
+    async presignGet(key, filename, contentType, expiresInSeconds) {
+      const expires_at = inSeconds(expiresInSeconds)
       const command = new GetObjectCommand({
         Bucket: bucket,
         Key: key,
         ResponseContentDisposition: `attachment; filename="${filename}"`,
         ResponseContentType: contentType,
       })
-      return getSignedUrl(client, command, { expiresIn: expiresInSeconds })
+      return { url: await getSignedUrl(client, command, { expiresIn: expiresInSeconds }), expires_at }
     },
   }
+}
+
+function inSeconds(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString()
 }
 
 /** Without WHEN_REQUIRED a presigned PUT is signed with the checksum of an empty body and refuses every other. */

@@ -259,6 +259,26 @@ describe('an export', () => {
     })
   })
 
+  it('names the address of its file for a client that asks for JSON', async () => {
+    const id = await exported(large)
+    const headers = { accept: 'application/json' }
+    const {
+      status,
+      body,
+      headers: own,
+    } = await call(api, `GET /api/exports/${id}/file`, {
+      key: keys.analyst,
+      headers,
+    })
+    expect([status, own.location, own['cache-control']]).toEqual([200, undefined, 'no-store'])
+    expect(Date.parse(body.expires_at) - Date.now()).toBeLessThanOrEqual(300_000)
+    const file = await fetch(body.url)
+    expect(file.status).toBe(200)
+    expect((await file.text()).trimEnd().split('\n')).toHaveLength(
+      (await ask(`GET /api/exports/${id}`)).body.rows_done,
+    )
+  })
+
   it('has no file before it is completed, nor once it has expired', async () => {
     const { body } = await ask(large)
     const early = await ask(`GET /api/exports/${body.id}/file`)
