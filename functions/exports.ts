@@ -1,15 +1,20 @@
 import * as z from 'zod'
-import { contentTypes, filename, formats } from '../lib/exports/format.ts'
+import { compressions, contentTypeOf, filename, formats } from '../lib/exports/format.ts'
 import { exportInline, inlineLimits } from '../lib/exports/inline.ts'
 import { exportReport, exportSchema, stateOf } from '../lib/exports/report.ts'
 import type { ExportRequest } from '../lib/exports/request.ts'
+import { countMatches } from '../lib/exports/snapshot.ts'
 import { createExport, type ExportRow, findExport, listExports } from '../lib/exports/store.ts'
+import type { Caller } from '../lib/platform/auth.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { ConflictError, NotFoundError } from '../lib/platform/errors.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
-import { httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { idempotencyHeaders, idempotencyKey } from '../lib/platform/http/idempotency.ts'
+import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { jsonParameters } from '../lib/platform/http/json-parameters.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { prefersAsync } from '../lib/platform/http/prefer.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
@@ -25,21 +30,65 @@ const limits = { ...inlineLimits, rows: numberEnv(env.exportInlineRows, inlineLi
 
 const downloadSeconds = 300
 
+const preferHeaders = z.object({
+  Prefer: z
+    .string()
+    .optional()
+    .meta({
+      description: 'respond-async: an export in the background, however few profiles match',
+      examples: ['respond-async'],
+    }),
+})
+
 const { sort_by, order } = pageParameters
 const exportQuery = z.strictObject({
   ...questionParameters,
   sort_by,
   order,
   format: z.enum(formats).default('csv'),
+  compression: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(compressions, { error: `must be ${compressions.join(' or ')}` }))
+    .default('none')
+    .meta({
+      description: 'gzip: the file is a .csv.gz or .jsonl.gz',
+      override: { enum: [...compressions], default: 'none' },
+    }),
 })
 
-const file = z.union(
-  formats.map((format) => z.string().meta({ contentMediaType: contentTypes[format].split(';')[0] })),
-)
+/** Parameters that are lists in JSON. */
+const lists = new Set(['age_group', 'country_id', 'exclude_country_id'])
+const exportBody = jsonParameters(exportQuery, lists)
+
+const fileTypes = [
+  ...formats.map((format) => contentTypeOf({ format, compression: 'none' })),
+  contentTypeOf({ format: 'csv', compression: 'gzip' }),
+]
+const file = z.union(fileTypes.map((type) => z.string().meta({ contentMediaType: type.split(';')[0] })))
 
 function requestOf(query: z.output<typeof exportQuery>): ExportRequest {
   const filter = meaningOf(query)
-  return { filter, sort: pageRequest(query, filter).sort, format: query.format }
+  const { format, compression } = query
+  return { filter, sort: pageRequest(query, filter).sort, format, compression }
+}
+
+/** What a question was taken for, in a header: a file has no place for it. */
+function interpreted({ q }: { q?: string | undefined }, { filter }: ExportRequest): Record<string, string> {
+  return q === undefined ? {} : { 'x-interpreted-query': filterQuery(filter) }
+}
+
+/** Takes on an export of so many matches, or leads to one that is there already. */
+async function takeOn(
+  caller: Caller,
+  request: ExportRequest,
+  matches: number,
+  key: string | null,
+): Promise<Answer> {
+  const { row, created } = await createExport(connect(), caller, request, matches, key)
+  logger.info('Export asked for', { correlation_id: row.id, matches, created })
+  if (created) await sendOrLeave(() => queue.send([{ export_id: row.id }]))
+  return json(202, exportReport(row, new Date()), { location: `/api/exports/${row.id}` })
 }
 
 async function find(teamId: string, id: string): Promise<ExportRow> {
@@ -53,25 +102,42 @@ export const handler = httpFunction({
     summary: 'All profiles that match, as a file; of many the export that writes it',
     query: exportQuery,
     answers: { 200: file, 202: exportSchema },
+    answerHeaders: { 202: ['Location', 'Preference-Applied'] },
     errors: [409],
-    async handler({ query, caller }) {
+    headers: preferHeaders,
+    async handler({ query, caller, event }) {
       const request = requestOf(query)
-      // A file has no place to say what the question was taken for.
-      const interpreted = query.q !== undefined && { 'x-interpreted-query': filterQuery(request.filter) }
-      const result = await exportInline(connect(), request, limits)
-      if ('text' in result) {
-        const disposition = `attachment; filename="${filename(request.format, new Date())}"`
+      const background = prefersAsync(event.headers.prefer)
+      const own = { vary: 'Prefer', ...interpreted(query, request) }
+      const result = background
+        ? { matches: await countMatches(connect(), request.filter) }
+        : await exportInline(connect(), request, limits)
+      if ('body' in result) {
         const headers = {
-          'content-type': contentTypes[request.format],
-          'content-disposition': disposition,
-          ...interpreted,
+          'content-type': contentTypeOf(request),
+          'content-disposition': `attachment; filename="${filename(request, new Date())}"`,
+          ...own,
         }
-        return { status: 200, headers, body: result.text }
+        return { status: 200, headers, body: result.body }
       }
-      const { row, created } = await createExport(connect(), caller, request, result.matches)
-      logger.info('Export asked for', { correlation_id: row.id, matches: result.matches, created })
-      if (created) await sendOrLeave(() => queue.send([{ export_id: row.id }]))
-      return json(202, exportReport(row, new Date()), { location: `/api/exports/${row.id}`, ...interpreted })
+      const answer = await takeOn(caller, request, result.matches, null)
+      const applied = background && { 'preference-applied': 'respond-async' }
+      return { ...answer, headers: { ...answer.headers, ...applied, ...own } }
+    },
+  }),
+
+  'POST /api/exports': route({
+    summary: 'Begins an export: a file of all profiles that match, written in the background',
+    headers: idempotencyHeaders,
+    body: exportBody,
+    answers: { 202: exportSchema },
+    answerHeaders: { 202: ['Location'] },
+    errors: [409],
+    async handler({ body, caller, event }) {
+      const key = idempotencyKey(event)
+      const request = requestOf(body)
+      const answer = await takeOn(caller, request, await countMatches(connect(), request.filter), key)
+      return { ...answer, headers: { ...answer.headers, ...interpreted(body, request) } }
     },
   }),
 
@@ -110,9 +176,11 @@ export const handler = httpFunction({
       if (state === 'expired')
         throw new NotFoundError('The file of this export has expired: ask for it again')
       if (!row.file_key) throw new ConflictError(`The export has no file: it is ${state}`, 'not_finished')
-      const { format, created_at } = row
-      const type = contentTypes[format]
-      const name = filename(format, created_at)
+      // Of its name and not of the row: during a deployment a worker of the release before may have written it.
+      const compression = row.file_key.endsWith('.gz') ? 'gzip' : 'none'
+      const form = { format: row.format, compression } as const
+      const type = contentTypeOf(form)
+      const name = filename(form, row.created_at)
       return download(event, type, await storage.presignGet(row.file_key, name, type, downloadSeconds))
     },
   }),

@@ -7,8 +7,9 @@ import { retryImport } from '../lib/imports/retry.ts'
 import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
-import { BadRequestError, ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
+import { ConflictError, NotFoundError, TooLargeError } from '../lib/platform/errors.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
+import { idempotencyHeaders, idempotencyKey } from '../lib/platform/http/idempotency.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath, uploadSchema } from '../lib/platform/http/shapes.ts'
@@ -35,14 +36,6 @@ const newImportSchema = z.strictObject({
   dry_run: z.boolean().default(false),
 })
 
-const newImportHeaders = z.object({
-  'Idempotency-Key': z
-    .string()
-    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
-    .optional()
-    .meta({ description: 'A second call with the same key answers the import of the first' }),
-})
-
 const createdSchema = z.strictObject({
   status: z.literal('success'),
   id: z.uuid(),
@@ -52,13 +45,6 @@ const createdSchema = z.strictObject({
 })
 
 const listSchema = pageSchema(reportSchema.omit({ status: true }))
-
-function idempotencyKey(value: string | undefined): string | null {
-  const { success, data, error } = newImportHeaders.shape['Idempotency-Key'].safeParse(value)
-  if (success) return data ?? null
-  const { message } = error.issues[0]!
-  throw new BadRequestError('Invalid Idempotency-Key', [{ field: 'Idempotency-Key', message }])
-}
 
 async function find(teamId: string, id: string) {
   const row = await retryRead(() => summarise(connect(), teamId, id))
@@ -73,7 +59,7 @@ async function report(teamId: string, id: string): Promise<Report> {
 export const handler = httpFunction({
   'POST /api/imports': route({
     summary: 'Begins an import: where to upload the file',
-    headers: newImportHeaders,
+    headers: idempotencyHeaders,
     body: newImportSchema,
     answers: { 200: createdSchema, 201: createdSchema },
     errors: [409],
@@ -84,7 +70,7 @@ export const handler = httpFunction({
         {
           team_id: caller.teamId,
           created_by: caller.keyId,
-          idempotency_key: idempotencyKey(event.headers['idempotency-key']),
+          idempotency_key: idempotencyKey(event),
           expires_in_seconds: uploadSeconds,
           ...body,
         },

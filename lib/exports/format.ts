@@ -4,9 +4,28 @@ import { type ProfileRow, toProfile } from '../profiles/profile.ts'
 export const formats = ['csv', 'jsonl'] as const
 export type Format = (typeof formats)[number]
 
-export const contentTypes: Record<Format, string> = {
+export const compressions = ['none', 'gzip'] as const
+export type Compression = (typeof compressions)[number]
+
+/** How a file is written. */
+export type FileForm = { format: Format; compression: Compression }
+
+const contentTypes: Record<Format, string> = {
   csv: 'text/csv; charset=utf-8; header=present',
   jsonl: 'application/jsonl',
+}
+
+/**
+ * A compressed file is one of gzip, as it is stored and as it is saved: it never has a Content-Encoding, which
+ * would have clients unpack it under a name that says otherwise.
+ */
+export function contentTypeOf({ format, compression }: FileForm): string {
+  return compression === 'gzip' ? 'application/gzip' : contentTypes[format]
+}
+
+/** `csv`, or `csv.gz`. */
+export function extensionOf({ format, compression }: FileForm): string {
+  return compression === 'gzip' ? `${format}.gz` : format
 }
 
 /** The first line of a CSV file, which is there also where no profile follows. */
@@ -39,7 +58,7 @@ export function serialise(rows: readonly ProfileRow[], format: Format): string {
 }
 
 /** `profiles_20261101_120000.csv`, in UTC. */
-export function filename(format: Format, at: Date): string {
+export function filename(form: FileForm, at: Date): string {
   const [day = '', time = ''] = at.toISOString().replaceAll(/[-:]/g, '').split(/[T.]/)
-  return `profiles_${day}_${time}.${format}`
+  return `profiles_${day}_${time}.${extensionOf(form)}`
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { filterSchema } from '../profiles/filter.ts'
 import { sortColumns } from '../profiles/page.ts'
-import { formats } from './format.ts'
+import { compressions, formats } from './format.ts'
 import type { ExportRow } from './store.ts'
 
 /** `expired` is a completed one whose file is gone. */
@@ -16,6 +16,7 @@ export const exportSchema = z
     id: z.uuid(),
     state: z.enum(exportStates),
     format: z.enum(formats),
+    compression: z.enum(compressions),
     filter: filterSchema,
     sort_by: z.enum(sortColumns),
     order: z.enum(['asc', 'desc']),
@@ -53,6 +54,7 @@ export function exportReport(row: ExportRow, now: Date): ExportReport {
     id: row.id,
     state,
     format: row.format,
+    compression: row.compression,
     filter: row.filter,
     sort_by: row.sort_by,
     order: row.sort_order,

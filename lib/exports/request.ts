@@ -1,11 +1,11 @@
 import { type Filter, filterKey } from '../profiles/filter.ts'
 import type { Sort } from '../profiles/page.ts'
-import type { Format } from './format.ts'
+import { extensionOf, type FileForm } from './format.ts'
 
 /** What is asked for: which profiles, in which order, in which form. */
-export type ExportRequest = { filter: Filter; sort: Sort; format: Format }
+export type ExportRequest = { filter: Filter; sort: Sort } & FileForm
 
 /** A text that is equal for requests of equal meaning, and only for those. */
-export function requestKey({ filter, sort, format }: ExportRequest): string {
-  return `${format} ${sort.by} ${sort.order} ${filterKey(filter)}`
+export function requestKey({ filter, sort, ...form }: ExportRequest): string {
+  return `${extensionOf(form)} ${sort.by} ${sort.order} ${filterKey(filter)}`
 }

@@ -5,7 +5,7 @@ import type { FailureCause, WorkFailure } from '../platform/failures.ts'
 import { exportRetentionDays } from '../platform/names.ts'
 import type { Filter } from '../profiles/filter.ts'
 import type { Sort } from '../profiles/page.ts'
-import type { Format } from './format.ts'
+import type { FileForm } from './format.ts'
 import { type ExportRequest, requestKey } from './request.ts'
 
 type Queries = Sql | Transaction
@@ -13,10 +13,9 @@ type Queries = Sql | Transaction
 /** Why an export has no file. */
 export type Failure = { code: string; message: string }
 
-export type ExportRow = {
+export type ExportRow = FileForm & {
   id: string
   state: 'queued' | 'running' | 'completed' | 'failed'
-  format: Format
   filter: Filter
   sort_by: Sort['by']
   sort_order: Sort['order']
@@ -32,7 +31,7 @@ export type ExportRow = {
 }
 
 const columns = (sql: Queries): postgres.Fragment => sql`
-  id, state, format, filter, sort_by, sort_order, rows_done, rows_total, file_key, size, failure, created_at,
+  id, state, format, case when gzip then 'gzip' else 'none' end as compression, filter, sort_by, sort_order, rows_done, rows_total, file_key, size, failure, created_at,
   started_at, finished_at, expires_at`
 
 /** Exports of one team that wait or are written at the most: two are written at a time, of all teams. */
@@ -46,44 +45,79 @@ export const maxAttempts = 5
 
 /**
  * A queued export of the request, or one of the team that is there already and no older than this call: it has
- * not begun yet, or the data is still that of its file. Throws ConflictError where the team has too many open.
+ * not begun yet, or the data is still that of its file. With an idempotency key that the team used before it is
+ * the export of that time. Throws ConflictError if that was another request, or if the team has too many open.
  */
 export async function createExport(
   sql: Sql,
   owner: { teamId: string; keyId: string },
   request: ExportRequest,
   matches: number,
+  idempotencyKey: string | null = null,
 ): Promise<{ row: ExportRow; created: boolean }> {
-  const { filter, sort, format } = request
-  const key = requestKey(request)
   return sql.begin(async (tx) => {
     // One of a team at a time, so that two equal requests are one export.
     await tx`select from teams where id = ${owner.teamId} for no key update`
-    const [known] = await tx<ExportRow[]>`
-      select ${columns(sql)} from exports
+    if (idempotencyKey === null) return findOrInsert(tx, owner, request, matches)
+    const before = await findByKey(tx, owner.teamId, idempotencyKey, request)
+    if (before) return { row: before, created: false }
+    const found = await findOrInsert(tx, owner, request, matches)
+    await tx`
+      insert into export_idempotency_keys (team_id, idempotency_key, export_id)
+      values (${owner.teamId}, ${idempotencyKey}, ${found.row.id})`
+    return found
+  })
+}
+
+async function findByKey(
+  tx: Transaction,
+  teamId: string,
+  idempotencyKey: string,
+  request: ExportRequest,
+): Promise<ExportRow | undefined> {
+  const [found] = await tx<(ExportRow & { request_key: string })[]>`
+    select ${columns(tx)}, request_key from exports
+    where id = (
+      select export_id from export_idempotency_keys
+      where team_id = ${teamId} and idempotency_key = ${idempotencyKey})`
+  if (found && found.request_key !== requestKey(request)) {
+    throw new ConflictError('This Idempotency-Key was used for another export', 'idempotency_conflict')
+  }
+  return found
+}
+
+async function findOrInsert(
+  tx: Transaction,
+  owner: { teamId: string; keyId: string },
+  request: ExportRequest,
+  matches: number,
+): Promise<{ row: ExportRow; created: boolean }> {
+  const { filter, sort, format, compression } = request
+  const key = requestKey(request)
+  const [known] = await tx<ExportRow[]>`
+      select ${columns(tx)} from exports
       where team_id = ${owner.teamId} and request_key = ${key} and (
         state = 'queued'
         or dataset_version = (select version from dataset where id = 1)
           and (state = 'running' or state = 'completed' and expires_at > now()))
       order by id desc limit 1`
-    if (known) return { row: known, created: false }
-    const [open] = await tx<{ count: number }[]>`
+  if (known) return { row: known, created: false }
+  const [open] = await tx<{ count: number }[]>`
       select count(*) from exports where team_id = ${owner.teamId} and state in ('queued', 'running')`
-    if (open!.count >= openExports) {
-      throw new ConflictError(
-        `${openExports} exports of this team are still under way: wait for one of them`,
-        'too_many_exports',
-      )
-    }
-    const [row] = await tx<ExportRow[]>`
-      insert into exports (team_id, created_by, format, filter, sort_by, sort_order, request_key, rows_total,
+  if (open!.count >= openExports) {
+    throw new ConflictError(
+      `${openExports} exports of this team are still under way: wait for one of them`,
+      'too_many_exports',
+    )
+  }
+  const [row] = await tx<ExportRow[]>`
+      insert into exports (team_id, created_by, format, gzip, filter, sort_by, sort_order, request_key, rows_total,
         dataset_version)
-      select ${owner.teamId}, ${owner.keyId}, ${format}, ${tx.json(filter)}, ${sort.by}, ${sort.order}, ${key},
-        ${matches}, version
+      select ${owner.teamId}, ${owner.keyId}, ${format}, ${compression === 'gzip'}, ${tx.json(filter)}, ${sort.by},
+        ${sort.order}, ${key}, ${matches}, version
       from dataset where id = 1
-      returning ${columns(sql)}`
-    return { row: row!, created: true }
-  })
+      returning ${columns(tx)}`
+  return { row: row!, created: true }
 }
 
 /** An export of a team; undefined where the team has no such one. */

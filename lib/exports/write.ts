@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 import * as z from 'zod'
 import { databaseUnavailable, type Sql } from '../platform/db.ts'
 import { InsightaError } from '../platform/errors.ts'
@@ -6,7 +7,7 @@ import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
 import { exportsPrefix } from '../platform/names.ts'
 import type { Storage } from '../platform/storage.ts'
-import { contentTypes, heads, serialise } from './format.ts'
+import { contentTypeOf, extensionOf, heads, serialise } from './format.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 import {
   claimExport,
@@ -86,15 +87,16 @@ async function endAttempt(sql: Sql, id: string, token: string, error: unknown): 
 
 async function writeFile(context: WriteContext, row: ExportRow, token: string) {
   const { sql, storage, beatEvery = 5000 } = context
-  const { format, filter, sort_by: by, sort_order: order } = row
+  const { filter, sort_by: by, sort_order: order } = row
   // A key of this attempt's own: one that was taken for dead must not write over the file that is named.
-  const key = `${exportsPrefix}${row.id}/${token}.${format}`
+  const key = `${exportsPrefix}${row.id}/${token}.${extensionOf(row)}`
   return readSnapshot(sql, { filter, sort: { by, order } }, async (snapshot) => {
     const progress: Progress = { rows: 0, size: 0, version: snapshot.version, lost: false }
     const beat = setInterval(() => void sayProgress(sql, row.id, token, progress), beatEvery)
     try {
-      const text = Readable.from(lines(context, row, snapshot, progress))
-      await storage.write(key, text, contentTypes[format])
+      const text = lines(context, row, snapshot, progress)
+      const bytes = row.compression === 'gzip' ? gzipped(text) : text
+      await storage.write(key, Readable.from(counted(bytes, progress)), contentTypeOf(row))
     } finally {
       clearInterval(beat)
     }
@@ -111,6 +113,20 @@ async function sayProgress(sql: Sql, id: string, token: string, progress: Progre
   }
 }
 
+async function* gzipped(text: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const gzip = createGzip()
+  // An error of the text destroys the stream with itself, so that it is thrown here.
+  pipeline(text, gzip, () => {})
+  yield* gzip
+}
+
+async function* counted(bytes: AsyncIterable<Buffer>, progress: Progress): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) {
+    progress.size += chunk.length
+    yield chunk
+  }
+}
+
 async function* lines(
   { remainingMs }: WriteContext,
   { format }: ExportRow,
@@ -119,15 +135,11 @@ async function* lines(
 ): AsyncGenerator<Buffer> {
   // For the end of the upload and the last word about it.
   const reserve = remainingMs() / 20
-  const head = Buffer.from(heads[format])
-  progress.size = head.length
-  yield head
+  yield Buffer.from(heads[format])
   for await (const batch of batches) {
     if (progress.lost) throw new ExportLostError()
     if (remainingMs() < reserve) throw new ExportTimeoutError()
-    const text = Buffer.from(serialise(batch, format))
     progress.rows += batch.length
-    progress.size += text.length
-    yield text
+    yield Buffer.from(serialise(batch, format))
   }
 }

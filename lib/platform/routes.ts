@@ -26,6 +26,7 @@ export const routes = {
   'POST /api/imports/{id}/retry': { function: 'imports', access: 'admin' },
   'POST /api/imports/{id}/cancel': { function: 'imports', access: 'admin' },
   'DELETE /api/imports/{id}/profiles': { function: 'imports', access: 'admin' },
+  'POST /api/exports': { function: 'exports', access: 'analyst' },
   'GET /api/exports': { function: 'exports', access: 'analyst' },
   'GET /api/exports/{id}': { function: 'exports', access: 'analyst' },
   'GET /api/exports/{id}/file': { function: 'exports', access: 'analyst' },

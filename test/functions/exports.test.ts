@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type LocalS3, startS3 } from '../../infra/local/s3/index.ts'
 import { type Sqs, startSqs } from '../../infra/local/sqs.ts'
 import { disconnect } from '../../lib/platform/db.ts'
+import { openApiDocument } from '../../lib/platform/http/openapi.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import type { NewProfile } from '../../lib/profiles/profile.ts'
 import { call, lambdaContext } from '../support/http-event.ts'
@@ -63,7 +65,7 @@ beforeAll(async () => {
   worker = async (event) => (await handler(event, lambdaContext())) as SQSBatchResponse
 })
 beforeEach(async () => {
-  await database.sql`truncate exports`
+  await database.sql`truncate exports cascade`
   await messages()
 })
 afterAll(async () => {
@@ -187,6 +189,174 @@ describe('GET /api/profiles/export', () => {
   it('is for analysts', async () => {
     expect((await ask('GET /api/profiles/export', keys.recruiter)).status).toBe(403)
     expect((await ask('GET /api/exports', keys.recruiter)).status).toBe(403)
+  })
+})
+
+describe('Prefer: respond-async', () => {
+  const prefer = (value: string) =>
+    call(api, 'GET /api/profiles/export?country_id=ao&max_age=5', {
+      key: keys.analyst,
+      headers: { prefer: value },
+    })
+
+  it.each([
+    'respond-async',
+    'Respond-Async, wait=10',
+    'return=minimal,respond-async;x=1',
+    'a="b, c", respond-async=""',
+  ])('makes an export of few profiles too: %s', async (value) => {
+    const { status, headers, body } = await prefer(value)
+    expect([status, headers['preference-applied'], headers.vary]).toEqual([202, 'respond-async', 'Prefer'])
+    expect(headers.location).toBe(`/api/exports/${body.id}`)
+    expect(await messages()).toHaveLength(1)
+  })
+
+  it.each([
+    '',
+    'wait=10',
+    'respond-async=no',
+    'respond-asynchronously',
+    'a="b, respond-async, c"',
+    'a="\\", respond-async',
+  ])('is not asked for by %s', async (value) => {
+    const { status, headers } = await prefer(value)
+    expect([status, headers['preference-applied'], headers.vary]).toEqual([200, undefined, 'Prefer'])
+    expect(await messages()).toEqual([])
+  })
+
+  it('is not said to be followed if there were too many profiles anyway', async () => {
+    const { status, headers } = await ask('GET /api/profiles/export?format=jsonl')
+    expect([status, headers['preference-applied']]).toEqual([202, undefined])
+  })
+})
+
+describe('POST /api/exports', () => {
+  const post = (
+    body: unknown,
+    { key = keys.analyst, ...headers }: { key?: string; 'idempotency-key'?: string } = {},
+  ) => call(api, 'POST /api/exports', { key, body, headers })
+
+  it('begins an export of what the query of the same names gives', async () => {
+    const { status, body, headers } = await post({
+      gender: 'Female',
+      country_id: ['ao', 'NG'],
+      min_age: 60,
+      min_gender_probability: 1e-7,
+      sort_by: 'age',
+      order: 'DESC',
+      format: 'jsonl',
+    })
+    expect([status, headers.location]).toEqual([202, `/api/exports/${body.id}`])
+    const filter = { gender: 'female', country_id: ['AO', 'NG'], min_age: 60, min_gender_probability: 1e-7 }
+    expect(body).toMatchObject({ state: 'queued', filter, sort_by: 'age', order: 'desc', format: 'jsonl' })
+    await deliver((await messages())[0]!)
+    const query =
+      'gender=female&country_id=ao,ng&min_age=60&min_gender_probability=1e-7&sort_by=age&order=desc'
+    const inline = await ask(`GET /api/profiles/export?format=jsonl&${query}`)
+    expect(inline.status).toBe(200)
+    expect(await (await fetched(body.id)).text()).toBe(inline.text)
+  })
+
+  it('takes all profiles without a filter, and writes what GET would export in the background', async () => {
+    const { status, body } = await post({})
+    expect([status, body.filter, body.format, body.compression]).toEqual([202, {}, 'csv', 'none'])
+    const got = await call(api, 'GET /api/profiles/export', {
+      key: keys.analyst,
+      headers: { prefer: 'respond-async' },
+    })
+    expect(got.body.id).toBe(body.id)
+    expect(await messages()).toHaveLength(1)
+  })
+
+  it('returns the export of an Idempotency-Key, and refuses the key for another', async () => {
+    const first = await post({ country_id: 'ao' }, { 'idempotency-key': 'nightly' })
+    await database.sql`update exports set state = 'failed'`
+    const again = await post({ country_id: ['AO'] }, { 'idempotency-key': 'nightly' })
+    expect([again.status, again.body.id]).toEqual([202, first.body.id])
+    const other = await post({ country_id: 'gh' }, { 'idempotency-key': 'nightly' })
+    expect([other.status, other.body.code]).toEqual([409, 'idempotency_conflict'])
+    const bad = await post({}, { 'idempotency-key': 'two words' })
+    expect([bad.status, bad.body.details[0].field]).toEqual([400, 'Idempotency-Key'])
+  })
+
+  it.each([
+    [{ colour: 'red' }, 400, 'colour', 'is not known here'],
+    [{ page: 1 }, 400, 'page', 'is not known here'],
+    [{ gender: '' }, 400, 'gender', 'must not be empty'],
+    [{ gender: 'x' }, 422, 'gender', 'must be male or female'],
+    [{ gender: null }, 422, 'gender', 'must be a string'],
+    [{ gender: ['male'] }, 422, 'gender', 'must be a string'],
+    [{ min_age: '20' }, 422, 'min_age', 'must be a number'],
+    [{ min_age: 20.5 }, 422, 'min_age', 'must be a whole number from 0 to 150'],
+    [{ min_age: 40, max_age: 30 }, 422, 'min_age', 'min_age 40 is greater than max_age 30'],
+    [{ country_id: [] }, 422, 'country_id', 'must not be empty'],
+    [{ country_id: [7] }, 422, 'country_id', 'must be a string or a list of strings'],
+    [{ country_id: 'NG,'.repeat(4000) }, 422, 'country_id', 'must have at most 10000 characters'],
+    [{ compression: 'br' }, 422, 'compression', 'must be none or gzip'],
+    [[], 422, undefined, 'must be one JSON object'],
+    ['null', 422, undefined, 'must be one JSON object'],
+  ])('refuses %j', async (body, status, field, message) => {
+    const answer = await post(body)
+    expect([answer.status, answer.body.details]).toEqual([status, [{ ...(field && { field }), message }]])
+    expect(await messages()).toEqual([])
+  })
+
+  it('is for analysts', async () => {
+    expect((await post({}, { key: keys.recruiter })).status).toBe(403)
+  })
+
+  it('has each parameter of the query, and as a list what a query takes separated by commas', () => {
+    const described = openApiDocument(api.routes).paths!
+    const query = described['/api/profiles/export']!.get!.parameters as {
+      in: string
+      name: string
+      description?: string
+    }[]
+    const body = described['/api/exports']!.post!.requestBody as {
+      content: Record<string, { schema: { properties: Record<string, { anyOf?: object[] }> } }>
+    }
+    const { properties } = body.content['application/json']!.schema
+    const parameters = query.filter((parameter) => parameter.in === 'query')
+    expect(Object.keys(properties)).toEqual(parameters.map(({ name }) => name))
+    for (const { name, description } of parameters) {
+      expect([name, 'anyOf' in properties[name]!]).toEqual([
+        name,
+        /comma/.test(description ?? '') || name === 'age_group',
+      ])
+    }
+  })
+})
+
+describe('compression=gzip', () => {
+  it('is a file of gzip, at once and in the background', async () => {
+    const plain = await ask('GET /api/profiles/export?country_id=ao&max_age=20')
+    const small = await ask('GET /api/profiles/export?country_id=ao&max_age=20&compression=GZIP')
+    expect(small.headers).toMatchObject({
+      'content-type': 'application/gzip',
+      'content-disposition': expect.stringMatching(/filename="profiles_\d{8}_\d{6}\.csv\.gz"/),
+    })
+    expect(small.headers['content-encoding']).toBeUndefined()
+    expect(gunzipSync(Buffer.from(small.text, 'base64')).toString()).toBe(plain.text)
+
+    const { body } = await call(api, 'POST /api/exports', {
+      key: keys.analyst,
+      body: { country_id: 'ao', max_age: 20, compression: 'gzip' },
+    })
+    await deliver((await messages())[0]!)
+    const file = await fetched(body.id)
+    expect(file.headers.get('content-type')).toBe('application/gzip')
+    expect(file.headers.get('content-encoding')).toBeNull()
+    expect(file.headers.get('content-disposition')).toMatch(/\.csv\.gz"$/)
+    expect(gunzipSync(Buffer.from(await file.arrayBuffer())).toString()).toBe(plain.text)
+  })
+
+  it('is named by what the worker has written, which may be of the release before', async () => {
+    const { body } = await call(api, 'POST /api/exports', { key: keys.analyst, body: { country_id: 'ao' } })
+    await deliver((await messages())[0]!)
+    await database.sql`update exports set gzip = true`
+    const file = await fetched(body.id)
+    expect(file.headers.get('content-disposition')).toMatch(/\.csv"$/)
+    expect(file.headers.get('content-type')).toContain('text/csv')
   })
 })
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { text } from 'node:stream/consumers'
-import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { buffer } from 'node:stream/consumers'
+import { HeadObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { exportOwners } from '../../lib/exports/dead-letter.ts'
 import { type ExportReport, exportReport } from '../../lib/exports/report.ts'
 import type { ExportRequest } from '../../lib/exports/request.ts'
@@ -33,6 +33,7 @@ export async function startExportBench() {
     },
   } as unknown as SourceQueues
   const row = async (id: string) => (await findExport(sql, owner.teamId, id))!
+  const bytes = async (id: string) => buffer(await storage.read((await row(id)).file_key!))
 
   return {
     sql,
@@ -46,14 +47,19 @@ export async function startExportBench() {
     },
     queue,
     redriven,
-    create: async (request: ExportRequest, matches = 0) => {
-      const created = await createExport(sql, owner, request, matches)
+    create: async (request: ExportRequest, matches = 0, idempotencyKey?: string) => {
+      const created = await createExport(sql, owner, request, matches, idempotencyKey)
       return { ...created, id: created.row.id }
     },
     write: (id: string, context: Partial<WriteContext> = {}) =>
       writeExport({ sql, storage, remainingMs: () => 60_000, ...context }, id),
     report: async (id: string): Promise<ExportReport> => exportReport(await row(id), new Date()),
-    file: async (id: string) => text(await storage.read((await row(id)).file_key!)),
+    bytes,
+    /** What S3 says of the file without being asked for anything. */
+    async head(id: string) {
+      return client.send(new HeadObjectCommand({ Bucket: 'uploads', Key: (await row(id)).file_key! }))
+    },
+    file: async (id: string) => (await bytes(id)).toString(),
     /** The keys of the objects that are there. */
     async objects(): Promise<string[]> {
       const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'uploads' }))
@@ -83,7 +89,7 @@ export async function startExportBench() {
         },
       ),
     async clear(): Promise<void> {
-      await sql`truncate exports, dead_letters`
+      await sql`truncate exports, export_idempotency_keys, dead_letters`
       queue.messages.length = 0
       redriven.messages.length = 0
     },

@@ -108,6 +108,7 @@ const commonHeaders = {
     schema: { type: 'string' },
   },
   ApiVersion: { required: true, schema: { const: apiVersion } },
+  'Preference-Applied': { description: 'The preference that was followed', schema: { type: 'string' } },
   Location: { description: 'Where it is', required: true, schema: { type: 'string' } },
   ETag: { description: 'Names this very answer', required: true, schema: { type: 'string' } },
   Authenticate: { required: true, schema: { type: 'string', pattern: '^(Bearer|Signature)$' } },
@@ -181,6 +182,9 @@ function answer(status: number, route: Route, access: Access): ZodOpenApiRespons
   const headers = {
     'X-Request-Id': component('headers', 'RequestId'),
     'X-API-Version': component('headers', 'ApiVersion'),
+    ...Object.fromEntries(
+      (route.answerHeaders?.[status] ?? []).map((name) => [name, component('headers', name)]),
+    ),
     ...([201, 302].includes(status) && { Location: component('headers', 'Location') }),
     ...((304 in route.answers || route.etag) && { ETag: component('headers', 'ETag') }),
   }

@@ -87,7 +87,10 @@ function parse(schema: z.ZodType, value: unknown, message: string, code: string)
         absent.push({ field: [...issue.path, key].join('.'), message: 'is not known here' })
       }
     } else if (isAbsent(issue, value)) {
-      absent.push({ field, message: 'is required' })
+      absent.push({
+        field,
+        message: subjectOf(issue, value) === undefined ? 'is required' : 'must not be empty',
+      })
     } else {
       wrong.push({ ...(field && { field }), message: issue.message })
     }
@@ -96,12 +99,18 @@ function parse(schema: z.ZodType, value: unknown, message: string, code: string)
   throw new UnprocessableError(message, distinct(wrong))
 }
 
+/** What the issue is about; undefined if it was not there. */
+function subjectOf(issue: z.core.$ZodIssue, value: unknown): unknown {
+  let at: unknown = value
+  for (const key of issue.path) at = typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined
+  return at
+}
+
 /** Whether what the issue is about was not there, or was there and empty. */
 function isAbsent(issue: z.core.$ZodIssue, value: unknown): boolean {
   if (issue.path.length === 0) return false
-  let at: unknown = value
-  for (const key of issue.path) at = typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined
-  return at === undefined || (typeof at === 'string' && at.trim() === '')
+  const subject = subjectOf(issue, value)
+  return subject === undefined || (typeof subject === 'string' && subject.trim() === '')
 }
 
 function distinct(details: ErrorDetail[]): ErrorDetail[] {

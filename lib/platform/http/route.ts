@@ -41,6 +41,8 @@ export type Schemas = {
    * JSON too unless its meta has `contentMediaType`; several such texts in a union are a choice.
    */
   answers: Record<number, z.ZodType | null>
+  /** Further headers of an answer by its status, each by its name in the description's components. */
+  answerHeaders?: Record<number, readonly string[]>
   /**
    * Statuses of errors that its own rules give, such as 409. Those that follow from its access and its schemas
    * (400, 401, 403, 404 of a path, 413 and 415 of a body, 422, 429, 500, 503) need no mention.

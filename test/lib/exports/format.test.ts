@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { filename, heads, serialise } from '../../../lib/exports/format.ts'
+import { contentTypeOf, filename, heads, serialise } from '../../../lib/exports/format.ts'
 import { requestKey } from '../../../lib/exports/request.ts'
 import { nameProblem, type ProfileRow, toProfile } from '../../../lib/profiles/profile.ts'
 
@@ -83,17 +83,33 @@ test('JSON Lines hold the profiles of a list, their names as they are', () => {
   expect(heads.jsonl).toBe('')
 })
 
-test('a file is named by the time in UTC', () => {
-  expect(filename('csv', new Date('2026-11-01T12:03:04.567Z'))).toBe('profiles_20261101_120304.csv')
-})
+test.each([
+  ['csv', 'none', 'csv', 'text/csv; charset=utf-8; header=present'],
+  ['jsonl', 'none', 'jsonl', 'application/jsonl'],
+  ['csv', 'gzip', 'csv.gz', 'application/gzip'],
+  ['jsonl', 'gzip', 'jsonl.gz', 'application/gzip'],
+] as const)(
+  'a file of %s and %s is named by the time in UTC, and by what it is',
+  (format, compression, extension, type) => {
+    const form = { format, compression }
+    expect(filename(form, new Date('2026-11-01T12:03:04.567Z'))).toBe(`profiles_20261101_120304.${extension}`)
+    expect(contentTypeOf(form)).toBe(type)
+  },
+)
 
 test('requests of one meaning have one key, and others another', () => {
-  const request = { filter: { gender: 'male' }, sort: { by: 'age', order: 'asc' }, format: 'csv' } as const
+  const request = {
+    filter: { gender: 'male' },
+    sort: { by: 'age', order: 'asc' },
+    format: 'csv',
+    compression: 'none',
+  } as const
   const others = [
     { ...request, filter: {} },
     { ...request, sort: { by: 'age', order: 'desc' } as const },
     { ...request, format: 'jsonl' as const },
+    { ...request, compression: 'gzip' as const },
   ]
   expect(requestKey({ ...request })).toBe(requestKey(request))
-  expect(new Set([request, ...others].map(requestKey)).size).toBe(4)
+  expect(new Set([request, ...others].map(requestKey)).size).toBe(5)
 })

@@ -2,12 +2,21 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { compressions } from '../../../lib/exports/format.ts'
 import { exportInline } from '../../../lib/exports/inline.ts'
 import type { ExportRequest } from '../../../lib/exports/request.ts'
 import { countMatches, readSnapshot } from '../../../lib/exports/snapshot.ts'
-import { claimExport, leaseSeconds, maxAttempts, openExports } from '../../../lib/exports/store.ts'
+import {
+  claimExport,
+  createExport,
+  leaseSeconds,
+  maxAttempts,
+  openExports,
+} from '../../../lib/exports/store.ts'
+import { createKey } from '../../../lib/platform/keys.ts'
 import type { Storage } from '../../../lib/platform/storage.ts'
 import type { Filter } from '../../../lib/profiles/filter.ts'
 import { sortColumns } from '../../../lib/profiles/page.ts'
@@ -20,7 +29,12 @@ let bench: ExportBench
 /** More than two batches. */
 const people = withTimes(population(4500))
 const person: NewProfile = { ...people[0]!, name: 'Late Example', country_id: 'TD' }
-const request: ExportRequest = { filter: {}, sort: { by: 'created_at', order: 'asc' }, format: 'csv' }
+const request: ExportRequest = {
+  filter: {},
+  sort: { by: 'created_at', order: 'asc' },
+  format: 'csv',
+  compression: 'none',
+}
 
 beforeAll(async () => {
   bench = await startExportBench()
@@ -77,14 +91,22 @@ describe('a snapshot', () => {
 describe('an answer at once', () => {
   test('is for so many rows and bytes, and not for one more', async () => {
     const whole = await exportInline(bench.sql, request, { rows: people.length, bytes: 6e6 })
-    if (!('text' in whole)) throw new Error('no text')
-    expect(rowsOf(whole.text)).toHaveLength(people.length)
-    const bytes = Buffer.byteLength(JSON.stringify(whole.text))
+    if (!('body' in whole)) throw new Error('no body')
+    expect(rowsOf(whole.body.toString())).toHaveLength(people.length)
+    const bytes = Buffer.byteLength(JSON.stringify(whole.body))
     const few = { rows: people.length - 1, bytes: 6e6 }
     expect(await exportInline(bench.sql, request, few)).toEqual({ matches: people.length })
     const small = { rows: people.length, bytes: bytes - 200 }
     expect(await exportInline(bench.sql, request, small)).toEqual({ matches: people.length })
     expect(await exportInline(bench.sql, request, { ...small, bytes })).toEqual(whole)
+  })
+
+  test('is compressed if that is asked for', async () => {
+    const whole = await exportInline(bench.sql, request)
+    const small = await exportInline(bench.sql, { ...request, compression: 'gzip' })
+    if (!('body' in whole && 'body' in small)) throw new Error('no body')
+    expect(gunzipSync(small.body).toString()).toBe(whole.body)
+    expect(small.body.length).toBeLessThan(whole.body.length / 2)
   })
 })
 
@@ -99,7 +121,7 @@ describe('an export', () => {
     })
     expect(await bench.write(id)).toMatchObject({ outcome: 'completed', rows: people.length })
     const whole = await exportInline(bench.sql, request)
-    expect(await bench.file(id)).toBe('text' in whole && whole.text)
+    expect(await bench.file(id)).toBe('body' in whole && whole.body)
     expect(await bench.report(id)).toMatchObject({
       state: 'completed',
       rows_done: people.length,
@@ -122,6 +144,20 @@ describe('an export', () => {
     expect(rowsOf(await bench.file(id)).map((row) => row.id)).toEqual(expected.map((one) => one.id))
     expect(await countMatches(bench.sql, filter)).toBe(expected.length)
     expect(expected.length).toBeGreaterThan(0)
+  })
+
+  test('is written compressed if that is asked for, as a file that S3 hands out as it is', async () => {
+    const [plain, small] = [
+      await bench.create(request),
+      await bench.create({ ...request, compression: 'gzip' }),
+    ]
+    await bench.write(plain.id)
+    await bench.write(small.id)
+    const bytes = await bench.bytes(small.id)
+    expect(gunzipSync(bytes).toString()).toBe(await bench.file(plain.id))
+    expect(await bench.report(small.id)).toMatchObject({ compression: 'gzip', size: bytes.length })
+    expect(await bench.head(small.id)).toMatchObject({ ContentType: 'application/gzip' })
+    expect((await bench.head(small.id)).ContentEncoding).toBeUndefined()
   })
 
   test('of nobody has a header and no line', async () => {
@@ -244,8 +280,8 @@ describe('a delivery', () => {
     })
   })
 
-  test('whose upload breaks off leaves no file', async () => {
-    const { id } = await bench.create(request)
+  test.each(compressions)('whose upload breaks off leaves no file (compression: %s)', async (compression) => {
+    const { id } = await bench.create({ ...request, compression })
     const part = Buffer.alloc(5 * 1024 * 1024)
     let openUploads = 0
     const long: Storage = {
@@ -302,6 +338,51 @@ describe('the same request', () => {
     for (const min_age of ages) await bench.create({ ...request, filter: { min_age } })
     await expect(bench.create(request)).rejects.toMatchObject({ code: 'too_many_exports', status: 409 })
     expect(await bench.create({ ...request, filter: { min_age: 1 } })).toMatchObject({ created: false })
+  })
+})
+
+describe('an Idempotency-Key', () => {
+  test('leads to its export for ever, whatever has become of the data or the export', async () => {
+    const { id } = await bench.create(request, 0, 'key-1')
+    await bench.write(id)
+    await bench.sql`update dataset set version = version + 1`
+    expect(await bench.create(request, 0, 'key-1')).toMatchObject({ id, created: false })
+    await bench.sql`update exports set state = 'failed' where id = ${id}`
+    expect(await bench.create(request, 0, 'key-1')).toMatchObject({ id, created: false })
+    expect(await bench.create(request, 0, 'key-2')).toMatchObject({ created: true })
+  })
+
+  test('leads to one export from calls at once, and beside another key for the same', async () => {
+    const calls = Array.from({ length: 4 }, (_, n) => bench.create(request, 0, `key-${n % 2}`))
+    const all = await Promise.all(calls)
+    expect(new Set(all.map(({ id }) => id)).size).toBe(1)
+    expect(all.filter(({ created }) => created)).toHaveLength(1)
+    await bench.write(all[0]!.id)
+    await bench.sql`update dataset set version = version + 1`
+    for (const key of ['key-0', 'key-1']) {
+      expect(await bench.create(request, 0, key)).toMatchObject({ id: all[0]!.id, created: false })
+    }
+  })
+
+  test('that was used for another request is refused, and another team may use it', async () => {
+    await bench.create(request, 0, 'key-1')
+    for (const other of [{ filter: { gender: 'male' } }, { compression: 'gzip' }] as const) {
+      await expect(bench.create({ ...request, ...other }, 0, 'key-1')).rejects.toMatchObject({
+        code: 'idempotency_conflict',
+        status: 409,
+      })
+    }
+    const { id: keyId } = await createKey(bench.sql, { role: 'analyst', team: 'other', label: 'test' })
+    const [team] = await bench.sql<{ id: string }[]>`select id from teams where name = 'other'`
+    const owner = { teamId: team!.id, keyId }
+    const { created } = await createExport(
+      bench.sql,
+      owner,
+      { ...request, filter: { gender: 'male' } },
+      0,
+      'key-1',
+    )
+    expect(created).toBe(true)
   })
 })
 
