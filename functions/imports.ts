@@ -31,7 +31,12 @@ const downloadSeconds = 300
 const contentType = 'text/csv'
 
 const newImportSchema = z.strictObject({
-  filename: z.string().trim().min(1).max(255),
+  filename: z
+    .string()
+    .trim()
+    .min(1)
+    .max(255)
+    .refine((name) => name.isWellFormed() && !/\p{Cc}/u.test(name), 'must not contain control characters'),
   size: z.int().min(0),
   dry_run: z.boolean().default(false),
 })

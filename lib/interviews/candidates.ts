@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { ConflictError, InsightaError, NotFoundError, UnavailableError } from '../platform/errors.ts'
 import type { Storage } from '../platform/storage.ts'
+import { yearsOfExperience } from './tasks.ts'
 import { lineOfText } from './text.ts'
 
 export const newCandidateSchema = z.strictObject({
@@ -14,7 +15,7 @@ export const newCandidateSchema = z.strictObject({
     .max(2000)
     .nullish(),
   current_title: lineOfText(200).nullish(),
-  years_of_experience: z.number().min(0).max(80).nullish(),
+  years_of_experience: yearsOfExperience.nullish(),
   skills: z.array(lineOfText(80)).max(100).default([]),
   location: lineOfText(200).nullish(),
 })

@@ -6,6 +6,13 @@ const lines = z.array(line).max(20)
 
 const evidence = z.object({ turn_id: z.uuid(), reason: line })
 
+/** To a tenth: the database has no room for many more digits, nor a recruiter use for them. */
+export const yearsOfExperience = z
+  .number()
+  .min(0)
+  .max(80)
+  .overwrite((years) => Math.round(years * 10) / 10)
+
 /** A percentage. */
 const score = z.number().min(0).max(100)
 
@@ -60,7 +67,7 @@ export type ChatAnswer = z.output<typeof chatAnswerSchema>
 export const resumeSchema = z.object({
   summary: z.string().trim().max(4000),
   current_title: z.string().max(200).nullable(),
-  years_of_experience: z.number().min(0).max(80).nullable(),
+  years_of_experience: yearsOfExperience.nullable(),
   skills: z.array(z.string().trim().min(1).max(80)).max(100),
   location: z.string().max(200).nullable(),
   employment: z

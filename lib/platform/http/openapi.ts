@@ -168,11 +168,11 @@ function security(access: Access): Record<string, string[]>[] {
 }
 
 function statusesOf(route: Route, access: Access): number[] {
-  const possible = [400, 429, 500, 503, ...(route.errors ?? [])]
+  const possible = [400, 413, 429, 500, 503, ...(route.errors ?? [])]
   if (access !== 'anyone') possible.push(401)
   if (access !== 'anyone' && access !== 'key') possible.push(403)
   if (route.path) possible.push(404)
-  if (route.body) possible.push(413, 415)
+  if (route.body) possible.push(415)
   if (route.body || route.query) possible.push(422)
   return [...new Set([...Object.keys(route.answers).map(Number), ...possible])].sort((a, b) => a - b)
 }

@@ -45,7 +45,7 @@ export type Schemas = {
   answerHeaders?: Record<number, readonly string[]>
   /**
    * Statuses of errors that its own rules give, such as 409. Those that follow from its access and its schemas
-   * (400, 401, 403, 404 of a path, 413 and 415 of a body, 422, 429, 500, 503) need no mention.
+   * (400, 401, 403, 404 of a path, 413, 415 of a body, 422, 429, 500, 503) need no mention.
    */
   errors?: readonly number[]
 }

@@ -53,16 +53,16 @@ const statuses = (method: string, path: string) => Object.keys(at(method, path).
 
 describe('the description of a route', () => {
   it('has the statuses that follow from its access, its schemas and its own errors', () => {
-    expect(statuses('get', '/api/health')).toEqual(['200', '400', '429', '500', '503'])
-    expect(statuses('get', '/api/me')).toEqual(['200', '400', '401', '429', '500', '503'])
+    expect(statuses('get', '/api/health')).toEqual(['200', '400', '413', '429', '500', '503'])
+    expect(statuses('get', '/api/me')).toEqual(['200', '400', '401', '413', '429', '500', '503'])
     expect(statuses('get', '/api/profiles')).toEqual([
-      ...['200', '304', '400', '401', '403', '422', '429', '500', '503'],
+      ...['200', '304', '400', '401', '403', '413', '422', '429', '500', '503'],
     ])
     expect(statuses('post', '/api/profiles')).toEqual([
       ...['201', '202', '400', '401', '403', '409', '413', '415', '422', '429', '500', '503'],
     ])
     expect(statuses('delete', '/api/profiles/{id}')).toEqual([
-      ...['204', '400', '401', '403', '404', '429', '500', '503'],
+      ...['204', '400', '401', '403', '404', '413', '429', '500', '503'],
     ])
   })
 
