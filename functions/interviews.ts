@@ -33,7 +33,7 @@ import {
   planAnswerSchema,
   planQuestions,
 } from '../lib/interviews/questions.ts'
-import { searchTurns, turnHitSchema } from '../lib/interviews/search.ts'
+import { searchText, searchTurns, turnHitSchema } from '../lib/interviews/search.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
 import { readTranscript } from '../lib/interviews/transcript.ts'
 import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
@@ -102,7 +102,7 @@ const wholeText = z
   .meta({ override: { type: 'integer', minimum: 0 } })
 
 const searchQuery = z.strictObject({
-  q: lineOfText(500),
+  q: searchText,
   limit: pageQuery.shape.limit,
   cursor: z.string().max(500).optional(),
 })

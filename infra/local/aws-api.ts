@@ -62,7 +62,7 @@ function json(response: ServerResponse, status: number, body: object): void {
 }
 
 function namesKey(header: string | undefined, accessKeyId: string): boolean {
-  const given = Buffer.from(/Credential=([^/,\s]+)\//.exec(header ?? '')?.[1] ?? '')
+  const given = Buffer.from(/Credential=([^/,\s=]+)\//.exec(header ?? '')?.[1] ?? '')
   const expected = Buffer.from(accessKeyId)
   return given.length === expected.length && timingSafeEqual(given, expected)
 }

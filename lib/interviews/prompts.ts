@@ -47,7 +47,7 @@ const tags = [
 ] as const
 type Tag = (typeof tags)[number]
 
-const tagStart = new RegExp(String.raw`<(?=\s*/?\s*(?:${tags.join('|')})\b)`, 'gi')
+const tagStart = new RegExp(String.raw`<(?=\s*(?:/\s*)?(?:${tags.join('|')})\b)`, 'gi')
 
 /** A block of data. Tags of ours inside it are made harmless, so that a text cannot end its own block. */
 function block(tag: Tag, text: string): string {

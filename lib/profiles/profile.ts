@@ -104,7 +104,7 @@ export function parseCountry(value: string): string | undefined {
   return isCountry(code) ? code : undefined
 }
 
-const decimal = /^(?:\d+\.?\d*|\.\d+)(?:e-?\d{1,3})?$/i
+const decimal = /^(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d{1,3})?$/i
 
 /** A decimal from 0 to 1; null for an empty text (not given); undefined for anything else. */
 export function parseProbability(value: string): number | null | undefined {

@@ -99,7 +99,7 @@ export function equalSignatures(given: string, expected: string): boolean {
 function headerClaim({ headers }: SignedTarget): Claim {
   const header = headers.authorization
   if (header === undefined) throw new S3Error('AccessDenied')
-  const match = /^AWS4-HMAC-SHA256\s+(.*)$/.exec(header)
+  const match = /^AWS4-HMAC-SHA256\s(.*)$/.exec(header)
   if (match?.[1] === undefined) throw new S3Error('InvalidRequest', 'Please use AWS4-HMAC-SHA256.')
   const fields = new Map<string, string>()
   for (const field of match[1].split(',')) {

@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { indexTranscript, searchTurns, type TurnHit } from '../../../lib/interviews/search.ts'
+import { indexTranscript, searchText, searchTurns, type TurnHit } from '../../../lib/interviews/search.ts'
 import { buildTranscript, readTranscript, turnId } from '../../../lib/interviews/transcript.ts'
 import type { Sql } from '../../../lib/platform/db.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
@@ -145,6 +146,65 @@ describe('a search', () => {
       expect(await find(q)).toEqual([])
     },
   )
+
+  it.each([
+    ['-'.repeat(100), []],
+    [`dolerite ${'- '.repeat(100)}syenite`, [1]],
+    [`${'-!&|() '.repeat(60)}syenite dolerite`, [1]],
+  ])('counts the hyphens of %j as one', async (q, found) => {
+    await index(teams[1]!, ['dolerite', 'dolerite and syenite'])
+    const hits = await find(q, teams[1])
+    expect([...new Set(hits.map(({ sequence_no }) => sequence_no))]).toEqual(found)
+  })
+
+  it('takes whatever operators come, in any order', async () => {
+    const part = fc.constantFrom(
+      '-',
+      '"',
+      ' or ',
+      ' ',
+      '(',
+      ')',
+      '!',
+      '&',
+      '|',
+      ':*',
+      '\\',
+      "'",
+      '<->',
+      'x',
+      'é',
+      '.',
+      '/',
+      '@',
+      '\0',
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { maxLength: 150 }), async (parts) => {
+        await find(parts.join(''))
+      }),
+    )
+  })
+
+  it('takes 32 words and 500 characters, and names the limit beyond', () => {
+    const words = (count: number) => Array.from({ length: count }, (_, n) => `w${n}`).join(' ')
+    expect(searchText.safeParse(words(32)).success).toBe(true)
+    expect(searchText.safeParse(words(33)).error?.issues).toMatchObject([
+      { message: 'must have at most 32 words' },
+    ])
+    expect(searchText.safeParse('a-'.repeat(20).concat('a.b/'.repeat(7))).success).toBe(false)
+  })
+
+  it('shows the place in a long turn where the words are', async () => {
+    const filler = 'nothing to see in here '
+    const long = (place: number) => `${filler.repeat(5000).slice(0, place)} pink marble ${filler.repeat(300)}`
+    for (const place of [0, 1795, 1999, 50_000, 70_000]) {
+      await index(teams[1]!, [long(place)])
+    }
+    const hits = await find('"pink marble"', teams[1])
+    expect(hits).toHaveLength(5)
+    for (const { snippet } of hits) expect(snippet).toContain('**pink** **marble**')
+  })
 
   it('marks what it found in a text that holds marks of its own', async () => {
     await index(teams[0]!, ['Not \u0002this\u0003 but basalt'])

@@ -98,6 +98,13 @@ describe('values of rows and queries', () => {
     }
   })
 
+  it('are read in one pass, however long they are', () => {
+    expect(parseProbability('0'.repeat(60_000))).toBe(0)
+    for (const wrong of ['x', 'e', '.0x', '..']) {
+      expect(parseProbability('0'.repeat(60_000) + wrong)).toBeUndefined()
+    }
+  })
+
   it('never crash a parser', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
