@@ -79,6 +79,10 @@ export class RecordScanner {
   #skipped = 0
   /** The last chunk ended with the CR that ends a passed-over line; an LF that follows belongs to it. */
   #skippedCr = false
+  readonly #trail = new Trail()
+  /** Of the lines that #hidesRow has looked at: where the last with a row's fields starts, and where it stopped. */
+  #rowLine = -1
+  #lookedTo = 0
 
   constructor(sink: RecordSink, options: ScannerOptions) {
     this.#sink = sink
@@ -128,6 +132,9 @@ export class RecordScanner {
   #record(bytes: Uint8Array, from: number, final: boolean): number {
     const delimiter = this.#delimiter
     const limit = Math.min(bytes.length, from + this.#maxRecord + 1)
+    const trail = this.#trail
+    /** What an index here is less than the place in the whole input. */
+    const offset = this.position - from
     let state = fieldStart
     let sawQuote = false
     let sawNul = false
@@ -135,31 +142,49 @@ export class RecordScanner {
     let fields = 1
     let lineEnds = 0
     let firstLineEnd = -1
-    for (let at = from; at < limit; at++) {
+    let stopped: 'ended' | 'malformed' | 'undecided' | undefined
+    let at = from
+    for (; at < limit; at++) {
       const byte = bytes[at]!
       if (byte === lf || byte === cr) {
-        if (byte === cr && at + 1 === bytes.length && !final) return this.#needMore(bytes, from)
+        if (byte === cr && at + 1 === bytes.length && !final) {
+          stopped = 'undecided'
+          break
+        }
         if (state !== quotedField) {
-          if (lineEnds > 0 && fields !== this.#width && this.#hidesRow(bytes, firstLineEnd, at)) {
-            return this.#malformed(bytes, from, firstLineEnd, final)
-          }
-          const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
-          return this.#emit(kind, bytes, from, at, sawQuote, lineEnds + 1)
+          stopped = 'ended'
+          break
         }
         if (firstLineEnd < 0) firstLineEnd = at
-        lineEnds++
         if (byte === cr && bytes[at + 1] === lf) at++
+        if (lineEnds++ > 0) trail.pass(offset + at, fields)
+        else {
+          const known = trail.enter(offset + at, fields)
+          if (known) {
+            state = known.state
+            fields += known.fields
+            lineEnds += known.lineEnds
+            sawNul ||= known.nul
+            at = known.at - offset - 1
+          }
+        }
         continue
       }
       if (byte === quote) {
         sawQuote = true
         blank = false
-        if (state === closed) return this.#malformed(bytes, from, firstLineEnd, final)
+        if (state === closed) {
+          stopped = 'malformed'
+          break
+        }
         if (state === quotedField) state = afterQuote
         else if (state !== unquoted) state = quotedField
         continue
       }
-      if (byte === 0) sawNul = true
+      if (byte === 0) {
+        sawNul = true
+        trail.nul(offset + at)
+      }
       if (state === quotedField) continue
       if (byte === delimiter) {
         state = fieldStart
@@ -169,29 +194,43 @@ export class RecordScanner {
         // Blanks round a value do not count: before an opening quote, or after a closing one.
         if (state === afterQuote) state = closed
       } else if (state === afterQuote || state === closed) {
-        return this.#malformed(bytes, from, firstLineEnd, final)
+        stopped = 'malformed'
+        break
       } else {
         state = unquoted
         blank = false
       }
     }
-    if (bytes.length - from > this.#maxRecord) return this.#malformed(bytes, from, firstLineEnd, final)
-    if (!final) return this.#needMore(bytes, from)
-    if (state === quotedField) return this.#malformed(bytes, from, firstLineEnd, final)
-    if (lineEnds > 0 && fields !== this.#width && this.#hidesRow(bytes, firstLineEnd, bytes.length)) {
-      return this.#malformed(bytes, from, firstLineEnd, final)
+    if (lineEnds > 0) trail.stop(offset + at, state, fields)
+    if (stopped === 'undecided') return this.#needMore(bytes, from)
+    if (stopped === undefined) {
+      if (bytes.length - from > this.#maxRecord) stopped = 'malformed'
+      else if (!final) return this.#needMore(bytes, from)
+      else if (state === quotedField) stopped = 'malformed'
     }
+    if (lineEnds > 0 && stopped !== 'malformed' && fields !== this.#width) {
+      if (this.#hidesRow(bytes, firstLineEnd, at, offset)) stopped = 'malformed'
+    }
+    if (stopped === 'malformed') return this.#malformed(bytes, from, firstLineEnd, final)
     const kind = sawNul ? 'malformed' : blank ? 'blank' : 'row'
-    return this.#emit(kind, bytes, from, bytes.length, sawQuote, lineEnds)
+    return this.#emit(kind, bytes, from, at, sawQuote, stopped === 'ended' ? lineEnds + 1 : lineEnds)
   }
 
-  /** Whether a line of what looks like one record, read by itself, is a row with the right number of fields. */
-  #hidesRow(bytes: Uint8Array, firstLineEnd: number, to: number): boolean {
+  /**
+   * Whether a line of what looks like one record, read by itself, is a row with the right number of fields. Looks
+   * at no line twice: of two records that share lines, the later one never ends first.
+   */
+  #hidesRow(bytes: Uint8Array, firstLineEnd: number, to: number, offset: number): boolean {
     if (this.#width === undefined) return false
-    let from = firstLineEnd + 1
+    if (this.#rowLine > offset + firstLineEnd) return true
+    let from = Math.max(firstLineEnd + 1, this.#lookedTo - offset)
     for (let at = from; at <= to; at++) {
       if (at < to && bytes[at] !== lf && bytes[at] !== cr) continue
-      if (fieldsOfLine(bytes, from, at, this.#delimiter) === this.#width) return true
+      this.#lookedTo = offset + at + 1
+      if (fieldsOfLine(bytes, from, at, this.#delimiter) === this.#width) {
+        this.#rowLine = offset + from
+        return true
+      }
       from = at + 1
     }
     return false
@@ -304,4 +343,76 @@ function fieldsOfLine(bytes: Uint8Array, from: number, to: number, delimiter: nu
     }
   }
   return state === quotedField ? 0 : fields
+}
+
+/**
+ * How a scan went on from each line end inside a quoted value. A malformed record is its first line only, and the
+ * scan begins again at the next: once that comes to such a line end too, with its quote open, all that follows is
+ * known up to where the scan before it stopped. Without this, each line of a file of `a",",` takes 64 KB of steps.
+ * Places are those in the whole input, and only ever grow.
+ */
+class Trail {
+  #ends: number[] = []
+  /** Fields that the scan had counted at each of them. */
+  #fields: number[] = []
+  /** Of those above, the first that a scan may still come to. */
+  #first = 0
+  #lastNul = -1
+  #stopped = { at: -1, state: fieldStart, fields: 0 }
+  /** Fields that the scan now running has counted more than those before it. */
+  #ahead = 0
+
+  /** The first line end of a scan with its quote open. Answers what is known to follow, and where the scan goes on. */
+  enter(
+    position: number,
+    fields: number,
+  ): { at: number; state: number; fields: number; lineEnds: number; nul: boolean } | undefined {
+    const { at, state, fields: total } = this.#stopped
+    const found = position < at ? this.#find(position) : -1
+    if (found < 0) {
+      this.#ends = [position]
+      this.#fields = [fields]
+      this.#first = 0
+      this.#ahead = 0
+      return undefined
+    }
+    this.#keepFrom(found)
+    const more = total - this.#fields[this.#first]!
+    this.#ahead = fields + more - total
+    const lineEnds = this.#ends.length - 1 - this.#first
+    return { at, state, fields: more, lineEnds, nul: this.#lastNul > position }
+  }
+
+  /** A further line end of that scan. */
+  pass(position: number, fields: number): void {
+    this.#ends.push(position)
+    this.#fields.push(fields - this.#ahead)
+  }
+
+  nul(position: number): void {
+    this.#lastNul = Math.max(this.#lastNul, position)
+  }
+
+  /** That scan stops, before it reads the byte at this place. */
+  stop(at: number, state: number, fields: number): void {
+    this.#stopped = { at, state, fields: fields - this.#ahead }
+  }
+
+  #find(position: number): number {
+    let [low, high] = [this.#first, this.#ends.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#ends[middle]! < position) low = middle + 1
+      else high = middle
+    }
+    return this.#ends[low] === position ? low : -1
+  }
+
+  #keepFrom(first: number): void {
+    this.#first = first
+    if (first < 1000 || first < this.#ends.length / 2) return
+    this.#ends = this.#ends.slice(first)
+    this.#fields = this.#fields.slice(first)
+    this.#first = 0
+  }
 }

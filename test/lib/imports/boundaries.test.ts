@@ -178,6 +178,57 @@ test('whatever the bytes, a slice of whole records reads as it did inside the fi
   )
 })
 
+/** How many bytes a scan reads, those that it reads again counted again. */
+function bytesRead(bytes: Buffer, options: { maxRecord: number; width: number }): number {
+  let read = 0
+  const counted = new Proxy(bytes, {
+    get(target, name) {
+      if (typeof name === 'string' && /^\d+$/.test(name)) read++
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const scanner = new RecordScanner(() => {}, { delimiter: ','.charCodeAt(0), ...options })
+  scanner.push(counted)
+  return read
+}
+
+test('whatever is repeated, a scan reads each byte a few times at most', () => {
+  const part = fc.constantFrom(
+    '"',
+    '""',
+    ',',
+    '\n',
+    '\r\n',
+    'a',
+    ' ',
+    '\0',
+    'a"',
+    '","',
+    ',"',
+    'a,b,c\n',
+    'a",",\n',
+  )
+  fc.assert(
+    fc.property(
+      fc.array(part, { minLength: 1, maxLength: 8 }),
+      fc.integer({ min: 1, max: 4 }),
+      (parts, width) => {
+        const unit = parts.join('')
+        const bytes = Buffer.from(unit.repeat(Math.ceil(8000 / unit.length)))
+        expect(bytesRead(bytes, { maxRecord: 1000, width }) / bytes.length).toBeLessThan(8)
+      },
+    ),
+    {
+      numRuns: 200,
+      examples: [
+        [['a",",\n'], 4],
+        [['a"', ',"', '\n'], 2],
+      ],
+    },
+  )
+})
+
 test('a bad line among rows costs no other record', () => {
   // A quoted value that begins with a delimiter would end the stray quote before it just as a legal one.
   const value = fc.oneof(
