@@ -22,7 +22,7 @@ import { lineOfText } from '../lib/interviews/text.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
-import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, exportRetentionDays, webhookRetentionDays } from '../lib/platform/names.ts'
@@ -103,11 +103,11 @@ export const handler = httpFunction({
     summary: "The team's candidates, newest first",
     query: listQuery,
     answers: { 200: pageSchema(candidateSchema) },
-    async handler({ query, caller }) {
+    async handler({ query, caller, event }) {
       const { rows, total } = await retryRead(() =>
         listCandidates(connect(), caller.teamId, { q: query.q }, rangeOf(query)),
       )
-      return json(200, pageBody(query, total, rows.map(candidateView)))
+      return pageAnswer(event, query, total, rows.map(candidateView))
     },
   }),
 

@@ -13,7 +13,7 @@ import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { idempotencyHeaders, idempotencyKey } from '../lib/platform/http/idempotency.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { jsonParameters } from '../lib/platform/http/json-parameters.ts'
-import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { prefersAsync } from '../lib/platform/http/prefer.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
@@ -91,6 +91,20 @@ async function takeOn(
   return json(202, exportReport(row, new Date()), { location: `/api/exports/${row.id}` })
 }
 
+/** What GET begins its answer with, as far as the number of matches tells. Nothing is read or begun. */
+async function headOf(query: z.output<typeof exportQuery>): Promise<Answer> {
+  const request = requestOf(query)
+  if ((await countMatches(connect(), request.filter)) > limits.rows) return { status: 202 }
+  return { status: 200, headers: fileHeaders(request) }
+}
+
+function fileHeaders(request: ExportRequest): Record<string, string> {
+  return {
+    'content-type': contentTypeOf(request),
+    'content-disposition': `attachment; filename="${filename(request, new Date())}"`,
+  }
+}
+
 async function find(teamId: string, id: string): Promise<ExportRow> {
   const row = await retryRead(() => findExport(connect(), teamId, id))
   if (!row) throw new NotFoundError('Export not found')
@@ -105,6 +119,7 @@ export const handler = httpFunction({
     answerHeaders: { 202: ['Location', 'Preference-Applied'] },
     errors: [409],
     headers: preferHeaders,
+    head: ({ query }) => headOf(query),
     async handler({ query, caller, event }) {
       const request = requestOf(query)
       const background = prefersAsync(event.headers.prefer)
@@ -113,12 +128,7 @@ export const handler = httpFunction({
         ? { matches: await countMatches(connect(), request.filter) }
         : await exportInline(connect(), request, limits)
       if ('body' in result) {
-        const headers = {
-          'content-type': contentTypeOf(request),
-          'content-disposition': `attachment; filename="${filename(request, new Date())}"`,
-          ...own,
-        }
-        return { status: 200, headers, body: result.body }
+        return { status: 200, headers: { ...fileHeaders(request), ...own }, body: result.body }
       }
       const answer = await takeOn(caller, request, result.matches, null)
       const applied = background && { 'preference-applied': 'respond-async' }
@@ -145,14 +155,14 @@ export const handler = httpFunction({
     summary: "The team's exports, newest first",
     query: pageQuery,
     answers: { 200: pageSchema(exportSchema.omit({ status: true })) },
-    async handler({ query, caller }) {
+    async handler({ query, caller, event }) {
       const { rows, total } = await retryRead(() => listExports(connect(), caller.teamId, rangeOf(query)))
       const now = new Date()
       const data = rows.map((row) => {
         const { status: _, ...report } = exportReport(row, now)
         return report
       })
-      return json(200, pageBody(query, total, data))
+      return pageAnswer(event, query, total, data)
     },
   }),
 

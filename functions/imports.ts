@@ -11,7 +11,7 @@ import { ConflictError, NotFoundError, TooLargeError } from '../lib/platform/err
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { idempotencyHeaders, idempotencyKey } from '../lib/platform/http/idempotency.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
-import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath, uploadSchema } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
@@ -102,14 +102,14 @@ export const handler = httpFunction({
     summary: "The team's imports, newest first",
     query: pageQuery,
     answers: { 200: listSchema },
-    async handler({ query, caller }) {
+    async handler({ query, caller, event }) {
       const { rows, total } = await retryRead(() => listImports(connect(), caller.teamId, rangeOf(query)))
       const now = new Date()
       const data = rows.map((row) => {
         const { status: _, ...report } = reportOf(row, now)
         return report
       })
-      return json(200, pageBody(query, total, data))
+      return pageAnswer(event, query, total, data)
     },
   }),
 

@@ -42,7 +42,8 @@ import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
 import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
-import { pageBody, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
+import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
+import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
@@ -178,12 +179,12 @@ export const handler = httpFunction({
     summary: "The team's interviews, newest first",
     query: listQuery,
     answers: { 200: pageSchema(interviewSchema) },
-    async handler({ query, caller }) {
+    async handler({ query, caller, event }) {
       const wanted = { states: query.state, q: query.q, candidateId: query.candidate_id }
       const { rows, total } = await retryRead(() =>
         listInterviews(connect(), caller.teamId, wanted, rangeOf(query)),
       )
-      return json(200, pageBody(query, total, rows.map(interviewView)))
+      return pageAnswer(event, query, total, rows.map(interviewView))
     },
   }),
 
@@ -191,11 +192,12 @@ export const handler = httpFunction({
     summary: "What was said in the team's interviews, by full text",
     query: searchQuery,
     answers: { 200: searchSchema },
-    async handler({ query: { q, limit, cursor }, caller }) {
+    async handler({ query: { q, limit, cursor }, caller, event }) {
       const { hits, next_cursor } = await retryRead(() =>
         searchTurns(connect(), caller.teamId, q, { limit, cursor }),
       )
-      return json(200, { status: 'success', data: hits, next_cursor })
+      const next = next_cursor && linkTo(event, 'cursor', next_cursor)
+      return json(200, { status: 'success', data: hits, next_cursor }, linkHeader({ next }))
     },
   }),
 

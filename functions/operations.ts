@@ -13,6 +13,7 @@ import {
 } from '../lib/platform/dead-letter-store.ts'
 import { deadLetterQueues, redrive, sourceQueues } from '../lib/platform/dead-letters.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, queues } from '../lib/platform/names.ts'
 
@@ -132,12 +133,13 @@ export const handler = httpFunction({
         data: z.array(letterSchema),
       }),
     },
-    async handler({ path, query: { state, limit, cursor } }) {
+    async handler({ path, query: { state, limit, cursor }, event }) {
       const page = { state, cursor, limit: limit + 1 }
       const found = await retryRead(() => listDeadLetters(connect(), path.queue, page))
       const data = found.slice(0, limit).map(shown)
       const next_cursor = found.length > limit ? (data.at(-1)?.id ?? null) : null
-      return json(200, { status: 'success', next_cursor, data })
+      const next = next_cursor && linkTo(event, 'cursor', next_cursor)
+      return json(200, { status: 'success', next_cursor, data }, linkHeader({ next }))
     },
   }),
 

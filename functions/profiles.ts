@@ -5,6 +5,7 @@ import { NotFoundError } from '../lib/platform/errors.ts'
 import { etagOf } from '../lib/platform/http/etag.ts'
 import { passesIfMatch } from '../lib/platform/http/if-match.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { type Links, linkHeader } from '../lib/platform/http/links.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { createProfile, createRequestSchema, differences } from '../lib/profiles/create.ts'
@@ -60,12 +61,6 @@ function notFound(): NotFoundError {
   return new NotFoundError('Profile not found')
 }
 
-/** Whether the caller already has this body. CloudFront weakens a tag when it compresses: W/ means the same here. */
-function matches(etag: string, ifNoneMatch: string | undefined): boolean {
-  if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
-}
-
 const cacheMetrics = { hit: 'CacheHit', miss: 'CacheMiss', stale: 'CacheStale' }
 
 function record({ cache, origin }: Served, duration: number): void {
@@ -93,16 +88,11 @@ async function answerPage(
   const path = event.routeKey.replace('GET ', '')
   const page = listBody(path, event.rawQueryString, request, result)
   const beside = input.q !== undefined && interpretation(filter)
-  return served({ ...page, data: page.data.map(select), ...beside }, result, event, started)
+  return served({ ...page, data: page.data.map(select), ...beside }, result, started, page.links)
 }
 
-/** An answer with its tag and where it came from; 304 to who has it already. */
-async function served(
-  content: object,
-  result: Served,
-  event: APIGatewayProxyEventV2,
-  started: number,
-): Promise<Answer> {
+/** An answer with its tag and where it came from. */
+async function served(content: object, result: Served, started: number, links: Links = {}): Promise<Answer> {
   const body = JSON.stringify(content)
   const duration = performance.now() - started
   record(result, duration)
@@ -112,11 +102,10 @@ async function served(
     'x-cache': result.cache,
     'server-timing': serverTiming({ ...result.timings, query: duration }),
     'cache-control': 'private, no-cache',
+    ...linkHeader(links),
   }
   await queries().settle()
-  return matches(etag, event.headers['if-none-match'])
-    ? { status: 304, headers }
-    : { status: 200, headers, body }
+  return { status: 200, headers, body }
 }
 
 export const handler = httpFunction({
@@ -143,12 +132,12 @@ export const handler = httpFunction({
     summary: 'Exact counts of the profiles that match: by gender, age group, country and age',
     query: z.strictObject({ ...questionParameters, by: byParameter.optional() }),
     answers: { 200: statsSchema, 304: null },
-    async handler({ query, event }) {
+    async handler({ query }) {
       const started = performance.now()
       const filter = meaningOf(query)
       const result = await queries().stats(filter, query.by)
       const beside = query.q !== undefined && interpretation(filter)
-      return served({ status: 'success', filter, ...result.stats, ...beside }, result, event, started)
+      return served({ status: 'success', filter, ...result.stats, ...beside }, result, started)
     },
   }),
 
@@ -172,7 +161,7 @@ export const handler = httpFunction({
   'GET /api/profiles/{id}': route({
     summary: 'One profile',
     path: idPath,
-    answers: { 200: oneSchema },
+    answers: { 200: oneSchema, 304: null },
     etag: true,
     async handler({ path }) {
       const row = await getProfile(connect(), path.id)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { type HttpApi, tokenBucket } from './http-api.ts'
 import { corsFor, corsHeaders, isPreflight } from './http-cors.ts'
 import { answerOf, type HttpAnswer, jsonAnswer, requestEvent } from './http-payload.ts'
@@ -183,6 +183,9 @@ export async function startGateway(
   }
   const server = createServer({ maxHeaderSize: headerLimit }, handle(false))
   server.on('checkContinue', handle(true))
+  server.on('clientError', refuseUnread)
+  // CONNECT asks for a tunnel: whatever comes after it is no request to the API.
+  server.on('connect', (_request, socket: Socket) => refuseUnread(undefined, socket))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, '127.0.0.1', resolve)
@@ -197,6 +200,22 @@ export async function startGateway(
       await closed
     },
   }
+}
+
+/**
+ * Answers what is no HTTP request as API Gateway does, which no function ever sees: a method that HTTP does not
+ * know, as `get` in small letters, or headers beyond the limit.
+ */
+function refuseUnread(error: NodeJS.ErrnoException | undefined, socket: Socket): void {
+  if (error?.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = error?.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+  const body = JSON.stringify({ message: STATUS_CODES[status] })
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
 }
 
 /** Undefined where the body is over the limit: the rest of it is not kept. */

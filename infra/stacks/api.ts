@@ -25,7 +25,7 @@ import {
   uploadPrefix,
   webhookPrefix,
 } from '../../lib/platform/names.ts'
-import { routes } from '../../lib/platform/routes.ts'
+import { gatewayRoutes } from '../../lib/platform/routes.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
   allowInvoke,
@@ -165,7 +165,13 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
     ...(stage.consoleOrigins.length > 0 && {
       corsPreflight: {
         allowOrigins: stage.consoleOrigins,
-        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.PATCH, CorsHttpMethod.DELETE],
+        allowMethods: [
+          CorsHttpMethod.GET,
+          CorsHttpMethod.HEAD,
+          CorsHttpMethod.POST,
+          CorsHttpMethod.PATCH,
+          CorsHttpMethod.DELETE,
+        ],
         allowHeaders: [
           'authorization',
           'content-type',
@@ -179,6 +185,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
         exposeHeaders: [
           'content-disposition',
           'etag',
+          'link',
           'location',
           'preference-applied',
           'ratelimit-limit',
@@ -229,7 +236,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
 /** Every route of the table, onto one integration for each function. */
 function addRoutes(scope: Stack, api: HttpApi, functions: Record<HttpFunctionName, LambdaFunction>): void {
   const integrations = new Map<HttpFunctionName, HttpLambdaIntegration>()
-  for (const [key, { function: name }] of Object.entries(routes)) {
+  for (const { key, function: name } of gatewayRoutes) {
     const integration =
       integrations.get(name) ??
       new HttpLambdaIntegration(pascal(name), functions[name], { scopePermissionToRoute: false })

@@ -2,6 +2,7 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
 import { TooLargeError, UnavailableError } from '../platform/errors.ts'
 import { type Answer, json } from '../platform/http/index.ts'
+import { refuseCoding } from '../platform/http/parse.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
 import { webhookPrefix } from '../platform/names.ts'
@@ -49,7 +50,8 @@ export type WebhookReceiver = {
 /**
  * Takes a webhook in: verified, kept in the queue, and answered by 202 with the database out of the way. What it
  * says, and whether it came before, is the worker's business. Rejects with InvalidSignatureError,
- * TooLargeError over 6 MB, and UnavailableError where it could not be verified or kept, so that it is sent again.
+ * TooLargeError over 6 MB, 415 for a content coding, and UnavailableError where it could not be verified or kept, so
+ * that it is sent again.
  */
 export async function receiveWebhook(
   source: WebhookSource,
@@ -58,6 +60,7 @@ export async function receiveWebhook(
 ): Promise<Answer> {
   const started = performance.now()
   try {
+    refuseCoding(event.headers)
     const body = bodyOf(event)
     const id = await verifyWebhook(source, body, event.headers, receiver.secrets)
     await keep({ source, id, received_at: new Date().toISOString() }, body, receiver)

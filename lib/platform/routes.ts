@@ -73,3 +73,16 @@ export const routes = {
 } as const satisfies Record<string, Route>
 
 export type RouteKey = keyof typeof routes
+
+/** The route that takes the calls of a key of the gateway: those of HEAD are GET's. */
+export function servedBy(gatewayKey: string): string {
+  return gatewayKey.replace(/^HEAD /, 'GET ')
+}
+
+type Served = { key: string; function: (typeof routes)[RouteKey]['function'] }
+
+/** Every key of the gateway's route table with its function: the routes above, and HEAD wherever GET is. */
+export const gatewayRoutes: readonly Served[] = Object.entries(routes).flatMap(([key, route]) => {
+  const keys = key.startsWith('GET ') ? [key, key.replace('GET ', 'HEAD ')] : [key]
+  return keys.map((each) => ({ key: each, function: route.function }))
+})

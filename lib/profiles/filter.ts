@@ -140,7 +140,7 @@ export const filterParameters = {
     .meta({ description: 'ISO 3166-1 alpha-2 codes, comma-separated: any of them', examples: ['NG,GH'] }),
   exclude_country_id: countries()
     .optional()
-    .meta({ description: 'the same: none of them', examples: ['NG,GH'] }),
+    .meta({ description: 'ISO 3166-1 alpha-2 codes, comma-separated: none of them', examples: ['NG,GH'] }),
   min_age: age.optional().meta(ageText),
   max_age: age.optional().meta(ageText),
   min_gender_probability: probability.optional().meta(probabilityText),

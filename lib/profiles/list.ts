@@ -64,7 +64,8 @@ export function listBody(path: string, query: string, request: PageRequest, resu
   const links = {
     self: link('page', page),
     next: next_cursor === null ? null : next,
-    prev: page > 1 ? link('page', page - 1) : null,
+    // Before a page beyond the end is the last.
+    prev: page > 1 ? link('page', Math.max(1, Math.min(page - 1, common.total_pages))) : null,
   }
   return { status: 'success', page, limit, ...common, links, ...cursors, data }
 }

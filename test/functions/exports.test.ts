@@ -108,6 +108,18 @@ async function fetched(id: string) {
   return fetch(headers.location!)
 }
 
+describe('HEAD /api/profiles/export', () => {
+  it('has the headers of the file, and the errors of GET', async () => {
+    const small = await ask('HEAD /api/profiles/export?format=jsonl&min_age=90')
+    expect(small).toMatchObject({ status: 200, text: '', headers: { 'content-type': 'application/jsonl' } })
+    expect(small.headers['content-disposition']).toMatch(
+      /^attachment; filename="profiles_\d{8}_\d{6}\.jsonl"$/,
+    )
+    expect((await ask('HEAD /api/profiles/export?format=xml')).status).toBe(422)
+    expect((await ask('HEAD /api/profiles/export', keys.recruiter)).status).toBe(403)
+  })
+})
+
 describe('GET /api/profiles/export', () => {
   it('answers the profiles of the list, in its order, as CSV', async () => {
     const query = 'gender=female&age_group=senior&country_id=ao&sort_by=gender_probability&order=desc'
@@ -206,7 +218,11 @@ describe('Prefer: respond-async', () => {
     'a="b, c", respond-async=""',
   ])('makes an export of few profiles too: %s', async (value) => {
     const { status, headers, body } = await prefer(value)
-    expect([status, headers['preference-applied'], headers.vary]).toEqual([202, 'respond-async', 'Prefer'])
+    expect([status, headers['preference-applied'], headers.vary]).toEqual([
+      202,
+      'respond-async',
+      'Prefer, Accept-Encoding',
+    ])
     expect(headers.location).toBe(`/api/exports/${body.id}`)
     expect(await messages()).toHaveLength(1)
   })
@@ -220,7 +236,11 @@ describe('Prefer: respond-async', () => {
     'a="\\", respond-async',
   ])('is not asked for by %s', async (value) => {
     const { status, headers } = await prefer(value)
-    expect([status, headers['preference-applied'], headers.vary]).toEqual([200, undefined, 'Prefer'])
+    expect([status, headers['preference-applied'], headers.vary]).toEqual([
+      200,
+      undefined,
+      'Prefer, Accept-Encoding',
+    ])
     expect(await messages()).toEqual([])
   })
 
@@ -363,12 +383,15 @@ describe('compression=gzip', () => {
 describe('at the limits of an answer', () => {
   const filter = 'country_id=AO,GH,KE,NG,TD'
 
-  it('25,000 profiles are one, and with one more they are an export', async () => {
+  it('25,000 profiles are one, and with one more they are an export, which HEAD does not begin', async () => {
     const whole = await ask(`GET /api/profiles/export?${filter}`)
     expect(whole.status).toBe(200)
     expect(rowsOf(whole.text)).toHaveLength(25_000)
     expect(await messages()).toEqual([])
     await storeProfiles(database.sql, [one])
+    const head = await ask(`HEAD /api/profiles/export?${filter}`)
+    expect([head.status, head.text, head.headers.location]).toEqual([202, '', undefined])
+    expect([await messages(), (await ask('GET /api/exports')).body.total]).toEqual([[], 0])
     const id = await exported(`GET /api/profiles/export?${filter}`)
     const { body } = await ask(`GET /api/exports/${id}`)
     expect(body).toMatchObject({

@@ -106,6 +106,43 @@ describe('GET /api/profiles', () => {
     })
   })
 
+  it('leads on by the header Link, also from beyond the end, which the last page is before', async () => {
+    const { headers, body } = await ask('GET /api/profiles?gender=Male&limit=9&page=2')
+    const links = {
+      next: '/api/profiles?gender=Male&page=3&limit=9',
+      prev: '/api/profiles?gender=Male&page=1&limit=9',
+    }
+    expect(body.links).toMatchObject(links)
+    expect(headers.link).toBe(`<${links.next}>; rel="next", <${links.prev}>; rel="prev"`)
+    expect((await ask('GET /api/profiles?country_id=TV')).headers).not.toHaveProperty('link')
+    for (const [beyond, last] of [
+      ['page=900&limit=50', 'page=3&limit=50'],
+      ['page=4&limit=50', 'page=3&limit=50'],
+      ['country_id=TV&page=7', 'country_id=TV&page=1&limit=10'],
+    ]) {
+      const result = await ask(`GET /api/profiles?${beyond}`)
+      expect(result.body.links).toMatchObject({ next: null, prev: `/api/profiles?${last}` })
+    }
+  })
+
+  it('gives one page in any coding, and HEAD its headers', async () => {
+    const target = '/api/profiles?limit=50&min_age=7'
+    const plain = await ask(`GET ${target}`)
+    for (const coding of ['br', 'gzip']) {
+      const packed = await ask(`GET ${target}`, { headers: { 'accept-encoding': coding } })
+      expect(packed.headers['content-encoding']).toBe(coding)
+      expect(packed.text).toBe(plain.text)
+      const tag = packed.headers.etag!
+      expect(tag).toBe(plain.headers.etag!.replace(/"$/, `-${coding}"`))
+      expect((await ask(`GET ${target}`, { headers: { 'if-none-match': tag } })).status).toBe(304)
+    }
+    const head = await call(handler, `HEAD ${target}`, { key: admin })
+    expect(head).toMatchObject({
+      status: 200,
+      headers: { etag: plain.headers.etag, link: plain.headers.link },
+    })
+  })
+
   it('says hit or miss, and 304 to who has the answer already', async () => {
     const target = 'GET /api/profiles?gender=male&min_age=33'
     const first = await ask(target)
@@ -276,7 +313,10 @@ describe('one profile', () => {
 
     const again = await ask('POST /api/profiles', { body: { ...ada, name: ' ADA LOVELACE', age: 12 } })
     expect(again).toMatchObject({ status: 200, body: { message: 'Profile already exists', data } })
-    expect((await ask(`GET /api/profiles/${data.id}`, { key: analyst })).body.data).toEqual(data)
+    const read = await ask(`GET /api/profiles/${data.id}`, { key: analyst })
+    expect(read.body.data).toEqual(data)
+    const unchanged = { headers: { 'if-none-match': read.headers.etag! } }
+    expect(await ask(`GET /api/profiles/${data.id}`, unchanged)).toMatchObject({ status: 304, text: '' })
     expect((await ask('GET /api/profiles?country_id=GB')).body).toMatchObject({ total: 1, data: [data] })
 
     expect(await ask(`DELETE /api/profiles/${data.id}`)).toMatchObject({ status: 204, text: '' })

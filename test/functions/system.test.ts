@@ -86,7 +86,7 @@ describe('everything else', () => {
     ['GET /api/nothing?x=1', 404],
     ['GET /api/profiles/', 404],
     ['PUT /api/profiles', 405],
-    ['HEAD /api/me', 405],
+    ['PROPFIND /api/me', 405],
   ])('%s is %i in the envelope', async (target, status) => {
     const result = await call(handler, target)
     expect(result).toMatchObject({ status, body: { status: 'error', request_id: expect.any(String) } })

@@ -85,6 +85,16 @@ it('a bad signature is 401, and a body over 6 MB 413, in the envelope of every o
   expect(queued()).toEqual([])
 })
 
+it('a body under a content coding is 415, which names what is read', async () => {
+  const headers = { ...agentHeaders('msg_1', turn), 'content-encoding': 'gzip' }
+  expect(await post('agent', turn, headers)).toMatchObject({
+    status: 415,
+    headers: { 'accept-encoding': 'identity' },
+    body: { code: 'unsupported_media_type' },
+  })
+  expect(queued()).toEqual([])
+})
+
 it('where a secret is missing it is 503, with when to come back and no word of the secret', async () => {
   secrets.on(GetSecretValueCommand, { SecretId: 'without' }).resolves({ SecretString: '{}' })
   vi.stubEnv('RESEND_SECRET_ARN', 'without')

@@ -1,7 +1,7 @@
 import { Stack } from 'aws-cdk-lib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { functionNames, queues as queueNames } from '../../lib/platform/names.ts'
-import { routes } from '../../lib/platform/routes.ts'
+import { gatewayRoutes } from '../../lib/platform/routes.ts'
 import type { Resource, Value } from './synthesis.ts'
 import { functionsOf, stageWith, synthesise, target } from './synthesis.ts'
 
@@ -394,7 +394,7 @@ describe.each([
         return [route.Properties.RouteKey, lambda?.Properties.Environment?.Variables.POWERTOOLS_SERVICE_NAME]
       })
       expect(Object.fromEntries(found)).toEqual(
-        Object.fromEntries(Object.entries(routes).map(([key, route]) => [key, route.function])),
+        Object.fromEntries(gatewayRoutes.map(({ key, function: name }) => [key, name])),
       )
     })
   })

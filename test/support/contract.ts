@@ -61,8 +61,9 @@ export function contractOf(document: OpenApiDocument): (routeKey: string, answer
 }
 
 function declaredAnswer(document: OpenApiDocument, routeKey: string, status: number): Json | undefined {
-  if (routeKey === '$default') {
-    if (redirects.includes(status)) return {}
+  if (routeKey === '$default' && redirects.includes(status)) return {}
+  // Also of a path that the gateway took for one with a parameter.
+  if (routeKey === '$default' || status === 405) {
     return elsewhere.includes(status)
       ? resolve(document, document.components?.responses?.Error404)
       : undefined

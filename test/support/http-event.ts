@@ -1,7 +1,8 @@
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda'
 import type { HttpFunction } from '../../lib/platform/http/index.ts'
 import { openApiDocument } from '../../lib/platform/http/openapi.ts'
-import { type RouteKey, routes } from '../../lib/platform/routes.ts'
+import { gatewayRoutes, servedBy } from '../../lib/platform/routes.ts'
 import { contractOf } from './contract.ts'
 
 export type CallOptions = {
@@ -59,7 +60,7 @@ export function httpEvent(call: string, options: CallOptions = {}): APIGatewayPr
 
 /** The route that the gateway picks, with the parameters in the path. */
 export function matchRoute(method: string, path: string) {
-  const names = Object.keys(routes) as RouteKey[]
+  const names = gatewayRoutes.map(({ key }) => key)
   // Exact paths before those with parameters, as the gateway has it.
   names.sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')))
   for (const routeKey of names) {
@@ -68,7 +69,7 @@ export function matchRoute(method: string, path: string) {
     const groups = new RegExp(`^${pattern.replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`).exec(path)
     if (groups) return { routeKey, pathParameters: groups.groups && { ...groups.groups } }
   }
-  return { routeKey: '$default' as const, pathParameters: undefined }
+  return { routeKey: '$default', pathParameters: undefined }
 }
 
 /** The context of one invocation with `remaining` milliseconds left. */
@@ -99,6 +100,16 @@ export type CallResult = {
   body: ReturnType<typeof JSON.parse>
 }
 
+/** The body as a client sees it. Bytes without a content coding stay base64. */
+function bodyOf({ body = '', isBase64Encoded }: APIGatewayProxyStructuredResultV2, coding?: string): string {
+  if (coding === undefined) return body
+  if (!isBase64Encoded) throw new Error(`A body in ${coding} must be base64`)
+  const bytes = Buffer.from(body, 'base64')
+  if (coding === 'br') return brotliDecompressSync(bytes).toString()
+  if (coding === 'gzip') return gunzipSync(bytes).toString()
+  throw new Error(`Content-Encoding: ${coding} is none of ours`)
+}
+
 const contracts = new WeakMap<Handler, ReturnType<typeof contractOf>>()
 
 /** Holds what an HTTP function answers to its own part of the API's description. */
@@ -119,9 +130,12 @@ export async function call(handler: Handler, target: string, options?: CallOptio
   const headers = Object.fromEntries(
     Object.entries(result.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]),
   )
-  const text = result.body ?? ''
+  const text = bodyOf(result, headers['content-encoding'])
   const status = result.statusCode ?? 200
-  contractFor(handler)?.(event.routeKey, { status, text, header: (name) => headers[name] })
+  // What HEAD leaves out is not described.
+  if (event.requestContext.http.method !== 'HEAD' || text !== '') {
+    contractFor(handler)?.(servedBy(event.routeKey), { status, text, header: (name) => headers[name] })
+  }
   const isJson = /^application\/json(?:;|$)/.test(headers['content-type'] ?? '')
   return { status, headers, text, body: isJson ? JSON.parse(text) : undefined }
 }

@@ -1,4 +1,3 @@
-import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import * as z from 'zod'
 import { databaseUnavailable } from '../db.ts'
 import { type InsightaError, isInsightaError, UnavailableError } from '../errors.ts'
@@ -20,19 +19,6 @@ export const errorSchema = z
 
 /** What API Gateway answers by itself: a body too large, too many calls, a function that failed or is busy. */
 export const gatewayErrorSchema = z.strictObject({ message: z.string() }).meta({ id: 'GatewayError' })
-
-const jsonType = 'application/json; charset=utf-8'
-
-/** An answer in the gateway's format. */
-export function toGatewayResult({ status, headers, body }: Answer): APIGatewayProxyStructuredResultV2 {
-  if (body === undefined) return { statusCode: status, headers: { ...headers }, body: '' }
-  const type = { 'content-type': jsonType, 'cache-control': 'private, no-cache' }
-  const answer = { statusCode: status, headers: { ...type, ...headers } }
-  if (body instanceof Uint8Array) {
-    return { ...answer, body: Buffer.from(body).toString('base64'), isBase64Encoded: true }
-  }
-  return { ...answer, body: typeof body === 'string' ? body : JSON.stringify(body) }
-}
 
 /**
  * The error to show for whatever was thrown: itself if it was meant for callers, 503 if the database is

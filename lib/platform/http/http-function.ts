@@ -3,13 +3,14 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import { type Authenticate, authenticate, authorize, type Caller } from '../auth.ts'
 import { BadRequestError, ConfigurationError, RateLimitedError, UnavailableError } from '../errors.ts'
 import { type CountRequest, countRequest, type Quota, quotaHeaders } from '../rate-limit.ts'
-import { type RouteKey, routes } from '../routes.ts'
+import { type RouteKey, routes, servedBy } from '../routes.ts'
 import { elsewhere } from './elsewhere.ts'
-import { toGatewayResult } from './envelope.ts'
+import { plainTags } from './etag.ts'
 import { observed } from './observed.ts'
 import { parseBody, parsePath, parseQuery } from './parse.ts'
+import { respond } from './respond.ts'
 import type { Route } from './route.ts'
-import { unknownRoute } from './unknown-route.ts'
+import { isOfAnotherPath, unknownRoute } from './unknown-route.ts'
 
 type OpenKey = { [K in RouteKey]: (typeof routes)[K]['access'] extends 'anyone' ? K : never }[RouteKey]
 
@@ -47,7 +48,7 @@ export function httpFunction(
   const callers = new WeakMap<APIGatewayProxyEventV2, Caller>()
 
   async function admit(event: APIGatewayProxyEventV2): Promise<Caller | undefined> {
-    const { access } = routes[event.routeKey as RouteKey]
+    const { access } = routes[servedBy(event.routeKey) as RouteKey]
     if (access === 'anyone') return undefined
     const caller = await auth(event.headers)
     callers.set(event, caller)
@@ -75,10 +76,11 @@ export function httpFunction(
     { signal }: { signal: AbortSignal },
   ): Promise<APIGatewayProxyStructuredResultV2> {
     const { http, requestId } = event.requestContext
-    const route = served.get(event.routeKey)
-    if (!route) {
+    const routeKey = servedBy(event.routeKey)
+    const route = served.get(routeKey)
+    if (!route || isOfAnotherPath(routeKey, event.rawPath)) {
       const redirect = elsewhere(http.method, event.rawPath, event.rawQueryString)
-      if (redirect) return toGatewayResult(redirect)
+      if (redirect) return respond(event, redirect)
       throw unknownRoute(http.method, event.rawPath)
     }
     const caller = await admit(event)
@@ -86,8 +88,10 @@ export function httpFunction(
     const path = parsePath(route.path, event.pathParameters ?? {})
     const body = route.body && parseBody(route.body, event, route.bodyTypes)
     const remainingMs = () => context.getRemainingTimeInMillis() - timeoutEarly
-    const request = { query, body, path, requestId, event, signal, remainingMs }
-    return toGatewayResult(await route.handle(request, caller))
+    const seen = { ...event, routeKey, headers: withPlainTags(event.headers) }
+    const request = { query, body, path, requestId, event: seen, signal, remainingMs }
+    const handle = http.method === 'HEAD' && route.head ? route.head : route.handle
+    return respond(event, await handle(request, caller))
   }
 
   const stack = middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>({
@@ -100,6 +104,15 @@ export function httpFunction(
     .before(checkVersion)
     .handler(dispatch)
   return Object.assign(stack, { routes: handlers }) as HttpFunction
+}
+
+/** With the tags of conditional requests as those of bodies without a coding, which is what handlers know. */
+function withPlainTags(headers: APIGatewayProxyEventV2['headers']): APIGatewayProxyEventV2['headers'] {
+  const plain = { ...headers }
+  for (const name of ['if-match', 'if-none-match']) {
+    if (plain[name] !== undefined) plain[name] = plainTags(plain[name])
+  }
+  return plain
 }
 
 function checkVersion({ event }: { event: APIGatewayProxyEventV2 }): void {

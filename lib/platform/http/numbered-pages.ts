@@ -1,4 +1,7 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as z from 'zod'
+import { linkHeader, linkTo } from './links.ts'
+import { type Answer, json } from './route.ts'
 
 const whole = (fallback: number, max: number) =>
   z
@@ -31,6 +34,17 @@ export function rangeOf({ page, limit }: NumberedPage): { limit: number; offset:
   return { limit, offset: (page - 1) * limit }
 }
 
-export function pageBody<Item>({ page, limit }: NumberedPage, total: number, data: readonly Item[]) {
-  return { status: 'success', page, limit, total, total_pages: Math.ceil(total / limit), data }
+/** A page of such a list; before one beyond the end is the last. */
+export function pageAnswer<Item>(
+  event: Pick<APIGatewayProxyEventV2, 'rawPath' | 'rawQueryString'>,
+  { page, limit }: NumberedPage,
+  total: number,
+  data: readonly Item[],
+): Answer {
+  const total_pages = Math.ceil(total / limit)
+  const links = linkHeader({
+    next: page < total_pages ? linkTo(event, 'page', page + 1) : null,
+    prev: page > 1 ? linkTo(event, 'page', Math.max(1, Math.min(page - 1, total_pages))) : null,
+  })
+  return json(200, { status: 'success', page, limit, total, total_pages, data }, links)
 }

@@ -5,7 +5,8 @@ import { replacePool } from '../db.ts'
 import { isInsightaError, UnauthorizedError } from '../errors.ts'
 import { beginLog, correlate, logger } from '../log.ts'
 import { MetricUnit, metrics } from '../metrics.ts'
-import { errorAnswer, shownError, toGatewayResult } from './envelope.ts'
+import { errorAnswer, shownError } from './envelope.ts'
+import { respond, withVary } from './respond.ts'
 
 type HttpMiddleware = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>
 
@@ -39,6 +40,9 @@ export function observed(
       'x-request-id': requestId,
       'x-correlation-id': correlationId,
       'x-api-version': '1',
+      'x-content-type-options': 'nosniff',
+      // The gateway puts the origin that it allows beside it.
+      vary: withVary(response.headers?.vary?.toString(), 'Origin'),
     }
     const duration = Math.round((performance.now() - started) * 10) / 10
     const caller = callerOf(event)
@@ -78,7 +82,7 @@ export function observed(
       if (shown?.status === 503) replacePool()
       if (!shown) logger.error('Request failed', { error: request.error })
       else if (shown.status >= 500) logger.warn('Request refused', { error: causeOf(shown) })
-      request.response = toGatewayResult(errorAnswer(shown, requestId))
+      request.response = respond(request.event, errorAnswer(shown, requestId))
       finish(request.event, request.response, request.error)
     },
   }

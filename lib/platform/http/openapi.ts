@@ -23,7 +23,7 @@ const meanings: Record<number, string> = {
   409: 'The state of the thing does not allow it',
   412: 'It has changed since the ETag that was sent in If-Match',
   413: 'Larger than its limit',
-  415: 'The body is of another type than the route takes',
+  415: 'The body is of another type than the route takes, or has a content coding',
   422: 'A value is wrong, or values contradict each other',
   429: 'Too many calls: try again after Retry-After',
   500: 'A defect of ours; nothing of the inside is shown',
@@ -54,7 +54,8 @@ export function openApiDocument(handlers: RouteHandlers): OpenApiDocument {
       info: {
         title: 'Insighta',
         version: apiVersion,
-        description: 'Demographic profiles, their import, and AI interviews.',
+        description:
+          'Demographic profiles, their import, and AI interviews. HEAD is taken wherever GET is, and begins no work. Bodies over 1 KB come compressed, by br or gzip, to clients that accept it.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: '/' }],
@@ -111,6 +112,10 @@ const commonHeaders = {
   'Preference-Applied': { description: 'The preference that was followed', schema: { type: 'string' } },
   Location: { description: 'Where it is', required: true, schema: { type: 'string' } },
   ETag: { description: 'Names this very answer', required: true, schema: { type: 'string' } },
+  Link: {
+    description: 'The pages with rel=next and rel=prev, where there are such',
+    schema: { type: 'string' },
+  },
   Authenticate: { required: true, schema: { type: 'string', pattern: '^(Bearer|Signature)$' } },
   RetryAfter: { description: 'Seconds', schema: wholeNumber },
   RateLimitLimit: {
@@ -187,6 +192,7 @@ function answer(status: number, route: Route, access: Access): ZodOpenApiRespons
     ),
     ...([201, 302].includes(status) && { Location: component('headers', 'Location') }),
     ...((304 in route.answers || route.etag) && { ETag: component('headers', 'ETag') }),
+    ...(isList(schema) && { Link: component('headers', 'Link') }),
   }
   return {
     description: meanings[status] ?? 'An answer of this route',
@@ -196,6 +202,10 @@ function answer(status: number, route: Route, access: Access): ZodOpenApiRespons
     },
     ...(schema && { content: contentOf(status, schema) }),
   }
+}
+
+function isList(schema: z.ZodType | null | undefined): boolean {
+  return schema instanceof z.ZodObject && ('total_pages' in schema.shape || 'next_cursor' in schema.shape)
 }
 
 /** Every status that may be an error, once. */

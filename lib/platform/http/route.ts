@@ -65,36 +65,44 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType, Path extends z.
   body?: Body
   path?: Path
   handler(request: Parsed<Query, Body, Path> & Extra): Promise<Answer> | Answer
+  /** What HEAD gets where GET may begin work: without it HEAD runs the handler. */
+  head?(request: Parsed<Query, Body, Path> & Extra): Promise<Answer> | Answer
 }
 
 /** A route as the stack runs it, its request's type forgotten. */
 export type Route<Access extends 'open' | 'keyed' = 'open' | 'keyed'> = Schemas & {
   access: Access
-  handle(
-    request: HttpRequest<unknown, unknown, unknown>,
-    caller: Caller | undefined,
-  ): Promise<Answer> | Answer
+  handle: Handle
+  head?: Handle
 }
+type Handle = (
+  request: HttpRequest<unknown, unknown, unknown>,
+  caller: Caller | undefined,
+) => Promise<Answer> | Answer
 
 /** A route for callers with a key: its handler is told who calls. */
 export function route<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType>(
   definition: Definition<Query, Body, Path, { caller: Caller }>,
 ): Route<'keyed'> {
-  const { handler, ...schemas } = definition
-  return {
-    ...schemas,
-    access: 'keyed',
-    // The stack parses each part by the schema whose output its type is, and lets nobody in without a key.
-    handle: (request, caller) => handler({ ...(request as Parsed<Query, Body, Path>), caller: caller! }),
-  }
+  const { handler, head, ...schemas } = definition
+  // The stack parses each part by the schema whose output its type is, and lets nobody in without a key.
+  const run =
+    (answer: typeof handler): Handle =>
+    (request, caller) =>
+      answer({ ...(request as Parsed<Query, Body, Path>), caller: caller! })
+  return { ...schemas, access: 'keyed', handle: run(handler), ...(head && { head: run(head) }) }
 }
 
 /** A route that anyone may call. */
 export function openRoute<Query extends z.ZodType, Body extends z.ZodType, Path extends z.ZodType>(
   definition: Definition<Query, Body, Path, unknown>,
 ): Route<'open'> {
-  const { handler, ...schemas } = definition
-  return { ...schemas, access: 'open', handle: (request) => handler(request as Parsed<Query, Body, Path>) }
+  const { handler, head, ...schemas } = definition
+  const run =
+    (answer: typeof handler): Handle =>
+    (request) =>
+      answer(request as Parsed<Query, Body, Path>)
+  return { ...schemas, access: 'open', handle: run(handler), ...(head && { head: run(head) }) }
 }
 
 /** An answer with a JSON body. */

@@ -1,9 +1,12 @@
 import { InsightaError, NotFoundError } from '../errors.ts'
-import { routes } from '../routes.ts'
+import { gatewayRoutes } from '../routes.ts'
 
-/** The known paths as patterns, each with the methods it takes. */
+/** The known paths as patterns, those without parameters first, each with the methods it takes. */
 const paths = new Map<string, { pattern: RegExp; methods: string[] }>()
-for (const key of Object.keys(routes)) {
+const bySpecificity = gatewayRoutes.toSorted(
+  (a, b) => Number(a.key.includes('{')) - Number(b.key.includes('{')),
+)
+for (const { key } of bySpecificity) {
   const [method, path] = key.split(' ')
   if (!method || !path) continue
   const known = paths.get(path)
@@ -27,14 +30,20 @@ export function isKnownPath(path: string): boolean {
  * gateway itself knows no 405 and sends such calls to $default), else 404.
  */
 export function unknownRoute(method: string, path: string): InsightaError {
-  const methods = [...paths.values()]
-    .filter(({ pattern }) => pattern.test(path))
-    .flatMap(({ methods }) => methods)
+  const methods = [...paths.values()].find(({ pattern }) => pattern.test(path))?.methods ?? []
   if (methods.length === 0 || methods.includes(method)) return new NotFoundError('There is no such route')
-  const allow = [...new Set(methods)].sort().join(', ')
+  const allow = methods.toSorted().join(', ')
   return new InsightaError(`This path takes ${allow}`, {
     code: 'method_not_allowed',
     status: 405,
     headers: { Allow: allow },
   })
+}
+
+/**
+ * Whether a path that the gateway took for one with parameters is another: it has no DELETE for
+ * /api/profiles/search, and so makes that an id.
+ */
+export function isOfAnotherPath(routeKey: string, path: string): boolean {
+  return paths.has(path) && !routeKey.endsWith(` ${path}`)
 }

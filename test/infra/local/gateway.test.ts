@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
+import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type GatewayAnswer, startGateway } from '../../../infra/local/gateway.ts'
@@ -212,6 +213,30 @@ test('HEAD reaches the route and gets the length without the body', async () => 
   const { status, headers, body } = await send('/anything', { method: 'HEAD' })
   expect([status, headers['content-length'], body]).toEqual([200, '4', ''])
   expect(events[0]?.requestContext).toMatchObject({ http: { method: 'HEAD' } })
+})
+
+test.each([
+  ['get /items/1 HTTP/1.1', 400, 'Bad Request'],
+  ['FOO /items/1 HTTP/1.1', 400, 'Bad Request'],
+  ['GET /items/1 HTTP/9', 400, 'Bad Request'],
+  ['CONNECT items.test:443 HTTP/1.1', 400, 'Bad Request'],
+  [`GET /items/1 HTTP/1.1\r\nx-long: ${'x'.repeat(20_000)}`, 431, 'Request Header Fields Too Large'],
+])('what is no request, as %.30j, is a %i of the gateway alone', async (line, status, message) => {
+  const target = new URL(await url('/'))
+  const socket = connect(Number(target.port), target.hostname)
+  socket.write(`${line}\r\nhost: ${target.host}\r\n\r\n`)
+  const [head, body] = (await text(socket)).split('\r\n\r\n')
+  expect(head).toMatch(`HTTP/1.1 ${status} ${message}\r\ncontent-type: application/json\r\n`)
+  expect(body).toBe(JSON.stringify({ message }))
+  expect(events).toEqual([])
+  expect((await send('/items/1')).status).toBe(200)
+})
+
+test('a method that HTTP knows and the API does not goes to $default', async () => {
+  for (const method of ['PROPFIND', 'TRACE', 'PURGE']) {
+    expect((await send('/items/1', { method })).status).toBe(200)
+    expect(events.at(-1)).toMatchObject({ routeKey: '$default', requestContext: { http: { method } } })
+  }
 })
 
 test('a failed function is a 500 that says nothing of it', async () => {

@@ -98,7 +98,7 @@ describe('an HTTP function', () => {
     expectError(await get('/api/nothing'), 404, 'not_found')
     const wrong = await call(handler, 'PUT /api/profiles/1')
     expectError(wrong, 405, 'method_not_allowed')
-    expect(wrong.headers.allow).toBe('DELETE, GET, PATCH')
+    expect(wrong.headers.allow).toBe('DELETE, GET, HEAD, PATCH')
   })
 
   it.each([
@@ -208,6 +208,15 @@ describe('a body', () => {
     for (const type of ['text/plain', 'application/jsonp', 'application/x-www-form-urlencoded', '']) {
       expectError(await post('{"name":"x"}', { 'content-type': type }), 415, 'unsupported_media_type')
     }
+  })
+
+  it('under a content coding is 415, which names what is read', async () => {
+    for (const coding of ['gzip', 'br', 'Deflate', 'identity, gzip']) {
+      const result = await post('{"name":"x"}', { 'content-encoding': coding })
+      expectError(result, 415, 'unsupported_media_type')
+      expect(result.headers['accept-encoding']).toBe('identity')
+    }
+    expect((await post('{"name":"x"}', { 'content-encoding': 'Identity' })).status).toBe(201)
   })
 
   it('that is not UTF-8 is no JSON', async () => {
