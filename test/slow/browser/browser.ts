@@ -11,9 +11,12 @@ const executablePath = (process.env.PATH ?? '')
   .flatMap((folder) => names.map((name) => join(folder, name)))
   .find((path) => existsSync(path))
 
+const missing = 'there is no Chromium on the PATH'
+if (executablePath === undefined) console.warn(`Tests in a browser are skipped: ${missing}`)
+
 /** A `describe` for tests that need a browser; without one on the PATH they are skipped, and say why. */
 export function describeInBrowser(name: string, tests: () => void): void {
-  const title = executablePath === undefined ? `${name} (skipped: there is no Chromium on the PATH)` : name
+  const title = executablePath === undefined ? `${name} (skipped: ${missing})` : name
   describe.skipIf(executablePath === undefined)(title, tests)
 }
 
