@@ -17,10 +17,12 @@ import {
   newResumeSchema,
   resumeAnswer,
   resumeAnswerSchema,
+  resumeFile,
 } from '../lib/interviews/resumes.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
+import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
@@ -31,6 +33,7 @@ import { applyFacetDeltas } from '../lib/profiles/facets.ts'
 import { maxNameLength } from '../lib/profiles/profile.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
+const downloadSeconds = 300
 
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
 
@@ -164,6 +167,19 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       const candidate = { teamId: caller.teamId, id: path.id }
       return json(200, resumeAnswer(await retryRead(() => latestResume(connect(), candidate))))
+    },
+  }),
+
+  'GET /api/candidates/{id}/resume/file': route({
+    summary: 'The file of the newest résumé',
+    path: idPath,
+    answers: downloadAnswers,
+    errors: [409],
+    async handler({ path, caller, event }) {
+      const candidate = { teamId: caller.teamId, id: path.id }
+      const { object_key, filename, content_type } = await retryRead(() => resumeFile(connect(), candidate))
+      const address = await storage.presignGet(object_key, filename, content_type, downloadSeconds)
+      return download(event, content_type, address)
     },
   }),
 })

@@ -127,7 +127,7 @@ export class ApiStack extends Stack {
 
   private serveInterviews(stack: InterviewsStack, bucket: Bucket): void {
     const { candidates, interviews } = this.functions
-    allowObjects(candidates, bucket, resumePrefix, ['s3:PutObject', 's3:DeleteObject'])
+    allowObjects(candidates, bucket, resumePrefix, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'])
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
     stack.share('livekit', interviews)
     sendTo(interviews, stack.assessments, env.assessmentsQueueUrl)

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Sql } from '../platform/db.ts'
-import { InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
+import { ConflictError, InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
 import { uploadSchema } from '../platform/http/shapes.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
 import { candidateNotFound } from './candidates.ts'
@@ -109,10 +109,34 @@ export async function createResume(
   return { id, state: 'awaiting_upload', upload: await storage.presignPut(key, size, type, uploadSeconds) }
 }
 
-/** The newest résumé of the team's candidate. Throws NotFoundError where there is none. */
+/** The newest résumé of the team's candidate. Throws NotFoundError if there is none. */
 export async function latestResume(sql: Sql, candidate: { teamId: string; id: string }): Promise<Resume> {
-  const [row] = await sql<Resume[]>`
-    select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.extracted, r.created_at, r.completed_at
+  const { object_key: _, ...resume } = await latestRow(sql, candidate)
+  return resume
+}
+
+/**
+ * The file of the newest résumé of the team's candidate. Throws NotFoundError if none came, and ConflictError
+ * while one is awaited.
+ */
+export async function resumeFile(
+  sql: Sql,
+  candidate: { teamId: string; id: string },
+): Promise<Pick<ResumeRow, 'object_key' | 'filename' | 'content_type'>> {
+  const row = await latestRow(sql, candidate)
+  if (row.state === 'awaiting_upload') {
+    throw new ConflictError('The file of this résumé has not arrived yet', 'not_finished')
+  }
+  if (row.failure?.code === 'upload_expired') throw new NotFoundError('No file came for this résumé')
+  return row
+}
+
+type ResumeRow = Resume & { object_key: string }
+
+async function latestRow(sql: Sql, candidate: { teamId: string; id: string }): Promise<ResumeRow> {
+  const [row] = await sql<ResumeRow[]>`
+    select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.extracted, r.created_at,
+      r.completed_at, r.object_key
     from resumes r join candidates c on c.id = r.candidate_id
     where c.team_id = ${candidate.teamId} and c.id = ${candidate.id}
     order by r.id desc limit 1`

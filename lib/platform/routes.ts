@@ -35,6 +35,7 @@ export const routes = {
   'GET /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'DELETE /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
+  'GET /api/candidates/{id}/resume/file': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
   'POST /api/erasures': { function: 'candidates', access: 'admin' },
   'GET /api/interviews': { function: 'interviews', access: 'recruiter' },

@@ -129,12 +129,23 @@ export function createStorage(bucket: string, client = new S3Client(s3Settings))
       const command = new GetObjectCommand({
         Bucket: bucket,
         Key: key,
-        ResponseContentDisposition: `attachment; filename="${filename}"`,
+        ResponseContentDisposition: attachment(filename),
         ResponseContentType: contentType,
       })
       return { url: await getSignedUrl(client, command, { expiresIn: expiresInSeconds }), expires_at }
     },
   }
+}
+
+/** RFC 6266: beside a name that ASCII cannot hold, a plain one for clients that know nothing else. */
+function attachment(filename: string): string {
+  const plain = filename.replaceAll(/[^\x20-\x7e]|["%\\]/g, '_')
+  if (plain === filename) return `attachment; filename="${filename}"`
+  const escaped = encodeURIComponent(filename).replaceAll(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16)}`,
+  )
+  return `attachment; filename="${plain}"; filename*=UTF-8''${escaped}`
 }
 
 function inSeconds(seconds: number): string {

@@ -27,6 +27,14 @@ describe('what the API refuses wears the error envelope and shows nothing of the
     ['a body that is no JSON', 'POST /api/imports', { body: '{"filename":' }, 400, 'invalid_json'],
     ['an empty body', 'POST /api/imports', { body: '' }, 400, 'missing_body'],
     ['an unknown field', 'POST /api/imports', { body: { ...file, team: 'x' } }, 400, 'invalid_body'],
+    ['a NUL', 'POST /api/imports', { body: { ...file, filename: 'a\0.csv' } }, 422, 'invalid_value'],
+    [
+      'half a character',
+      'POST /api/imports',
+      { body: { ...file, filename: '\ud83d.csv' } },
+      422,
+      'invalid_value',
+    ],
     ['a missing field', 'POST /api/imports', { body: { filename: 'a.csv' } }, 400, 'invalid_body'],
     [
       'a value of the wrong type',

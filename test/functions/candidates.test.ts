@@ -117,6 +117,7 @@ test("another team's candidate is not there, and an analyst sees none", async ()
     [`GET /api/candidates/${id}`],
     [`DELETE /api/candidates/${id}`],
     [`GET /api/candidates/${id}/resume`],
+    [`GET /api/candidates/${id}/resume/file`],
     [`POST /api/candidates/${id}/resume`, file],
   ] as const) {
     expect((await ask(target, body, keys.other)).status, target).toBe(404)
@@ -147,6 +148,45 @@ test('a résumé is uploaded and read; the event may come twice', async () => {
     skills: ['Go'],
     location: null,
   })
+})
+
+test('the file of a résumé can be fetched under its own name once it has arrived', async () => {
+  const { id } = (await ask('POST /api/candidates', person('file@example.com'))).body.data
+  const path = `GET /api/candidates/${id}/resume/file`
+  expect((await ask(path)).status).toBe(404)
+  const body = 'Ada Obi, Engineer'
+  const filename = 'Lebenslauf "Jürgen" (2).txt'
+  const made = await ask(`POST /api/candidates/${id}/resume`, { filename, size: body.length })
+  const early = await ask(path)
+  expect([early.status, early.body.code]).toEqual([409, 'not_finished'])
+  const { method, url, headers } = made.body.upload
+  expect((await fetch(url, { method, headers, body })).status).toBe(200)
+  await vi.waitUntil(() => events.length > 0)
+  await deliver(events.pop()!)
+
+  const redirect = await ask(path)
+  expect(redirect.status).toBe(302)
+  const file = await fetch(redirect.headers.location!)
+  expect(await file.text()).toBe(body)
+  expect(file.headers.get('content-disposition')).toBe(
+    `attachment; filename="Lebenslauf _J_rgen_ (2).txt"; filename*=UTF-8''Lebenslauf%20%22J%C3%BCrgen%22%20%282%29.txt`,
+  )
+  const named = await call(api, path, { key: keys.recruiter, headers: { accept: 'application/json' } })
+  expect(named.status).toBe(200)
+  expect(await (await fetch(named.body.url)).text()).toBe(body)
+
+  await database.sql`
+    update resumes set state = 'failed', failure = ${database.sql.json({ code: 'upload_expired', message: '' })}
+    where candidate_id = ${id}`
+  expect((await ask(path)).status).toBe(404)
+})
+
+test('years of experience are kept to a tenth, also those that no database could hold', async () => {
+  const years = async (years_of_experience: number) => {
+    const given = { ...person(`${crypto.randomUUID()}@example.com`), years_of_experience }
+    return (await ask('POST /api/candidates', given)).body.data.years_of_experience
+  }
+  expect([await years(5e-324), await years(2.349), await years(80)]).toEqual([0, 2.3, 80])
 })
 
 test('a file without a candidate is removed by its event', async () => {
