@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { editedAmong } from '../profiles/edit-store.ts'
 import { type NewProfile, nameKey } from '../profiles/profile.ts'
 import type { MovedKey } from '../profiles/rekey.ts'
 import type { ImportRow } from './store.ts'
@@ -127,12 +128,11 @@ export async function lockNames(tx: Transaction, id: string, keys: readonly stri
     select id, name_key, import_row, country_id, gender, age from profiles
     where import_id = ${id} and name_key = any(${arrayLiteral(keys)}::text::uuid[])
     order by name_key for update`
-  // A statement of its own: it sees the edit that a lock was waited for.
-  const edited = await tx<{ profile_id: string }[]>`
-    select distinct profile_id from profile_edits
-    where profile_id = any(${arrayLiteral(held.map((row) => row.id))}::text::uuid[])`
-  const ids = new Set(edited.map(({ profile_id }) => profile_id))
-  return held.filter((row) => !ids.has(row.id))
+  const edited = await editedAmong(
+    tx,
+    held.map((row) => row.id),
+  )
+  return held.filter((row) => !edited.has(row.id))
 }
 
 /** Gives each name to the row that came first in the file. The profile keeps its id. */

@@ -1,4 +1,5 @@
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { editedAmong } from '../profiles/edit-store.ts'
 import type { NewProfile } from '../profiles/profile.ts'
 
 /** Whether a removal that was asked for is still to be done. */
@@ -45,15 +46,15 @@ export async function removeBatch(tx: Transaction, id: string, limit: number): P
     where id > ${file.from} and id < ${file.to} and import_id = ${id}
     order by id limit ${limit} for update`
   const ids = locked.map((row) => row.id)
-  // A statement of its own: it sees the edit that a lock was waited for.
+  const edited = await editedAmong(tx, ids)
+  const leaving = ids.filter((one) => !edited.has(one))
   const removed = await tx<Pick<NewProfile, 'country_id' | 'gender' | 'age'>[]>`
-    delete from profiles p where id = any(${arrayLiteral(ids)}::text::uuid[])
-      and not exists (select from profile_edits where profile_id = p.id)
+    delete from profiles where id = any(${arrayLiteral(leaving)}::text::uuid[])
     returning country_id, gender, age`
   const done = ids.length < limit
   await tx`
     update imports
-    set removed = removed + ${removed.length}, kept_edited = kept_edited + ${ids.length - removed.length},
+    set removed = removed + ${removed.length}, kept_edited = kept_edited + ${edited.size},
       removed_up_to = ${ids.at(-1) ?? file.from}, removal_state = ${done ? 'done' : 'running'}
     where id = ${id}`
   return { removed: [...removed], done }

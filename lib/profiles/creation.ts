@@ -1,3 +1,5 @@
+import { notBefore1970 } from './instant.ts'
+
 /** When a profile was created: at or after the one, before the other. UTC, in milliseconds. */
 export type CreationBounds = { created_after?: string | undefined; created_before?: string | undefined }
 
@@ -11,10 +13,9 @@ export function canonicalCreation({ created_after, created_before }: CreationBou
   created_after?: string
   created_before?: string
 } {
-  const clamped = (text: string) => new Date(Math.max(0, Date.parse(text))).toISOString()
   return {
     ...(created_after !== undefined && Date.parse(created_after) > 0 && { created_after }),
-    ...(created_before !== undefined && { created_before: clamped(created_before) }),
+    ...(created_before !== undefined && { created_before: notBefore1970(created_before) }),
   }
 }
 

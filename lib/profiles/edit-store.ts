@@ -37,3 +37,14 @@ export async function noteEdit(
     insert into profile_edits (profile_id, edited_at, edited_by, fields)
     values (${id}, date_trunc('milliseconds', clock_timestamp()), ${by}, ${arrayLiteral(fields)}::text::text[])`
 }
+
+/**
+ * Which of some profiles were edited. Those must be locked, by a statement before: this one then sees the edit
+ * that a lock was waited for.
+ */
+export async function editedAmong(tx: Transaction, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await tx<{ profile_id: string }[]>`
+    select profile_id from profile_edits where profile_id = any(${arrayLiteral(ids)}::text::uuid[])`
+  return new Set(rows.map(({ profile_id }) => profile_id))
+}

@@ -9,8 +9,8 @@ import {
 import { retry } from '../platform/retry.ts'
 import { lockProfile, moveKey, noteEdit, updateProfile } from './edit-store.ts'
 import { applyFacetDeltas } from './facets.ts'
+import { isInTheWay, isTaken, takingKeys } from './key-locks.ts'
 import { nameKey, newProfileSchema, type ProfileRow, type StoredField, storedFields } from './profile.ts'
-import { keyWait, limitLockWaits } from './rekey.ts'
 import { findProfileByName } from './store.ts'
 
 const { name, gender, age, country_id } = newProfileSchema.shape
@@ -49,10 +49,9 @@ export function patched(row: ProfileRow, patch: ProfilePatch): { row: ProfileRow
   return { row: after, fields: storedFields.filter((field) => after[field] !== row[field]) }
 }
 
-/** Some six seconds, of fifteen that the function has. */
+/** With ten attempts some six seconds, of fifteen that the function has. */
 const patience = {
   name: 'Edit profile',
-  attempts: 10,
   initialDelay: 50,
   maxDelay: 500,
   jitter: 'full',
@@ -64,6 +63,8 @@ export type EditOptions = {
   by: string
   /** Whether the profile as it stands may be changed. */
   accepts(row: ProfileRow): boolean
+  /** At a name that an import is taking. Default 10. */
+  attempts?: number
 }
 
 /**
@@ -77,10 +78,11 @@ export async function editProfile(
   patch: ProfilePatch,
   options: EditOptions,
 ): Promise<{ row: ProfileRow; version?: number }> {
+  const { attempts = 10 } = options
   try {
-    return await retry(patience, () => sql.begin((tx) => edit(tx, id, patch, options)))
+    return await retry({ ...patience, attempts }, () => sql.begin((tx) => edit(tx, id, patch, options)))
   } catch (error) {
-    if (hasCode(error, '23505')) throw await nameTaken(sql, patch.name!)
+    if (isTaken(error)) throw await nameTaken(sql, patch.name!)
     if (isInTheWay(error)) throw new UnavailableError('The name is being written by an import', error)
     throw error
   }
@@ -99,12 +101,7 @@ async function edit(
   if (fields.length === 0) return { row }
   // Of the name and not of what is stored: a twin stays one until it is called otherwise.
   const key = nameKey(row.name)
-  if (key !== nameKey(before.name)) {
-    // An import that holds the new key may want the old one: see keyWait.
-    await limitLockWaits(tx, keyWait)
-    await moveKey(tx, id, key)
-    await limitLockWaits(tx, 0)
-  }
+  if (key !== nameKey(before.name)) await takingKeys(tx, () => moveKey(tx, id, key))
   await updateProfile(tx, row)
   const version = await applyFacetDeltas(tx, [
     { ...before, delta: -1 },
@@ -112,15 +109,6 @@ async function edit(
   ])
   await noteEdit(tx, id, by, fields)
   return { row, version }
-}
-
-/** Lock not available in time, and deadlock: another writer was at work. */
-function isInTheWay(error: unknown): boolean {
-  return hasCode(error, '55P03') || hasCode(error, '40P01')
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }
 
 async function nameTaken(sql: Sql, name: string): Promise<ConflictError> {

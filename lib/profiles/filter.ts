@@ -3,7 +3,7 @@ import { UnprocessableError } from '../platform/errors.ts'
 import { ageRanges, canonicalAges, describeAges } from './ages.ts'
 import { canonicalCountries, countrySet } from './country-sets.ts'
 import { canonicalCreation, isCrossed } from './creation.ts'
-import { parseInstant } from './instant.ts'
+import { notBefore1970, parseInstant } from './instant.ts'
 import { foldName, storedName } from './names.ts'
 import {
   type AgeGroup,
@@ -190,7 +190,7 @@ export function canonicalFilter(input: FilterInput): Filter {
     ...(min_country_probability !== undefined && { min_country_probability }),
     ...(name !== undefined && { name: foldName(name) }),
     ...canonicalCreation(input),
-    ...(input.updated_after !== undefined && { updated_after: input.updated_after }),
+    ...(input.updated_after !== undefined && { updated_after: notBefore1970(input.updated_after) }),
   }
 }
 

@@ -21,3 +21,8 @@ export function parseInstant(value: string): string | undefined {
   const milliseconds = Date.parse(text) + finer
   return milliseconds <= endOfTime ? new Date(milliseconds).toISOString() : undefined
 }
+
+/** An instant before 1970 as the first of it: no id knows an earlier one, and PostgreSQL knows no year 0. */
+export function notBefore1970(instant: string): string {
+  return new Date(Math.max(0, Date.parse(instant))).toISOString()
+}

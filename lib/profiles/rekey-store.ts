@@ -158,8 +158,3 @@ export async function unlistTwins(tx: Transaction, ids: readonly string[]): Prom
   if (ids.length === 0) return
   await tx`delete from name_twins where profile_id = any(${arrayLiteral(ids)}::text::uuid[])`
 }
-
-/** Milliseconds that the transaction waits for each lock from here on; 0 is for ever. */
-export async function limitLockWaits(tx: Transaction, milliseconds: number): Promise<void> {
-  await tx`select set_config('lock_timeout', ${String(milliseconds)}, true)`
-}

@@ -2,6 +2,7 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { logger } from '../platform/log.ts'
 import { retry } from '../platform/retry.ts'
 import { applyFacetDeltas } from './facets.ts'
+import { isInTheWay, isTaken, takingKeys } from './key-locks.ts'
 import { nameKey, twinKey } from './profile.ts'
 import {
   advancePass,
@@ -10,7 +11,6 @@ import {
   freedTwins,
   type HeldKey,
   keysAreOf,
-  limitLockWaits,
   listTwins,
   lockKeys,
   namesOfPart,
@@ -27,7 +27,7 @@ import {
  * one finds nothing. Each step may be cut off anywhere and done twice.
  */
 
-export { askForPasses, limitLockWaits } from './rekey-store.ts'
+export { askForPasses } from './rekey-store.ts'
 
 /** The number of foldName: it goes up with each change of what that returns. */
 export const folding = 2
@@ -101,20 +101,11 @@ export function namesAreKeyed(tx: Sql | Transaction): Promise<boolean> {
   return keysAreOf(tx, folding)
 }
 
-/** Less than the second after which PostgreSQL looks for deadlocks, and ends whoever it finds first. */
-export const keyWait = 400
-
-/** Lock not available in time, deadlock, and a key that was taken meanwhile: another writer was at work. */
-const contention = new Set(['55P03', '40P01', '23505'])
-
 function isContended(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && contention.has(String(error.code))
+  // A key that was free may be taken meanwhile.
+  return isInTheWay(error) || isTaken(error)
 }
 
-/**
- * An import takes keys in their order, and this takes them in none: where each would wait for the other, this one
- * gives up and begins again.
- */
 async function rekeyPatiently(
   { sql, moved }: RekeyContext,
   ids: readonly string[],
@@ -128,7 +119,14 @@ async function rekeyPatiently(
     jitter: 'full' as const,
     retryOn: isContended,
   }
-  return retry(options, () => sql.begin((tx) => rekeyBatch(tx, ids, moved)))
+  return retry(options, () =>
+    sql.begin(async (tx) => {
+      const done = await takingKeys(tx, () => rekeyBatch(tx, ids, moved))
+      // What a name leads to has changed.
+      if (done.changed > 0) await applyFacetDeltas(tx, [])
+      return done
+    }),
+  )
 }
 
 /** Gives each name its key; of several profiles with one name the oldest has it, and the others are listed. */
@@ -137,7 +135,6 @@ async function rekeyBatch(
   ids: readonly string[],
   moved: RekeyContext['moved'],
 ): Promise<{ changed: number; twins: number }> {
-  await limitLockWaits(tx, keyWait)
   const given = await lockWithHolders(tx, ids)
   const keys = new Map<string, string>()
   const elders: HeldKey[] = []
@@ -176,9 +173,6 @@ async function rekeyBatch(
     tx,
     changing.flatMap(({ import_id, name_key }) => (import_id ? [{ import_id, from: name_key }] : [])),
   )
-  await limitLockWaits(tx, 0)
-  // What a name leads to has changed.
-  await applyFacetDeltas(tx, [])
   if (found.length > 0) logger.warn('Profiles have the name of an older one', { twins: found.length })
   return { changed: changing.length, twins: found.length }
 }

@@ -221,7 +221,7 @@ describe('Prefer: respond-async', () => {
     expect([status, headers['preference-applied'], headers.vary]).toEqual([
       202,
       'respond-async',
-      'Prefer, Accept-Encoding',
+      'Prefer, Accept-Encoding, Origin',
     ])
     expect(headers.location).toBe(`/api/exports/${body.id}`)
     expect(await messages()).toHaveLength(1)
@@ -239,7 +239,7 @@ describe('Prefer: respond-async', () => {
     expect([status, headers['preference-applied'], headers.vary]).toEqual([
       200,
       undefined,
-      'Prefer, Accept-Encoding',
+      'Prefer, Accept-Encoding, Origin',
     ])
     expect(await messages()).toEqual([])
   })

@@ -30,7 +30,7 @@ const ada = { name: 'Ada Lovelace', gender: 'female', age: 36, country_id: 'GB',
 let at: string
 let etag: string
 beforeEach(async () => {
-  await database.sql`truncate profiles, facets cascade`
+  await database.sql`truncate profiles, facets, profile_edits, name_twins`
   await ask('POST /api/profiles', { body: { ...ada, name: 'Bo Taken' } })
   const { headers } = await ask('POST /api/profiles', { body: ada })
   at = headers.location!
@@ -171,6 +171,14 @@ describe('lists by updated_after', () => {
     })
     await ask(`DELETE ${at}`)
     expect((await list()).body.total).toBe(0)
+  })
+
+  it('have whatever was edited at all, since the beginning of time', async () => {
+    await patch({ age: 41 })
+    for (const since of ['0000-01-01', '1969-12-31T23:59:59Z', '1970-01-01']) {
+      expect((await ask(`GET /api/profiles?updated_after=${since}`)).body.total).toBe(1)
+    }
+    expect((await ask('GET /api/profiles?updated_after=9999-12-31')).body.total).toBe(0)
   })
 
   it('refuse what is no instant', async () => {

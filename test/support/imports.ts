@@ -128,7 +128,7 @@ export async function startImportBench() {
       return (await sql<{ name: string }[]>`select name from profiles order by name`).map(({ name }) => name)
     },
     async clear(): Promise<void> {
-      await sql`truncate profiles, facets, imports, dead_letters cascade`
+      await sql`truncate profiles, facets, profile_edits, name_twins, imports, dead_letters cascade`
     },
     async close(): Promise<void> {
       await Promise.all([bucket.close(), database.close()])

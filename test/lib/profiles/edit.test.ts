@@ -19,7 +19,7 @@ beforeAll(async () => {
   by = (await createKey(sql, { role: 'admin', team: 'acme', label: 'a' })).id
 })
 afterAll(() => database.close())
-beforeEach(() => sql`truncate profiles, facets cascade`)
+beforeEach(() => sql`truncate profiles, facets, profile_edits, name_twins`)
 
 const ada: NewProfile = {
   name: 'Ada Obi',
@@ -233,6 +233,17 @@ describe('edits beside other writers', () => {
     await refused
     expect(await getProfile(sql, id)).toEqual({ ...ada, id })
     expect(await verifyFacets(sql)).toEqual([])
+  })
+
+  it('are to be tried again where an import holds the name for long', async () => {
+    const { id } = await store()
+    const file = importing(['Bo'])
+    await file.taken
+    const editing = editProfile(sql, id, { name: 'Bo' }, { by, accepts: () => true, attempts: 1 })
+    await expect(editing).rejects.toMatchObject({ code: 'unavailable', status: 503 })
+    file.goOn()
+    expect(await file.done).toEqual(['Bo'])
+    expect(await getProfile(sql, id)).toEqual({ ...ada, id })
   })
 
   it('take the name once an import that had it is undone', async () => {
