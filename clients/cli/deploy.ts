@@ -2,9 +2,9 @@ import { Command } from 'commander'
 import {
   type DeploymentTools,
   deployCore,
-  deployWeb,
   notes,
   requireNoPerson,
+  runDeployment,
   withoutTerminal,
 } from './deployment.ts'
 import { engineOf, engineProblem } from './engine.ts'
@@ -55,7 +55,7 @@ export type DeployTools = DeploymentTools & { smoke: typeof smokeTest }
 
 /**
  * Deploys every stack of a stage in their order, asks the new API whether it works, and writes what is left to
- * do. What an earlier deployment left unfinished is seen to first, so that the same command goes on after any
+ * do. What an earlier deployment left unfinished is handled first, so that the same command goes on after any
  * failure. The web stack comes last, since it is told the API's address, and is asked the same. Rejects before
  * anything is changed if a value of the context, the credentials or the quota are missing, if the region lacks
  * the database's engine, or if a stack needs a person; and if the deployment or a check fails.
@@ -99,7 +99,7 @@ export async function deploy(stage: StageName, options: DeployOptions, tools: De
   if (synthesised.web === undefined || plan.web === undefined) {
     return write(await lastWords(stage, outputs, [apiLine(url)], at))
   }
-  const web = await deployWeb(stacks, plan.web(new URL(url).host), tools)
+  const web = await runDeployment(stacks, plan.web(new URL(url).host), tools)
   const distribution = outputOf(web, synthesised.web, 'DistributionDomain')
   // Not an own domain, which may not point at it yet.
   await smoke(`https://${distribution}`, { key, patience: webPatience, write })
@@ -146,8 +146,8 @@ function rehearsal(stage: StageName, synthesised: Synthesised, context: Context,
   return [
     ...commandsOf(synthesised, planOf(stage, synthesised, nothing, context, yes)),
     '',
-    'That is a first deployment. If an earlier one left a stack unfinished, that is seen to first; with --plan',
-    'in place of --dry-run your account is asked how its stacks stand. STACK is one without data:',
+    'That is a first deployment. A stack that an earlier one left unfinished is handled first, as below; --plan in',
+    'place of --dry-run asks your account and prints what that comes to. STACK stands for one without data:',
     ...recoveryLines(stage, context, yes),
   ]
 }

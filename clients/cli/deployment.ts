@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Outputs, outputsSchema } from './last-words.ts'
 import { type Deployment, namesOf, type Plan, planOf, type Synthesised } from './plan.ts'
 import { advice, firstSteps, isPaused, isUnfinished, treatment, unchanged } from './recovery.ts'
-import { atWork, type Found, findAll, findSettled, type Waiting } from './stacks.ts'
+import { type Found, findAll, findSettled, type Waiting } from './stacks.ts'
 import { type Context, type StageName, typed } from './stages.ts'
 
 export type Stacks = {
@@ -43,32 +43,25 @@ export async function deployCore(
   tools: DeploymentTools,
 ): Promise<{ outputs: Outputs; plan: Plan }> {
   const { stage, synthesised, context, yes } = stacks
-  const { now, plan, outputs } = await explained(stacks, tools, async () => {
-    const now = await recover(stacks, found, tools)
-    for (const note of notes(stage, now)) tools.write(`${note}\n`)
-    const plan = planOf(stage, synthesised, now, context, yes)
-    const outputs: Outputs = {}
-    for (const deployment of plan.core) Object.assign(outputs, await outputsOf(deployment, tools))
-    return { now, plan, outputs }
-  })
+  const now = await recover(stacks, found, tools)
+  for (const note of notes(stage, now)) tools.write(`${note}\n`)
+  const plan = planOf(stage, synthesised, now, context, yes)
+  const outputs: Outputs = {}
+  for (const deployment of plan.core) Object.assign(outputs, await runDeployment(stacks, deployment, tools))
   const continued = now.filter(isPaused).map(({ stack }) => stack)
   const still = (await findAll(continued, tools.shell)).filter(isPaused)
   if (still.length > 0) throw new Error(still.map((stack) => unchanged(stage, stack, context)).join('\n\n'))
   return { outputs, plan }
 }
 
-/** Deploys the web stack. Rejects as `deployCore` does. */
-export function deployWeb(stacks: Stacks, deployment: Deployment, tools: DeploymentTools): Promise<Outputs> {
-  return explained(stacks, tools, () => outputsOf(deployment, tools))
-}
-
+/** How the stacks stand once those are rolled back and deleted that have to be. */
 async function recover(stacks: Stacks, found: readonly Found[], tools: DeploymentTools) {
   const { stage, synthesised, context } = stacks
   const steps = firstSteps(stage, found, context)
   if (steps.length === 0) return found
   for (const { says, words } of steps) {
     tools.write(`${says}\n`)
-    await runShown(words, tools)
+    await runCdk(stacks, words, tools)
   }
   const now = await findSettled(namesOf(synthesised), tools)
   requireNoPerson(stage, now)
@@ -77,42 +70,43 @@ async function recover(stacks: Stacks, found: readonly Found[], tools: Deploymen
   return now
 }
 
-async function outputsOf({ words, outputsFile }: Deployment, tools: DeploymentTools): Promise<Outputs> {
-  await runShown(words, tools)
+/** Returns the outputs of the stacks that it deploys. Rejects with how the stacks stand. */
+export async function runDeployment(
+  stacks: Stacks,
+  { words, outputsFile }: Deployment,
+  tools: DeploymentTools,
+): Promise<Outputs> {
+  await runCdk(stacks, words, tools)
   return outputsSchema.parse(JSON.parse(await readFile(join(tools.folder, outputsFile), 'utf8')))
 }
 
-async function runShown(words: readonly string[], { shell, write }: DeploymentTools): Promise<void> {
-  write(`$ ${typed(words)}\n`)
-  await shell.run(words)
-}
-
-/** What `work` rejects with, and after it what the stacks are in and what to do. */
-async function explained<T>(stacks: Stacks, tools: DeploymentTools, work: () => Promise<T>): Promise<T> {
+/** Shows and runs a command. Rejects with its failure, how the stacks stand after it, and what to do. */
+async function runCdk(stacks: Stacks, words: readonly string[], tools: DeploymentTools): Promise<void> {
+  tools.write(`$ ${typed(words)}\n`)
   try {
-    return await work()
+    await tools.shell.run(words)
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`${message}\n\n${await afterFailure(stacks, tools)}`, { cause })
+    const lines = await afterFailure(stacks, tools)
+    // What the CDK said of it went to the output.
+    const asked = !tools.terminal && !stacks.yes && words.includes('deploy')
+    throw new Error([message, '', ...lines, ...(asked ? [withoutTerminal] : [])].join('\n'), { cause })
   }
 }
 
 async function afterFailure(
-  { stage, synthesised, context, yes }: Stacks,
-  { shell, terminal }: DeploymentTools,
-): Promise<string> {
+  { stage, synthesised, context }: Stacks,
+  { shell }: DeploymentTools,
+): Promise<string[]> {
   let found: Found[]
   try {
     found = await findAll(namesOf(synthesised), shell)
   } catch (error) {
-    return `How the stacks stand could not be asked: ${error instanceof Error ? error.message : error}`
+    return [`How the stacks stand could not be asked: ${error instanceof Error ? error.message : error}`]
   }
   const lines = found.filter(isUnfinished).map((stack) => advice(stage, stack, context))
-  const person = found.some((stack) => treatment(stage, stack).does === 'stop')
-  if (!person && !found.some(atWork))
-    lines.push('Fix what failed and run the same command: it goes on from there.')
-  if (!terminal && !yes) lines.push(withoutTerminal)
-  return lines.join('\n')
+  const waits = found.some((stack) => ['stop', 'wait'].includes(treatment(stage, stack).does))
+  return waits ? lines : [...lines, 'Fix what failed and run the same command: it goes on from there.']
 }
 
 export const withoutTerminal =

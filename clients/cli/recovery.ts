@@ -21,13 +21,15 @@ const whole = [
 ]
 /** Nothing is there: a stack in review has a change set that was never executed. */
 const absent = [undefined, 'DELETE_COMPLETE', 'REVIEW_IN_PROGRESS']
+/** A creation failed, and was or was not rolled back. */
+const uncreated = ['CREATE_FAILED', 'ROLLBACK_COMPLETE', 'ROLLBACK_FAILED']
 /** A failure without a rollback leads there. */
 const paused = ['CREATE_FAILED', 'UPDATE_FAILED']
 
 export const isAbsent = ({ status }: Found) => absent.includes(status)
 export const isPaused = ({ status = '' }: Found) => paused.includes(status)
 /** Whether its creation has yet to succeed, as far as the state tells. */
-export const neverWhole = (found: Found) => isAbsent(found) || /^(CREATE_F|ROLLBACK)/.test(found.status ?? '')
+export const neverWhole = (found: Found) => isAbsent(found) || uncreated.includes(found.status ?? '')
 /** Whether a deployment has to do more about it than to deploy it. */
 export const isUnfinished = (found: Found) => !isAbsent(found) && !whole.includes(found.status ?? '')
 

@@ -76,25 +76,25 @@ describe('deploy', () => {
     }
   })
 
-  it('stops where AWS does not know who calls, and says what to do', async () => {
+  it('stops if AWS does not know who calls, and says what to do', async () => {
     account.failing = { 'get-caller-identity': 'Unable to locate credentials' }
     await expect(account.deploy('dev')).rejects.toThrow(/Unable to locate credentials\nSign in .*AWS_PROFILE/)
     expect(account.called).toHaveLength(1)
   })
 
-  it('stops where AWS refuses to tell how a stack stands', async () => {
+  it('stops if AWS refuses to tell how a stack stands', async () => {
     account.failing = { 'describe-stacks --stack-name Insighta-prod-web': 'AccessDenied: DescribeStacks' }
     await expect(account.deploy('prod', '--yes')).rejects.toThrow('AccessDenied: DescribeStacks')
     expect(account.changes).toEqual([])
   })
 
-  it('stops where the deployment fails, and asks nothing of the API', async () => {
+  it('stops if the deployment fails, and asks nothing of the API', async () => {
     account.cloud.fail('change', 'Insighta-dev-api')
     await expect(account.deploy('dev', '--yes')).rejects.toThrow('npx cdk deploy failed (1)')
     expect(account.smoke).not.toHaveBeenCalled()
   })
 
-  it('fails where the API does not answer as it should', async () => {
+  it('fails if the API does not answer as it should', async () => {
     account.smoke.mockRejectedValueOnce(new Error('1 of 3 checks failed'))
     await expect(account.deploy('dev')).rejects.toThrow('1 of 3 checks failed')
   })
@@ -122,7 +122,7 @@ describe('deploy', () => {
     expect(account.written).toContain('api.example.com has to point at d1.cloudfront.example')
   })
 
-  it('leaves the web stack as it is where the API does not work', async () => {
+  it('leaves the web stack as it is if the API does not work', async () => {
     account.smoke.mockRejectedValueOnce(new Error('1 of 3 checks failed'))
     await expect(account.deploy('prod')).rejects.toThrow('1 of 3 checks failed')
     expect(account.changes.filter((line) => line.includes('deploy Insighta-prod-web'))).toEqual([])
@@ -180,7 +180,7 @@ describe('what a deployment asks of the account first', () => {
     expect(account.changes).toHaveLength(1)
   })
 
-  it('fails where AWS refuses to tell', async () => {
+  it('fails if AWS refuses to tell', async () => {
     account.failing = { 'describe-db-engine-versions': 'AccessDenied: rds' }
     await expect(account.deploy('dev', '--yes')).rejects.toThrow('AccessDenied: rds')
     expect(account.changes).toEqual([])
@@ -232,7 +232,7 @@ describe('the stacks that the CDK app has', () => {
 })
 
 describe('the shell', () => {
-  it('answers what a program writes, and rejects with its complaint where it fails', async () => {
+  it('returns what a program writes, and rejects with its complaint if it fails', async () => {
     expect(await shell.read(['node', '-p', '1 + 1'])).toBe('2\n')
     const complain = 'console.error("no region"); process.exit(3)'
     await expect(shell.read(['node', '-e', complain])).rejects.toThrow('no region')

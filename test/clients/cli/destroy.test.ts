@@ -52,7 +52,7 @@ describe('destroy', () => {
     expect([...account.cloud.stacks]).toEqual([])
   })
 
-  it('goes on where the bucket is gone already, and stops where AWS refuses to tell', async () => {
+  it('goes on if the bucket is gone already, and stops if AWS refuses to tell', async () => {
     account.cloud.stacks.delete('Insighta-dev-data')
     await account.destroy('dev', '--yes')
     expect(account.empty).not.toHaveBeenCalled()
@@ -69,7 +69,7 @@ describe('destroy', () => {
     expect(account.called.filter((line) => !line.startsWith('npx cdk list'))).toEqual(lines)
   })
 
-  it('deletes every version of every object, page by page, and says where one stays', async () => {
+  it('deletes every version of every object, page by page, and says if one stays', async () => {
     const s3 = mockClient(S3Client)
     const version = (Key: string) => ({ Key, VersionId: `${Key}1` })
     s3.on(ListObjectVersionsCommand)

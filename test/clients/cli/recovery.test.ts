@@ -220,20 +220,23 @@ describe('stacks that have to be rolled back or deleted', () => {
     expectWell('prod')
   })
 
-  it('are not deployed if they are no better afterwards', async () => {
+  it.each([
+    ['Insighta-prod-api', 'UPDATE_FAILED'],
+    ['Insighta-prod-data', 'ROLLBACK_FAILED'],
+  ] as const)('are not deployed if %s is found in %s afterwards', async (other, status) => {
     given('Insighta-prod-api', 'UPDATE_FAILED', 'whole')
     // Another deployment begins and fails behind the back of this one.
     const { cloud } = account
     const rollbackStack = cloud.rollbackStack.bind(cloud)
+    const describe = cloud.describe.bind(cloud)
     vi.spyOn(cloud, 'rollbackStack').mockImplementationOnce((name) => {
       rollbackStack(name)
-      const describe = cloud.describe.bind(cloud)
-      vi.spyOn(cloud, 'describe').mockImplementation((other) => {
-        if (other === name) cloud.given(name, 'UPDATE_FAILED')
-        return describe(other)
+      vi.spyOn(cloud, 'describe').mockImplementation((stack) => {
+        if (stack === other) cloud.given(other, status)
+        return describe(stack)
       })
     })
-    await expect(account.deploy('prod', '--yes')).rejects.toThrow('Insighta-prod-api is UPDATE_FAILED')
+    await expect(account.deploy('prod', '--yes')).rejects.toThrow(new RegExp(`^${other} is ${status}`))
     expect(account.changes).toHaveLength(1)
   })
 })
