@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { engineProblem } from '../../../clients/cli/engine.ts'
-import { subscriptionsCommand } from '../../../clients/cli/last-words.ts'
-import { findAll, readStack } from '../../../clients/cli/stacks.ts'
-import { identity, shell } from '../../../clients/cli/stages.ts'
-import { type Endpoint, serve } from './cloudformation/http.ts'
-import { CloudFormation } from './cloudformation/model.ts'
+import { engineProblem } from '../../clients/cli/engine.ts'
+import { subscriptionsCommand } from '../../clients/cli/last-words.ts'
+import { findAll, readStack } from '../../clients/cli/stacks.ts'
+import { identity, shell } from '../../clients/cli/stages.ts'
+import { type Endpoint, serve } from '../clients/cli/cloudformation/http.ts'
+import { CloudFormation } from '../clients/cli/cloudformation/model.ts'
 
 // A shim of a version manager may stand in the PATH without the program behind it.
 const present = spawnSync('aws', ['--version']).status === 0

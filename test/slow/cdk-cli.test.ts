@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { App, CfnResource, Stack } from 'aws-cdk-lib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { root } from '../../../clients/cli/stages.ts'
-import { temporaryFolder } from '../../infra/synthesis.ts'
-import { runCdk } from './cloudformation/cdk.ts'
-import { serve } from './cloudformation/http.ts'
-import { CloudFormation, type Status } from './cloudformation/model.ts'
+import { root } from '../../clients/cli/stages.ts'
+import { runCdk } from '../clients/cli/cloudformation/cdk.ts'
+import { serve } from '../clients/cli/cloudformation/http.ts'
+import { CloudFormation, type Status } from '../clients/cli/cloudformation/model.ts'
+import { temporaryFolder } from '../infra/synthesis.ts'
 
 const names = ['a', 'b', 'c', 'd', 'e'].map((part) => `Insighta-test-${part}`)
 
