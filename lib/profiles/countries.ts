@@ -1,3 +1,4 @@
+import codes from 'i18n-iso-countries/codes.json' with { type: 'json' }
 import english from 'i18n-iso-countries/langs/en.json' with { type: 'json' }
 
 /** What people call a country, where the ISO list or the package leads with the formal name. */
@@ -45,6 +46,14 @@ export const countryCodes: readonly string[] = [...names.keys()].sort()
 /** Whether `code` is an upper-case ISO 3166-1 alpha-2 code. */
 export function isCountry(code: string): boolean {
   return names.has(code)
+}
+
+let twoLetters: Map<string, string> | undefined
+
+/** The alpha-2 code of an upper-case alpha-3 code. */
+export function twoLetterCode(code: string): string | undefined {
+  twoLetters ??= new Map(codes.map(([two, three]) => [three!, two!]))
+  return twoLetters.get(code)
 }
 
 /** Every English name of an upper-case code that the ISO list or this page has. */

@@ -99,6 +99,7 @@ describe('GET /api/profiles/search', () => {
       details: [
         { field: 'q', message: '"rich" is not understood' },
         { field: 'q', message: '"Atlantis" is not understood' },
+        { field: 'q', message: expect.stringContaining('docs/querying.md') },
       ],
     })
   })

@@ -2,32 +2,17 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { isInsightaError } from '../../../lib/platform/errors.ts'
-import { countryCodes, countryNames } from '../../../lib/profiles/countries.ts'
-import { countryPhrases } from '../../../lib/profiles/country-phrases.ts'
-import { demonyms } from '../../../lib/profiles/country-words.ts'
+import { vocabulary } from '../../../lib/profiles/english/vocabulary.ts'
 import { canonicalFilter, type Filter, filterKey, filterParameters } from '../../../lib/profiles/filter.ts'
 import { interpret } from '../../../lib/profiles/grammar.ts'
-import { vocabulary } from '../../../lib/profiles/vocabulary.ts'
 import { decodeFor } from '../../support/profiles.ts'
+import { refusal } from '../../support/questions.ts'
 
 const range = (min_age: number, max_age: number): Filter => ({ min_age, max_age })
 /** Queries of one meaning. */
 const same = (queries: readonly string[], filter: Filter) =>
   queries.map((query): [string, Filter] => [query, filter])
 const from = (...country_id: string[]): Filter => ({ country_id })
-
-/** The error that a query gets, its details as plain messages. */
-function refusal(query: string): { status: number; code: string; message: string; details: string[] } {
-  try {
-    interpret(query)
-  } catch (error) {
-    if (!isInsightaError(error)) throw error
-    const { status, code, message, details = [] } = error
-    for (const { field } of details) expect(field).toBe('q')
-    return { status, code, message, details: details.map((detail) => detail.message) }
-  }
-  throw new Error(`${query} was understood`)
-}
 
 function leftover(query: string): string[] {
   const { status, code, message, details } = refusal(query)
@@ -36,7 +21,10 @@ function leftover(query: string): string[] {
     code: 'uninterpretable_query',
     message: 'Unable to interpret query',
   })
-  return details.map((text) => /^"(.*)" is not (?:understood|clear here)$/.exec(text)?.[1] ?? text)
+  // The last says what is understood.
+  return details
+    .slice(0, -1)
+    .map((text) => /^"(.*?)" is not (?:understood|clear here)/.exec(text)?.[1] ?? text)
 }
 
 describe('the examples of the requirements', () => {
@@ -72,8 +60,9 @@ describe('gender and group', () => {
       ['teens', 'Teenagers', 'teenage', 'youths', 'adolescents', 'people in their teens'],
       range(13, 19),
     ),
-    ...same(['adults', 'grown-ups', 'middle-aged people'], range(20, 59)),
+    ...same(['adults', 'grown-ups'], range(20, 59)),
     ...same(['seniors', 'senior citizens', 'elderly', 'elders', 'old people'], { min_age: 60 }),
+    ['middle-aged people', range(40, 59)],
     ['men or women', {}],
     ['male, female', {}],
     ['male female', {}],
@@ -176,42 +165,9 @@ describe('ages', () => {
 })
 
 describe('countries', () => {
-  it('are found by each of their names, in any case, with and without accents', () => {
-    for (const code of countryCodes) {
-      for (const name of countryNames(code).filter((name) => !/[,(]/.test(name) && name !== 'US')) {
-        for (const spelling of [name, name.toUpperCase(), name.normalize('NFD').replace(/\p{M}/gu, '')]) {
-          expect(interpret(`people from ${spelling}`).country_id, spelling).toContain(code)
-        }
-      }
-    }
-  })
-
-  it('are found by their people, one or many', () => {
-    expect(Object.keys(demonyms).sort()).toEqual(countryCodes)
-    for (const [code, list] of Object.entries(demonyms)) {
-      for (const word of list.split(', ')) {
-        expect(interpret(`${word} women`).country_id, word).toContain(code)
-      }
-    }
-    expect(interpret('Nigerians')).toEqual(from('NG'))
-  })
-
-  it('that share a name are both meant, and no others do', () => {
-    const phrases = [...countryPhrases().keys()]
-    const shared = phrases.filter((phrase) => countryPhrases().get(phrase)!.length > 1)
-    expect(shared.sort()).toEqual(
-      ['congo', 'congolese', 'dominican', 'dominicans', 'korea', 'korean', 'koreans'].concat([
-        'virgin islander',
-        'virgin islanders',
-        'virgin islands',
-      ]),
-    )
+  it('that share a name are both meant', () => {
     expect(interpret('Koreans')).toEqual(from('KP', 'KR'))
-  })
-
-  it('have no name that is another word of the grammar', () => {
-    const words = new Set(vocabulary.keys())
-    expect([...countryPhrases().keys()].filter((phrase) => words.has(phrase))).toEqual([])
+    expect(interpret('Congo')).toEqual(from('CD', 'CG'))
   })
 
   it.each<[string, Filter]>([
@@ -290,7 +246,7 @@ describe('countries', () => {
     ['ng males', ['ng']],
     ['HR people', ['HR']],
     ['men NO kids', ['NO']],
-    ['people in my country', ['my', 'country']],
+    ['people in my country', ['my']],
     ['people in it', ['it']],
     ['PEOPLE IN IT', ['IT']],
     ['XK people', ['XK']],
@@ -313,24 +269,16 @@ describe('what is not understood', () => {
     ['aged 20.5', ['aged', '20.5']],
     ['over 1,000', ['over', '1,000']],
     ['between 20', ['between', '20']],
-    ['aged 20 and 45', ['45']],
     ['over', ['over']],
     ['women from', ['from']],
     ['from women', ['from']],
     ['women and', ['and']],
     ['or women', ['or']],
     ['30ish', ['30ish']],
-    ['age > 30', ['age', '>', '30']],
     ["'; drop table profiles; --", ['drop', 'table']],
-    ['young males and old females', ['and']],
-    ['Nigerian men and Kenyan women', ['and']],
-    ['women from Kenya or over 30', ['or']],
-    ['people over 18 and people under 60', ['and']],
     ['over 20 and under 30 or over 60', ['or']],
     ['teenagers and above 17', ['and']],
     ['aged 18 and under 60', ['and']],
-    ['male\u200b', ['\u200b']],
-    ['ｍale', ['ｍale']],
     ['мale', ['мale']],
   ])('in %j is named', (query, words) => {
     const found = leftover(query)
@@ -342,7 +290,7 @@ describe('what is not understood', () => {
     expect(leftover(query)).toEqual(['names nobody to look for'])
   })
 
-  it.each(['men\u0000', 'men\nwomen', '\u001b[31mmen', 'men\u0085'])(
+  it.each(['men\u0000', 'men\u000bwomen', '\u001b[31mmen', 'men\u0085'])(
     'is %j with its control character',
     (query) => {
       expect(leftover(query)).toEqual(['must not contain control characters'])
@@ -357,89 +305,21 @@ describe('what is not understood', () => {
 
 describe('contradictions', () => {
   it.each([
-    ['young females above 30', '"young" (16 to 24), which contradicts "above 30" (30 and over)'],
-    ['above 45 and below 20', '"below 20" (0 to 20), which contradicts "above 45" (45 and over)'],
-    ['children over 60', '"children" (0 to 12), which contradicts "over 60" (60 and over)'],
+    ['young females above 30', '"young" (16 to 24) contradicts "above 30" (30 and over)'],
+    ['above 45 and below 20', '"above 45" (45 and over) contradicts "below 20" (0 to 20)'],
+    ['children over 60', '"children" (0 to 12) contradicts "over 60" (60 and over)'],
     ['Nigerians from Ghana', '"Nigerians" contradicts "from Ghana"'],
-    ['men from Nigeria, women', '"men" contradicts "women"'],
+    ['men from Nigeria over 30 women', '"men" contradicts "women"'],
+    ['aged 20 and 45', '"aged 20 and 45" leaves out ages 21 to 44: ask for one range'],
     ['children and seniors', '"children" and "seniors" leave out ages 13 to 59: ask for one range'],
-    ['over 151', 'Ages are 0 to 150'],
-    ['between 20 and 99999999999999999999', 'Ages are 0 to 150'],
+    ['over 151', '"over 151": ages are 0 to 150'],
+    ['between 20 and 99999999999999999999', '"between 20 and 99999999999999999999": ages are 0 to 150'],
   ])('%j is 422: %s', (query, message) => {
     expect(refusal(query)).toMatchObject({ status: 422, code: 'invalid_value', message })
   })
 })
 
-type Part = { text: string; filter: Filter }
-const part = (text: string, filter: Filter): Part => ({ text, filter })
-const age = fc.nat(150)
-const spaced = (list: string) => fc.constantFrom(...list.split(' '))
-const adjectives = fc.oneof(
-  fc.constantFrom(part('young', range(16, 24)), part('adult', range(20, 59)), part('', {})),
-  fc.constantFrom('NG', 'KE', 'CI', 'GW', 'ZA', 'US').map((code) => {
-    return part(demonyms[code]!.split(', ')[0]!, from(code))
-  }),
-)
-const people = fc.constantFrom(
-  part('males', { gender: 'male' }),
-  part('women', { gender: 'female' }),
-  part('men and women', {}),
-  part('people', {}),
-  part('seniors', { min_age: 60 }),
-)
-const places = fc.oneof(
-  fc.constant(part('', {})),
-  fc
-    .tuple(fc.constantFrom('from', 'in', 'living in', 'based in'), fc.constantFrom(...countryCodes))
-    .map(([preposition, code]) => part(`${preposition} ${code}`, from(code))),
-)
-const ages = fc.oneof(
-  fc.constant(part('', {})),
-  fc.tuple(spaced('above over'), age).map(([word, n]) => part(`${word} ${n}`, { min_age: n })),
-  fc.tuple(spaced('below under'), age).map(([word, n]) => part(`${word} ${n}`, { max_age: n })),
-  fc
-    .tuple(age, spaced('- – — to'), age)
-    .map(([a, joiner, b]) =>
-      part(`aged ${a}${joiner === 'to' ? ' to ' : joiner}${b}`, range(Math.min(a, b), Math.max(a, b))),
-    ),
-)
-const questions = fc.tuple(adjectives, people, places, ages)
-
 describe('any question', () => {
-  it('put together from known phrases means all of them', () => {
-    fc.assert(
-      fc.property(questions, fc.constantFrom('', 'Show me all '), (parts, opening) => {
-        const query = opening + parts.map(({ text }) => text).join(' ')
-        const min = Math.max(...parts.map(({ filter }) => filter.min_age ?? 0))
-        const max = Math.min(...parts.map(({ filter }) => filter.max_age ?? 150))
-        const lists = parts.flatMap(({ filter }) => (filter.country_id ? [filter.country_id] : []))
-        const countries = lists.reduce<string[] | undefined>(
-          (left, list) => (left ? left.filter((code) => list.includes(code)) : list),
-          undefined,
-        )
-        if (min > max || countries?.length === 0) expect(refusal(query).status).toBe(422)
-        else {
-          const gender = parts.find(({ filter }) => filter.gender)?.filter.gender
-          expect(interpret(query)).toEqual(
-            canonicalFilter({ gender, country_id: countries, min_age: min, max_age: max }),
-          )
-        }
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  it('with one unknown word in it is refused by that word', () => {
-    const unknown = fc.stringMatching(/^[a-z]{3,9}$/).map((word) => `zq${word}`)
-    fc.assert(
-      fc.property(questions, unknown, fc.nat(20), (parts, word, place) => {
-        const words = parts.flatMap(({ text }) => text.split(' ')).filter((text) => text !== '')
-        words.splice(Math.min(place, words.length), 0, word)
-        expect(leftover(words.join(' '))).toContain(word)
-      }),
-    )
-  })
-
   it('gets a filter or one of our errors, whatever its text', () => {
     const word = fc.constantFrom(
       ...vocabulary.keys(),
@@ -479,6 +359,7 @@ describe('any question', () => {
       details: ['must have at most 500 characters'],
     })
     expect(interpret('men '.repeat(125))).toEqual({ gender: 'male' })
+    expect(refusal('\ufdfa'.repeat(100))).toMatchObject({ status: 422 })
   })
 
   it('is read in a number of steps that grows with its length, not its square', () => {

@@ -1,71 +1,81 @@
 // Source: compiled by hand for this project from general knowledge of how English names countries and their
-// people. The official names are not here: they come with the ISO list (countries.ts). A word that stands
-// beside several codes means any of them. Left out on purpose: parts of countries (England, Texas) and
+// people. Official names are not here: they come with the ISO list (../countries.ts) and official-names.ts. A
+// word that stands beside several codes means any of them. States that were renamed are here (Burma), those
+// that fell apart are not (Yugoslavia). Left out on purpose: parts of countries (England, Texas) and
 // regions (Africa), since no filter could be as narrow or as wide as they are.
 
 /** What people also call a country, by its code; comma-separated, any case. */
 export const countryAliases: Record<string, string> = {
   AE: 'UAE, U.A.E., Emirates',
-  AG: 'Antigua',
+  AG: 'Antigua, Barbuda',
   AX: 'Aland',
-  BA: 'Bosnia, Bosnia-Herzegovina',
+  BA: 'Bosnia, Bosnia-Herzegovina, Herzegovina',
+  BF: 'Upper Volta',
+  BJ: 'Dahomey',
   BL: 'Saint Barts, Saint Barths',
-  BQ: 'Caribbean Netherlands',
+  BQ: 'Caribbean Netherlands, Bonaire, Saba, Sint Eustatius, Statia',
   BS: 'Bahama Islands',
+  BY: 'Byelorussia, Belorussia',
+  BZ: 'British Honduras',
   CC: 'Cocos Islands, Keeling Islands',
-  CD: 'DRC, D.R.C., D.R. Congo, Congo DR, Democratic Republic of Congo, Congo-Kinshasa',
+  CD: 'DRC, D.R.C., D.R. Congo, Congo DR, Democratic Republic of Congo, Congo-Kinshasa, Zaire',
   CG: 'Republic of Congo, Congo Republic, Congo-Brazzaville',
+  CI: 'Cote d Ivoire',
   CN: 'PRC',
   CV: 'Cabo Verde',
   CZ: 'Czech',
   EH: 'Sahrawi Republic',
+  ET: 'Abyssinia',
   FK: 'Falklands, Malvinas',
-  FM: 'Federated States of Micronesia',
   FO: 'Faroes, Faeroe Islands',
-  GB: 'UK, U.K., Britain, United Kingdom of Great Britain and Northern Ireland',
+  GB: 'UK, U.K., Britain',
+  GS: 'South Georgia',
+  HK: 'Hong Kong SAR',
   HM: 'Heard and McDonald Islands',
+  IE: 'Republic of Ireland, Eire',
   IO: 'Chagos Islands',
-  IR: 'Islamic Republic of Iran',
-  KN: 'Saint Kitts',
-  KP: 'Korea, DPRK, Democratic People’s Republic of Korea',
-  KR: 'Korea, ROK',
+  IR: 'Persia',
+  KH: 'Kampuchea',
+  KN: 'Saint Kitts, Nevis',
+  KP: 'Korea, DPRK, N. Korea, Korea North',
+  KR: 'Korea, ROK, S. Korea, Korea South',
   KY: 'Caymans, Cayman',
   KZ: 'Kazakstan',
   LA: 'Lao PDR',
-  LY: 'Libyan Arab Jamahiriya',
-  MD: 'Republic of Moldova',
-  MK: 'Macedonia, Republic of North Macedonia',
+  LK: 'Ceylon',
+  MK: 'Macedonia, FYROM',
   MM: 'Burma',
-  MO: 'Macau',
+  MO: 'Macau, Macau SAR, Macao SAR',
   MP: 'Northern Marianas',
   NL: 'Holland',
   PG: 'PNG',
   PH: 'Philippine Islands',
-  PM: 'Saint Pierre',
+  PM: 'Saint Pierre, Miquelon',
   PS: 'Palestinian Territories, Palestinian Territory',
-  RU: 'Russian Federation',
-  SA: 'KSA, Kingdom of Saudi Arabia, Saudi',
-  SH: 'Saint Helena, Ascension and Tristan da Cunha',
-  SJ: 'Svalbard',
-  SK: 'Slovak Republic',
-  ST: 'Sao Tome',
-  SY: 'Syrian Arab Republic',
-  SZ: 'Swaziland, Kingdom of Eswatini',
+  SA: 'KSA, Saudi',
+  SH: 'Ascension Island, Tristan da Cunha',
+  SJ: 'Svalbard, Jan Mayen',
+  ST: 'Sao Tome, Principe',
+  SZ: 'Swaziland',
   TC: 'Turks and Caicos',
   TF: 'French Southern and Antarctic Lands',
+  TH: 'Siam',
   TL: 'East Timor',
   TR: 'Turkiye, Republic of Turkey',
-  TT: 'Trinidad',
+  TT: 'Trinidad, Tobago',
   TW: 'Chinese Taipei',
   UM: 'US Minor Outlying Islands, U.S. Minor Outlying Islands',
-  US: 'USA, U.S.A., U.S., America',
-  VA: 'Vatican, Holy See',
+  US: 'USA, U.S.A., U.S., America, the States',
+  VA: 'Vatican, Holy See, Vatican City State',
   VC: 'Saint Vincent',
-  VE: 'Bolivarian Republic of Venezuela',
   VG: 'BVI, Virgin Islands',
   VI: 'USVI, US Virgin Islands, United States Virgin Islands, Virgin Islands',
   VN: 'Viet Nam',
-  ZA: 'RSA, Republic of South Africa',
+  VU: 'New Hebrides',
+  WF: 'Wallis, Futuna',
+  WS: 'Western Samoa',
+  ZA: 'RSA',
+  ZW: 'Rhodesia',
 }
 
 /** What the people of a country are called, by its code; comma-separated, singular where there is a plural in -s. */
@@ -240,13 +250,13 @@ export const demonyms: Record<string, string> = {
   NP: 'Nepali, Nepalese',
   NR: 'Nauruan',
   NU: 'Niuean',
-  NZ: 'New Zealander',
+  NZ: 'New Zealander, Kiwi',
   OM: 'Omani',
   PA: 'Panamanian',
   PE: 'Peruvian',
   PF: 'French Polynesian',
   PG: 'Papua New Guinean',
-  PH: 'Filipino, Filipina, Philippine',
+  PH: 'Filipino, Philippine, Pinoy',
   PK: 'Pakistani',
   PL: 'Polish, Pole',
   PM: 'Saint-Pierrais, Miquelonnais',
@@ -321,12 +331,47 @@ export const demonyms: Record<string, string> = {
   ZW: 'Zimbabwean',
 }
 
+/** Words for the people of a country that say their gender, one or many. */
+export const genderedDemonyms: Record<string, { male?: string; female?: string }> = {
+  FR: { male: 'Frenchman, Frenchmen', female: 'Frenchwoman, Frenchwomen' },
+  IE: { male: 'Irishman, Irishmen', female: 'Irishwoman, Irishwomen' },
+  IM: { male: 'Manxman, Manxmen', female: 'Manxwoman, Manxwomen' },
+  NL: { male: 'Dutchman, Dutchmen', female: 'Dutchwoman, Dutchwomen' },
+  PH: { female: 'Filipina, Filipinas, Pinay, Pinays' },
+}
+
+/**
+ * What a country's name with another behind a comma may mean instead of two countries: a part of the other
+ * ("Hong Kong, China") or a place there that has the same name ("Georgia, USA", "Niger, Nigeria").
+ */
+export const placesIn: Record<string, string> = {
+  AU: 'CC CX HM NF',
+  CN: 'HK MO TW',
+  DK: 'FO GL',
+  FI: 'AX',
+  FR: 'BL GF GP MF MQ NC PF PM RE TF WF YT',
+  GB: 'AI BM FK GG GI GS IM IO JE KY MS PN SH TC VG',
+  MA: 'EH',
+  NG: 'NE',
+  NL: 'AW BQ CW SX',
+  NO: 'BV SJ',
+  NZ: 'CK NU TK',
+  US: 'AS GE GU MP PR UM VI',
+}
+
 /**
  * Codes that are also words or abbreviations of everyday English ("in", "no", "HR"): as a country they need
  * capitals and a place that asks for one.
  */
 export const wordlikeCodes: ReadonlySet<string> = new Set(
-  'AD AI AM AS AT BE BY CO DO HR ID IN IS IT LA MA MD ME MR MS MY NO PA PM PR PS QA RE SO TO TV US VC'.split(
-    ' ',
-  ),
+  [
+    'AD AI AM AS AT BE BY CO DO HR ID IN IS IT LA MA MD ME MR MS MY NO PA PM PR PS QA RE SO TO TV US VC',
+    'AND ARE ARM CAN COD CUB EST FIN GIN GUM GUY HUN JAM LIE MAR NOR PAN PER TON TUN VAT',
+  ].flatMap((codes) => codes.split(' ')),
 )
+
+/** Codes that are first names in small letters: as a country they need capitals. */
+export const namelikeCodes: ReadonlySet<string> = new Set(['BEN', 'DOM', 'KEN'])
+
+/** Of the word-like codes those that, as words, cannot follow "in" or "from": "WOMEN IN IN" is no slip. */
+export const neverAfterPlace: ReadonlySet<string> = new Set('AM AS AT BE BY DO IN IS SO TO'.split(' '))
