@@ -39,7 +39,9 @@ function queries(): ProfileQueries {
 const oneSchema = z.strictObject({ status: z.literal('success'), data: profileSchema })
 const knownSchema = oneSchema.extend({
   message: z.string(),
-  differs: z.array(z.enum(storedFields)).meta({ description: 'What the stored profile has otherwise' }),
+  differs: z
+    .array(z.enum(storedFields))
+    .meta({ description: 'Fields of the request in which the stored profile differs' }),
 })
 const ifMatch = z.object({
   'If-Match': z.string().optional().meta({

@@ -37,7 +37,7 @@ export const createRequestSchema = full
 
 export type CreateRequest = z.output<typeof createRequestSchema>
 
-/** Which of the fields that a request gives the stored profile has otherwise. A null says nothing. */
+/** The fields of a request in which the stored profile differs. A null says nothing. */
 export function differences(request: CreateRequest, row: ProfileRow): StoredField[] {
   return storedFields.filter((field) => (request[field] ?? row[field]) !== row[field])
 }

@@ -107,6 +107,7 @@ async function edit(
     { ...before, delta: -1 },
     { ...row, delta: 1 },
   ])
+  // Under the lock on the dataset, so that the order of edits is that of the commits.
   await noteEdit(tx, id, by, fields)
   return { row, version }
 }

@@ -38,7 +38,8 @@ function compare<T extends string | number>(a: T, b: T): number {
 /**
  * Counts a transaction's writes into the facets and answers the new dataset version. These must be the last
  * statements of the transaction: they take the one lock that all writers share, which makes version order
- * commit order. Rejects where a count would fall below zero: the facets are wrong then (`rebuildFacets`).
+ * commit order; only an edit is noted behind them. Rejects where a count would fall below zero: the facets are
+ * wrong then (`rebuildFacets`).
  */
 export async function applyFacetDeltas(tx: Transaction, deltas: readonly FacetDelta[]): Promise<number> {
   const version = await nextVersion(tx)

@@ -8,9 +8,10 @@ create table name_twins (
 );
 create index name_twins_name on name_twins (name_key, profile_id);
 
--- What is kept beside profiles goes with them, whoever deletes them. Once a statement: a reference that cascades
--- looks once a profile into each table, by which the removal of an import took six times as long.
-create function delete_beside_profiles() returns trigger language plpgsql security definer set search_path = public
+-- What is kept beside profiles is deleted with them, once a statement: a reference that cascades looks into each
+-- table once a profile, by which the removal of an import took six times as long.
+create function delete_beside_profiles() returns trigger language plpgsql security definer
+  set search_path = public, pg_temp
 as $$
 begin
   delete from name_twins where profile_id = any (array(select id from gone));

@@ -12,7 +12,7 @@ create index profile_edits_profile on profile_edits (profile_id);
 create index profile_edits_newest on profile_edits (edited_at, profile_id);
 
 create or replace function delete_beside_profiles() returns trigger language plpgsql security definer
-  set search_path = public
+  set search_path = public, pg_temp
 as $$
 begin
   delete from name_twins where profile_id = any (array(select id from gone));

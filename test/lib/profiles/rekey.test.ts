@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { migrate, readMigrations } from '../../../lib/db/migrator.ts'
 import { eraseName } from '../../../lib/imports/erase.ts'
 import { moveConflicts } from '../../../lib/imports/name-store.ts'
 import type { Sql, Transaction } from '../../../lib/platform/db.ts'
@@ -286,5 +287,31 @@ describe('a conflict of an import at work', () => {
     await at()
     expect(await sql`select name_key from import_conflicts`).toEqual([{ name_key: nameKey('Zoë') }])
     await expectKeyed()
+  })
+})
+
+describe('the migration', () => {
+  it.each([
+    ['with profiles', 1, false],
+    ['without any', 0, true],
+  ])('of a table %s says whether its names have their keys', async (_, count, keyed) => {
+    const old = await freshDatabase()
+    try {
+      await old.sql.unsafe('drop schema public cascade; create schema public')
+      const migrations = await readMigrations()
+      await migrate(
+        old.sql,
+        migrations.filter(({ version }) => version < 13),
+      )
+      await old.sql`
+        insert into profiles (name_key, name, gender, age, country_id)
+        select ${formerKey('Zoë\u200b')}, ${'Zoë\u200b'}, 'female', 30, 'NG' from generate_series(1, ${count}::int)`
+      await migrate(old.sql, migrations)
+      expect(await namesAreKeyed(old.sql)).toBe(keyed)
+      expect(await at({ sql: old.sql })).toMatchObject({ changed: count, ended: true })
+      expect(await namesAreKeyed(old.sql)).toBe(true)
+    } finally {
+      await old.close()
+    }
   })
 })
