@@ -4,6 +4,7 @@ import { ageRanges } from './ages.ts'
 import { lowestId } from './creation.ts'
 import type { Filter } from './filter.ts'
 import { nameKey } from './profile.ts'
+import { idsOfName } from './store.ts'
 
 type Fragment = postgres.Fragment
 
@@ -51,7 +52,7 @@ export function countryProbabilityCondition(
 }
 
 export function nameCondition(sql: Sql, { name }: Filter): Fragment[] {
-  return name === undefined ? [] : [sql`name_key = ${nameKey(name)}::uuid`]
+  return name === undefined ? [] : [sql`id in (${idsOfName(sql, nameKey(name))})`]
 }
 
 /** Bounds on creation are a range of ids. */

@@ -31,7 +31,7 @@ export class TotalTimeoutError extends InsightaError {
 export async function countProfiles(sql: Sql, filter: Filter, population: number): Promise<Counts> {
   if (filter.name !== undefined) {
     const matches = await countByScan(sql, filter)
-    return { matches, candidates: matches, cells: matches, range: { by: 'name', rows: 1 }, population }
+    return { matches, candidates: matches, cells: matches, range: { by: 'name', rows: matches }, population }
   }
   if (filter.updated_after !== undefined) {
     const matches = await countByScan(sql, filter)

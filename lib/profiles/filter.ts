@@ -36,7 +36,7 @@ export type Filter = {
   max_age?: number
   min_gender_probability?: number
   min_country_probability?: number
-  /** Folded (foldName): at most one profile. */
+  /** Folded (foldName): the profile of this name, and those that a change of the folding made its twins. */
   name?: string
   /** UTC, in milliseconds. */
   created_after?: string
@@ -154,7 +154,7 @@ export const filterParameters = {
     })
     .optional()
     .meta({
-      description: 'the whole name, in any case and Unicode form: at most one profile has it',
+      description: 'the whole name, in any case and Unicode form',
       override: { minLength: 1, maxLength: maxNameLength },
       examples: ['Ada Example'],
     }),
