@@ -162,9 +162,10 @@ export const filterParameters = {
     description: 'ISO 8601, inclusive: a date (its midnight in UTC), or a date and time with its zone',
     examples: ['2026-11-01', '2026-11-01T09:30:00Z'],
   }),
-  created_before: moment
-    .optional()
-    .meta({ description: 'the same, exclusive', examples: ['2026-12-01', '2026-11-01T10:30:00+01:00'] }),
+  created_before: moment.optional().meta({
+    description: 'ISO 8601, exclusive: a date (its midnight in UTC), or a date and time with its zone',
+    examples: ['2026-12-01', '2026-11-01T10:30:00+01:00'],
+  }),
   updated_after: moment.optional().meta({
     description: 'ISO 8601, inclusive: edited since then; a profile that was never edited never satisfies it',
     examples: ['2026-11-01T09:30:00Z'],

@@ -89,6 +89,22 @@ describe.runIf(present)('the seed', () => {
         given.country_probability >= 0.2,
     ],
     ['country_id=AQ', () => false],
+    ['age_group=child,SENIOR', ({ age_group }) => age_group === 'child' || age_group === 'senior'],
+    ['exclude_country_id=NG,ke', ({ country_id }) => country_id !== 'NG' && country_id !== 'KE'],
+    [
+      'age_group=child,adult&max_age=40&exclude_country_id=NG&country_id=ng,gh,za',
+      ({ age_group, age, country_id }) =>
+        (age_group === 'child' || age_group === 'adult') &&
+        age <= 40 &&
+        (country_id === 'GH' || country_id === 'ZA'),
+    ],
+    ['created_after=2020-01-01&gender=male', ({ gender }) => gender === 'male'],
+    ['created_before=2020-01-01T00:00:00%2B01:00', () => false],
+    [
+      'q=women+over+30&country_id=NG,GH',
+      ({ gender, age, country_id }) =>
+        gender === 'female' && age >= 30 && (country_id === 'NG' || country_id === 'GH'),
+    ],
   ]
   const sorts: [query: string, value: (person: Person) => number, sign: 1 | -1][] = [
     ['', () => 0, 1],
@@ -159,6 +175,37 @@ describe.runIf(present)('the seed', () => {
       data: [],
       next_cursor: null,
     })
+  })
+
+  test('is walked in three large pages from the cursor *, with the fields asked for', async () => {
+    const names: (string | undefined)[] = []
+    let at: string | null = '/api/profiles?cursor=*&limit=1001&fields=name'
+    while (at !== null) {
+      const page: ListBody = await list(at)
+      expect(page).toMatchObject({ page: null, limit: 1000, total: 2026, total_pages: 3 })
+      expect(page.data.every((profile) => Object.keys(profile).join() === 'name')).toBe(true)
+      names.push(...page.data.map(({ name }) => name))
+      at = page.links.next
+    }
+    expect(names).toEqual(people.map(({ name }) => name))
+  })
+
+  test('finds each person by the whole name, and counts all by two dimensions', async () => {
+    for (const person of people.filter((_, n) => n % 400 === 0)) {
+      const { total, data } = await list(
+        `/api/profiles?name=${encodeURIComponent(person.name.toUpperCase())}`,
+      )
+      expect([total, stored(data)]).toEqual([1, [person]])
+    }
+    const { body } = await cloud.call('GET /api/profiles/stats?by=country,gender')
+    const told = body.counts.map((pair: Person & { count: number }) => [
+      `${pair.country_id} ${pair.gender}`,
+      pair.count,
+    ])
+    const expected = Object.entries(Object.groupBy(people, (p) => `${p.country_id} ${p.gender}`))
+    expect(Object.fromEntries(told)).toEqual(
+      Object.fromEntries(expected.map(([pair, group]) => [pair, group?.length])),
+    )
   })
 
   test('answers 304 to its own ETag, a hit from the cache, and neither after a write', async () => {
