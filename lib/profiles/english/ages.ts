@@ -288,7 +288,8 @@ function agesAt(
   at: number,
   after: 'asked' | 'predicate' | 'alone',
 ): AgeExpression | undefined {
-  const [first] = amounts(tokens, at)
+  const several = plural(tokens[at])
+  const first = several === undefined ? amounts(tokens, at)[0] : { value: several, end: at + 1 }
   if (!first) return undefined
   const unit = unitAt(tokens, first.end)
   const ending = endingAt(tokens, unit?.end ?? first.end)
@@ -297,9 +298,11 @@ function agesAt(
     const last = unitAt(tokens, ending.end)
     const operator = { bound, counts: unit || last ? ('never' as const) : counts }
     const expression = operated(operator, first.value, last?.end ?? ending.end)
-    const isOfPeople = unit && tokens[unit.end - 1]!.word.endsWith('s')
+    const isOfPeople = several !== undefined || (unit && ['olds', 'yos'].includes(tokens[unit.end - 1]!.word))
     return isOfPeople && compares(tokens, ending.end) ? { ...expression, notBeforePeople: true } : expression
   }
+  // "18s and over", but not "18s"
+  if (several !== undefined) return undefined
   const { values, end, inYears } = listAt(tokens, at)
   if (after === 'alone' && !inYears) return undefined
   const from = Math.min(...values)

@@ -49,10 +49,12 @@ export function amounts(tokens: readonly Token[], at: number): Amount[] {
   return below100(tokens, at)
 }
 
-/** A number in the plural: "30s", "thirties", "18s". */
+/** A number in the plural: "30s", "thirties", "18s", "eighteens". */
 export function plural(token: Token | undefined): number | undefined {
   const word = token?.word ?? ''
-  return decades.get(word) ?? (/^\d{1,3}s$/.test(word) ? Number(word.slice(0, -1)) : undefined)
+  if (/^\d{1,3}s$/.test(word)) return Number(word.slice(0, -1))
+  const value = word.endsWith('s') ? small.get(word.slice(0, -1)) : undefined
+  return decades.get(word) ?? (value !== undefined && value > 10 ? value : undefined)
 }
 
 /** The tens of "thirtysomething", or of a number before "something". */

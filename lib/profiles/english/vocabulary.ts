@@ -96,7 +96,7 @@ const entries: readonly (readonly [WordMeaning, string])[] = [
   [{ kind: 'join', by: 'but' }, 'but'],
   [
     { kind: 'place' },
-    'from, in, within, inside, across, throughout, living in, living within, live in, lives in, based in, located in, residing in, reside in, resides in, resident in, coming from, come from, comes from, hailing from, hail from, hails from, originating from, originate from',
+    'from, in, within, inside, across, throughout, living in, living within, live in, lives in, based in, located in, situated in, residing in, reside in, resides in, resident in, coming from, come from, comes from, hailing from, hail from, hails from, originating from, originate from',
   ],
   [{ kind: 'of' }, 'of'],
   [{ kind: 'with' }, 'with, having'],
@@ -105,9 +105,9 @@ const entries: readonly (readonly [WordMeaning, string])[] = [
   field('gender', 'gender, sex, genders'),
   field(
     'country',
-    'country, countries, country_id, country id, country code, country_code, country name, country of origin, nationality, home country',
+    'country, countries, country_id, country id, country code, country_code, country name, country of origin, country of residence, nation, nationality, citizenship, location, home country',
   ),
-  field('ages', 'age group, age_group, age groups, age bracket'),
+  field('ages', 'age group, age_group, age groups, age bracket, age range, age category'),
   [{ kind: 'field', of: 'ages' }, 'in age group, in the age group, of the age group'],
   [
     { kind: 'all' },
@@ -115,7 +115,7 @@ const entries: readonly (readonly [WordMeaning, string])[] = [
   ],
   [
     { kind: 'request' },
-    'show, show me, show us, list, lists, list of, find, find me, find us, get, get me, give me, give us, fetch, display, search, search for, look for, look up, return, retrieve, view, see, know, tell me, let me see, help me, want, need',
+    'hello, hi, hey, show, show me, show us, list, lists, list of, list out, find, find me, find us, get, get me, give me, give us, fetch, display, search, search for, look for, look up, bring me, pull up, provide, return, retrieve, view, select, filter, filter by, filter for, see, know, tell me, let me see, let’s see, help me, want, need',
   ],
   [
     { kind: 'request' },
@@ -123,17 +123,17 @@ const entries: readonly (readonly [WordMeaning, string])[] = [
   ],
   [
     { kind: 'request' },
-    'can you, could you, would you, will you, can i, could i, may i, can we, i want, i want to, we want, we want to, i need, i need to, we need, we need to, i would like, i would like to, we would like, we would like to, i’d like, i’d like to, we’d like, we’d like to, i’d love to',
+    'can you, could you, do you know, does, have you got, i only want, i just want, i wish to, i’d love to, i would love to, would you, will you, can i, could i, may i, can we, i want, i want to, we want, we want to, i need, i need to, we need, we need to, i would like, i would like to, we would like, we would like to, i’d like, i’d like to, we’d like, we’d like to',
   ],
   [
     { kind: 'request' },
-    'looking for, searching for, i am looking for, i’m looking for, we are looking for, we’re looking for, i am searching for, i’m searching for',
+    'looking for, searching for, i am looking for, i’m looking for, we are looking for, we’re looking for, i am searching for, i’m searching for, interested in, i am interested in, i’m interested in, results for, data on, data for, information on, information about, details of',
   ],
   [
     { kind: 'filler' },
     'any, any of the, every, each, both, either, some, some of the, the, a, an, there, there are, there is, are there, is there, do we have, do you have, do i have, only, just, currently, now, presently, originally, also, please, thanks, thank you, in total, in the database, in the system, or both',
   ],
-  [{ kind: 'relative' }, 'who, that, which, is, are'],
+  [{ kind: 'relative' }, 'who, that, which, is, are, who’re, that’re'],
   [
     { kind: 'subject' },
     'people, person, persons, profile, profiles, individual, individuals, everyone, everybody, anyone, anybody, someone, somebody, everything, those, folk, folks, human, humans, citizen, citizens, resident, residents, inhabitant, inhabitants, national, nationals, population, record, records',

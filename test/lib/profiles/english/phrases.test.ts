@@ -30,6 +30,11 @@ const understood: Record<string, string> = {
     men aged 20-30 or men aged 31-40 | male 20-40
     between 20 and 30 or over 25 | 20+
     over 18 or over 21 | 18+
+    20-30, 31-40 and 41-50 | 20-50
+    teens over 15 and adults | 15-59
+    adults over 30 or seniors | 30+
+    young men in Kenya and young men in Uganda | male 16-24 KE,UG
+    women from Kenya, women from Uganda and women from Ghana | female GH,KE,UG
     men under 20 or over 15 | male
     women under 30 or over 30 | female
     teenagers and adults under 30 | 13-30
@@ -75,6 +80,10 @@ const understood: Record<string, string> = {
     women who live in Kenya and are over 30 | female 30+ KE
     women over 30 but not over 40 | female 30-40
     Kenyan but living in Kenya | KE
+    male or female over 30 in Kenya | 30+ KE
+    Kenyan and Ugandan men and women | KE,UG
+    both women and men from either Kenya or Uganda | KE,UG
+    kids aged 5, 6, or 7 | 5-7
     (men or women) over 30 | 30+
     men (or women) from Kenya | KE
     women (aged 20-30) from Kenya | female 20-30 KE
@@ -136,6 +145,11 @@ const understood: Record<string, string> = {
     the over-60s | 60+
     under-25s in Kenya | -25 KE
     18-24s | 18-24
+    18s and over | 18+
+    30 years and older women | female 30+
+    under-eighteens in Kenya | -18 KE
+    the over sixties | 60+
+    women in the 18-24 age range | female 18-24
     25-30yrs | 25-30
     30y/o women | female 30-30
     30-yr-old men | male 30-30
@@ -187,6 +201,12 @@ const understood: Record<string, string> = {
     list of women in Ghana | female GH
     find profiles of Kenyan and Ugandan women | female KE,UG
     women's profiles | female
+    hello, can you show me women in Kenya? | female KE
+    I'm interested in women from Kenya | female KE
+    filter by gender female | female
+    women who're under 30 | female -30
+    I AM LOOKING FOR WOMEN IN KENYA | female KE
+    IS THERE ANYONE IN DE | DE
     give me everyone | everybody
     people of all ages | everybody
   `,
@@ -195,6 +215,7 @@ const understood: Record<string, string> = {
     gender=female&country_id=ng&min_age=20&max_age=45 | female 20-45 NG
     gender = 'female' and country = 'Kenya' | female KE
     sex: F | female
+    location: Kenya | KE
     people with gender female and age over 30 | female 30+
     people whose country is Kenya | KE
     nationality Kenyan, female | female KE
@@ -234,6 +255,14 @@ const refused: Record<string, string> = {
     women, teenagers | one group at a time
     people in Kenya, women | one group at a time
     30+ and women | one group at a time
+    over 60 or seniors | one group at a time
+    women or Kenyan men | one group at a time
+    men in their 30s and women in their 40s | one group at a time
+    young Kenyan men and Ugandan men | one group at a time
+    women from Kenya, men from Uganda and women from Ghana | one group at a time
+    men from Kenya (KE) and Ugandans | one group at a time
+    over 30 from Kenya and Ugandans | one group at a time
+    20-somethings from Kenya, men | one group at a time
     under 18 or over 65 | leave out ages 19 to 64
     young or old | leave out ages 25 to 59
     children and adults | leave out ages 13 to 19
@@ -281,6 +310,7 @@ const refused: Record<string, string> = {
     over 100 women | "over 100"
     100+ women | "100+"
     who are 5 women | "who are 5"
+    30-year-olds and older women | "30-year-olds and older"
     top 10 | "top"
     ten men | "ten"
     a hundred women | "hundred"
