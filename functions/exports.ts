@@ -15,7 +15,7 @@ import { type Answer, httpFunction, json, route } from '../lib/platform/http/ind
 import { jsonParameters } from '../lib/platform/http/json-parameters.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { prefersAsync } from '../lib/platform/http/prefer.ts'
-import { idPath } from '../lib/platform/http/shapes.ts'
+import { idPath, wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
@@ -45,11 +45,8 @@ const exportQuery = z.strictObject({
   ...questionParameters,
   sort_by,
   order,
-  format: z.enum(formats).default('csv'),
-  compression: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(compressions, { error: `must be ${compressions.join(' or ')}` }))
+  format: wordInAnyCase(formats).default('csv'),
+  compression: wordInAnyCase(compressions)
     .default('none')
     .meta({
       description: 'gzip: the file is a .csv.gz or .jsonl.gz',

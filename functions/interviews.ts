@@ -44,7 +44,7 @@ import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
-import { idPath } from '../lib/platform/http/shapes.ts'
+import { idPath, wordInAnyCase, wordList } from '../lib/platform/http/shapes.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
@@ -71,10 +71,7 @@ const joinSeconds = 3600
 const oneSchema = z.strictObject({ status: z.literal('success'), data: interviewSchema })
 
 const listQuery = pageQuery.extend({
-  state: z
-    .string()
-    .transform((text) => text.split(',').map((state) => state.trim()))
-    .pipe(z.array(z.enum(interviewStates)))
+  state: wordList(interviewStates)
     .meta({ description: 'One or several, separated by commas', override: { type: 'string' } })
     .optional(),
   q: lineOfText(200).meta({ description: "In the role's title or the candidate's name" }).optional(),
@@ -341,7 +338,7 @@ export const handler = httpFunction({
   'GET /api/interviews/{id}/transcript/export': route({
     summary: 'The transcript as a file',
     path: idPath,
-    query: z.strictObject({ format: z.enum(transcriptFormats).default('txt') }),
+    query: z.strictObject({ format: wordInAnyCase(transcriptFormats).default('txt') }),
     answers: {
       200: z.union([
         transcriptFile,
@@ -384,7 +381,7 @@ export const handler = httpFunction({
   'GET /api/interviews/{id}/assessment/export': route({
     summary: 'The assessment as a document',
     path: idPath,
-    query: z.strictObject({ format: z.enum(assessmentFormats).default('pdf') }),
+    query: z.strictObject({ format: wordInAnyCase(assessmentFormats).default('pdf') }),
     answers: { 200: fileSchema(['text/markdown', 'application/pdf']) },
     errors: [409, 413],
     async handler({ path, query, caller }) {

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { queueEmail } from '../lib/interviews/emails.ts'
 import { connect, type Transaction } from '../lib/platform/db.ts'
 import { isInsightaError, UnprocessableError } from '../lib/platform/errors.ts'
+import { ourMessage } from '../lib/platform/http/messages.ts'
 import {
   type ApiKey,
   insertKey,
@@ -95,7 +96,7 @@ async function tellHolder(
 }
 
 function parsePayload(event: unknown): Payload {
-  const result = payloadSchema.safeParse(event)
+  const result = payloadSchema.safeParse(event, { error: ourMessage })
   if (result.success) return result.data
   const details = result.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }))
   const summary = details.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ')

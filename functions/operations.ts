@@ -14,6 +14,7 @@ import {
 import { deadLetterQueues, redrive, sourceQueues } from '../lib/platform/dead-letters.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
+import { wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, queues } from '../lib/platform/names.ts'
 
@@ -31,6 +32,13 @@ const success = z.literal('success')
 const depthSchema = z.strictObject({ ready: z.int(), in_flight: z.int(), delayed: z.int() })
 const queuePath = z.strictObject({ queue: z.enum(names) })
 const chosenLetters = z.array(z.uuid()).min(1).max(100)
+
+const redriveBody = z.union(
+  [z.strictObject({ ids: chosenLetters }), z.strictObject({ all: z.literal(true) })],
+  {
+    error: 'must have either ids or all',
+  },
+)
 
 const queuesSchema = z.strictObject({
   status: success,
@@ -85,7 +93,7 @@ function shown(letter: DeadLetter): z.output<typeof letterSchema> {
 }
 
 const pageQuery = z.strictObject({
-  state: z.enum(deadLetterStates).default('open'),
+  state: wordInAnyCase(deadLetterStates).default('open'),
   limit: z
     .string()
     .regex(/^[1-9]\d{0,5}$/, 'must be a whole number from 1')
@@ -146,7 +154,7 @@ export const handler = httpFunction({
   'POST /api/ops/dead-letters/{queue}/redrive': route({
     summary: 'Sends open dead letters back to their queue, and readies what they are about',
     path: queuePath,
-    body: z.union([z.strictObject({ ids: chosenLetters }), z.strictObject({ all: z.literal(true) })]),
+    body: redriveBody,
     answers: {
       200: z.strictObject({ status: success, redriven: z.int(), skipped: z.int(), remaining: z.int() }),
     },

@@ -7,7 +7,7 @@ import { isTransient } from './transient.ts'
  */
 export async function invokeFunction(name: string, payload: object, signal?: AbortSignal): Promise<unknown> {
   // Bundled, yet only loaded by those who come here: it costs a cold start 30 ms.
-  const { InvokeCommand, LambdaClient } = await import('@aws-sdk/client-lambda')
+  const { InvokeCommand, LambdaClient } = await import('./lambda-client.ts')
   client ??= new LambdaClient()
   const command = new InvokeCommand({ FunctionName: name, Payload: JSON.stringify(payload) })
   let answer: import('@aws-sdk/client-lambda').InvokeCommandOutput

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { UnprocessableError } from '../platform/errors.ts'
+import { commaList, wordList } from '../platform/http/shapes.ts'
 import { ageRanges, canonicalAges, describeAges } from './ages.ts'
+import { countryProblem } from './country-hint.ts'
 import { canonicalCountries, countrySet } from './country-sets.ts'
 import { canonicalCreation, isCrossed } from './creation.ts'
 import { notBefore1970, parseInstant } from './instant.ts'
@@ -73,10 +75,6 @@ export const filterSchema = z
 /** Filters as they were asked for, their values parsed but not yet combined. */
 export type FilterInput = { [K in keyof Filter]?: Filter[K] | undefined }
 
-function isAgeGroup(value: string): value is AgeGroup {
-  return Object.hasOwn(ageGroups, value)
-}
-
 const age = z
   .string()
   .transform((value, context) =>
@@ -98,20 +96,7 @@ const probabilityText = {
   override: { type: 'number', minimum: 0, maximum: 1 },
 } as const
 
-/** Values separated by commas, each read by `parse`. */
-function commaList<T>(parse: (value: string) => T | undefined, problem: string) {
-  return z.string().transform((text, context) => {
-    const values = text.split(',').map((value) => parse(value.trim()))
-    return values.map((value) => parsed(value, context, problem))
-  })
-}
-
-function parseAgeGroup(value: string): AgeGroup | undefined {
-  const lower = value.toLowerCase()
-  return isAgeGroup(lower) ? lower : undefined
-}
-
-const countries = () => commaList(parseCountry, 'must be ISO 3166-1 alpha-2 codes, comma-separated')
+const countries = () => commaList(parseCountry, countryProblem)
 const moment = z
   .string()
   .transform((value, context) =>
@@ -129,7 +114,7 @@ export const filterParameters = {
     .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))
     .optional()
     .meta({ override: { enum: [...genders] } }),
-  age_group: commaList(parseAgeGroup, 'must be child, teenager, adult or senior, comma-separated')
+  age_group: wordList(Object.keys(ageGroups) as AgeGroup[])
     .optional()
     .meta({
       description: `${Object.keys(ageGroups).join(', ')}, comma-separated: any of them`,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import * as z from 'zod'
 import { UnprocessableError } from '../platform/errors.ts'
+import { wordInAnyCase } from '../platform/http/shapes.ts'
 import { type Filter, filterKey } from './filter.ts'
 import { maxAge, type ProfileRow } from './profile.ts'
 
@@ -59,11 +60,8 @@ export const pageParameters = {
       description: `${startOfWalk} begins a walk; then next_cursor of the page before, or prev_cursor of the page after`,
       examples: [startOfWalk],
     }),
-  sort_by: z.enum(sortColumns).optional(),
-  order: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(['asc', 'desc']))
+  sort_by: wordInAnyCase(sortColumns).optional(),
+  order: wordInAnyCase(['asc', 'desc'])
     .optional()
     .meta({ override: { enum: ['asc', 'desc'], default: 'asc' } }),
 }

@@ -1,4 +1,6 @@
-import { request } from 'node:http'
+import { type IncomingHttpHeaders, request } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import { brotliDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { errorSchema } from '../../lib/platform/http/envelope.ts'
 import { type Answer, type Call, startTestCloud, type TestCloud, until } from './cloud.ts'
@@ -116,7 +118,66 @@ describe('what the API refuses wears the error envelope and shows nothing of the
     const unauthorized = await cloud.call('GET /api/me', { key: null })
     expect(unauthorized.headers.get('www-authenticate')).toBe('Bearer')
     const { headers } = await cloud.call('PUT /api/imports')
-    expect(headers.get('allow')).toBe('GET, POST')
+    expect(headers.get('allow')).toBe('GET, HEAD, POST')
+    for (const method of ['DELETE', 'PROPFIND']) {
+      const search = await cloud.call(`${method} /api/profiles/search`)
+      expect([search.status, search.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    }
+  })
+})
+
+describe('a response over the gateway', () => {
+  type Raw = { status: number | undefined; headers: IncomingHttpHeaders; bytes: Buffer }
+
+  /** What goes over the wire, which fetch would decompress. */
+  async function raw(method: string, path: string, headers: Record<string, string> = {}): Promise<Raw> {
+    const { hostname, port } = new URL(cloud.url)
+    const authorization = `Bearer ${cloud.credentials.api_key}`
+    return new Promise((resolve, reject) => {
+      const asking = request(
+        { hostname, port, method, path, headers: { authorization, ...headers } },
+        async (response) => {
+          resolve({ status: response.statusCode, headers: response.headers, bytes: await buffer(response) })
+        },
+      )
+      asking.on('error', reject)
+      asking.end()
+    })
+  }
+
+  test.each(['br', 'gzip', 'identity'])(
+    'to HEAD has the headers of GET without its body, in %s',
+    async (coding) => {
+      const accepting = { 'accept-encoding': coding }
+      for (const path of ['/api/openapi.json', '/api/health', '/api/unknown']) {
+        const got = await raw('GET', path, accepting)
+        const head = await raw('HEAD', path, accepting)
+        expect([head.status, head.bytes.length]).toEqual([got.status, 0])
+        for (const name of [
+          'content-type',
+          'content-encoding',
+          'vary',
+          'cache-control',
+          'x-content-type-options',
+        ]) {
+          expect([path, name, head.headers[name]]).toEqual([path, name, got.headers[name]])
+        }
+        // That of health holds milliseconds.
+        if (path !== '/api/health') {
+          expect(head.headers['content-length']).toBe(String(got.bytes.length))
+        }
+      }
+    },
+  )
+
+  test('comes compressed, and is the same text', async () => {
+    const [plain, small] = [
+      await raw('GET', '/api/docs'),
+      await raw('GET', '/api/docs', { 'accept-encoding': 'br' }),
+    ]
+    expect([plain.headers['content-encoding'], small.headers['content-encoding']]).toEqual([undefined, 'br'])
+    expect(brotliDecompressSync(small.bytes)).toEqual(plain.bytes)
+    expect(small.bytes.length).toBeLessThan(plain.bytes.length / 4)
   })
 })
 

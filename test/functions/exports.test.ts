@@ -110,7 +110,7 @@ async function fetched(id: string) {
 
 describe('HEAD /api/profiles/export', () => {
   it('has the headers of the file, and the errors of GET', async () => {
-    const small = await ask('HEAD /api/profiles/export?format=jsonl&min_age=90')
+    const small = await ask('HEAD /api/profiles/export?format=JSONL&min_age=90')
     expect(small).toMatchObject({ status: 200, text: '', headers: { 'content-type': 'application/jsonl' } })
     expect(small.headers['content-disposition']).toMatch(
       /^attachment; filename="profiles_\d{8}_\d{6}\.jsonl"$/,

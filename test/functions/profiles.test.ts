@@ -288,6 +288,34 @@ describe('GET /api/profiles', () => {
     expect((await ask('GET /api/profiles?cursor=*&limit=1001')).body.limit).toBe(1000)
   })
 
+  it('takes words in any case', async () => {
+    const [plain, loud] = await Promise.all(
+      ['sort_by=gender_probability&order=desc', 'sort_by=Gender_Probability&order=DESC'].map((query) =>
+        ask(`GET /api/profiles?gender=female&age_group=adult&country_id=NG&${query}`),
+      ),
+    )
+    expect(loud!.body.data).toEqual(plain!.body.data)
+  })
+
+  it.each([
+    ['country_id=NG,UK', ['"UK" is not an ISO 3166-1 alpha-2 code: did you mean GB?']],
+    ['country_id=Nigeria', ['"Nigeria" is not an ISO 3166-1 alpha-2 code: did you mean NG?']],
+    [
+      'country_id=gh,XX,,nga',
+      [
+        '"XX" is not an ISO 3166-1 alpha-2 code',
+        'has an empty element',
+        '"nga" is not an ISO 3166-1 alpha-2 code: did you mean NG?',
+      ],
+    ],
+    ['sort_by=name', ['must be created_at, age or gender_probability']],
+    ['order=up', ['must be asc or desc']],
+  ])('says of %s which part is wrong, and what may be meant', async (query, messages) => {
+    const { status, body } = await ask(`GET /api/profiles?${query}`)
+    const field = query.split('=')[0]
+    expect([status, body.details]).toEqual([422, messages.map((message) => ({ field, message }))])
+  })
+
   it('refuses a cursor of another list', async () => {
     const { body } = await ask('GET /api/profiles?gender=male')
     const result = await ask(`GET /api/profiles?gender=female&cursor=${body.next_cursor}`)

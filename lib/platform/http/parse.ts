@@ -8,6 +8,7 @@ import {
   TooLargeError,
   UnprocessableError,
 } from '../errors.ts'
+import { closest, ourMessage } from './messages.ts'
 
 /** Bytes of a JSON body at the most. */
 export const maxBodyBytes = 1024 * 1024
@@ -91,11 +92,14 @@ function parseJson(bytes: Buffer): unknown {
 }
 
 function parse(schema: z.ZodType, value: unknown, message: string, code: string): unknown {
-  const result = schema.safeParse(value)
+  const result = schema.safeParse(value, { error: ourMessage })
   if (result.success) return result.data
+  const issues = closest(result.error.issues)
+  const whole = issues.find(({ code, path }) => code === 'invalid_type' && path.length === 0)
+  if (whole) throw new UnprocessableError(`The body ${whole.message}`, [{ message: whole.message }])
   const absent: ErrorDetail[] = []
   const wrong: ErrorDetail[] = []
-  for (const issue of result.error.issues) {
+  for (const issue of issues) {
     const field = issue.path.join('.')
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) {
@@ -128,7 +132,11 @@ function isAbsent(issue: z.core.$ZodIssue, value: unknown): boolean {
   return subject === undefined || (typeof subject === 'string' && subject.trim() === '')
 }
 
+/** As many as anyone reads: a body of a megabyte may have a hundred thousand unknown fields. */
+const maxDetails = 50
+
 function distinct(details: ErrorDetail[]): ErrorDetail[] {
-  const byText = new Map(details.map((detail) => [JSON.stringify(detail), detail]))
-  return [...byText.values()]
+  const all = [...new Map(details.map((detail) => [JSON.stringify(detail), detail])).values()]
+  if (all.length <= maxDetails) return all
+  return [...all.slice(0, maxDetails), { message: `${all.length - maxDetails} more are not listed` }]
 }
