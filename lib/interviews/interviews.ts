@@ -147,6 +147,7 @@ export async function createInterview(
     insert into interviews (team_id, candidate_id, created_by, role_title)
     select ${owner.teamId}, id, ${owner.keyId}, ${given.role_title} from candidates
     where id = ${candidate_id} and team_id = ${owner.teamId}
+    for key share
     returning id`
   if (!made) throw new NotFoundError('Candidate not found')
   await tx`insert into sessions (interview_id) values (${made.id})`

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, test, vi } from 'vitest'
 import {
   cancelInterview,
   changeInterview,
@@ -69,6 +69,29 @@ test('keeps what was given, and shows it', async () => {
   const view = interviewSchema.parse(interviewView(made))
   expect(view).toMatchObject({ ...given, scheduled_at: '2027-01-01T10:00:00.000Z', state: 'draft' })
   expect(await getInterview(database.sql, owner.teamId, made.id)).toEqual(made)
+})
+
+test('is not made for a candidate whose deletion commits meanwhile', async () => {
+  const { sql } = database
+  const owner = await team()
+  const candidate_id = await candidate(owner)
+  const deleted = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const deletion = sql.begin(async (tx) => {
+    await tx`delete from candidates where id = ${candidate_id}`
+    deleted.resolve()
+    await commit.promise
+  })
+  await deleted.promise
+  const refused = expect(make(owner, { candidate_id })).rejects.toBeInstanceOf(NotFoundError)
+  await vi.waitUntil(async () => {
+    const waiting = await sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    return waiting.count > 0
+  })
+  commit.resolve()
+  await deletion
+  await refused
 })
 
 test.each<Record<string, unknown>>([
