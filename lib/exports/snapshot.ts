@@ -17,8 +17,10 @@ export type Snapshot = {
 
 /** The exact number of matches now. Throws TotalTimeoutError. */
 export async function countMatches(sql: Sql, filter: Filter): Promise<number> {
-  const { matches: population } = await retryRead(() => countByFacets(sql, {}))
-  return (await countProfiles(sql, filter, population)).matches
+  return retryRead(async () => {
+    const { matches: population } = await countByFacets(sql, {})
+    return (await countProfiles(sql, filter, population)).matches
+  })
 }
 
 /**

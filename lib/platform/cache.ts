@@ -65,7 +65,7 @@ export function createSharedTier(
 /** Where a value came from: this environment's memory, the shared tier, or its source. */
 export type Origin = 'memory' | 'shared' | 'source'
 
-export type CacheOptions<Value extends object, Context> = {
+export type StoreOptions<Value extends object, Context> = {
   /** Sets its keys in the shared tier apart from those of other caches. */
   name: string
   /** Entries in memory, or their sizes together. */
@@ -79,6 +79,9 @@ export type CacheOptions<Value extends object, Context> = {
   fits(found: unknown): found is Value
   /** Whether the shared tier is worth its round trip. Default: always. */
   shares?(context: Context): boolean
+}
+
+export type CacheOptions<Value extends object, Context> = StoreOptions<Value, Context> & {
   /** Has the value from its source. */
   load(context: Context): Promise<Value>
 }
@@ -88,33 +91,33 @@ export type Cache<Value, Context> = {
   get(key: string, context: Context): Promise<{ value: Value; origin: Origin }>
 }
 
+/** Values that the caller finds by itself. */
+export type Store<Value, Context> = {
+  find(key: string, context: Context): Promise<Value | undefined>
+  /** Puts a value in the place of what is there. */
+  keep(key: string, value: Value, context: Context): void
+}
+
 /** A cache in memory before one that is shared. A key must mean the same in every environment and for ever. */
 export function createCache<Value extends object, Context>(
   options: CacheOptions<Value, Context>,
 ): Cache<Value, Context> {
-  const { name, bound, ttl, now, tier, fits, shares = () => true, load } = options
+  const shared = sharedPart(options)
   type Asked = { context: Context; origin: Origin }
 
   async function find(key: string, asked: Asked): Promise<Value> {
-    const sharing = shares(asked.context)
-    const found = sharing ? await tier.read(`${name} ${key}`) : undefined
-    if (found !== undefined) {
-      if (fits(found)) {
-        asked.origin = 'shared'
-        return found
-      }
-      countCacheError()
+    const found = await shared.find(key, asked.context)
+    if (found) {
+      asked.origin = 'shared'
+      return found
     }
-    const value = await load(asked.context)
-    if (sharing) tier.write(`${name} ${key}`, value, ttl)
+    const value = await options.load(asked.context)
+    shared.keep(key, value, asked.context)
     return value
   }
 
   const memory = new LRUCache<string, Value, Asked>({
-    ...bound,
-    ttl,
-    perf: { now },
-    ttlResolution: 0,
+    ...memoryOptions(options),
     // An entry pushed out while it is read is still an answer for those who wait.
     ignoreFetchAbort: true,
     fetchMethod: (key, _stale, { context }) => find(key, context),
@@ -126,6 +129,52 @@ export function createCache<Value extends object, Context>(
       const status: LRUCache.Status<string, Value, Asked> = {}
       const value = await memory.forceFetch(key, { context: asked, status })
       return { value, origin: status.fetch === 'hit' ? 'memory' : asked.origin }
+    },
+  }
+}
+
+/** The same two tiers for values that are worked out together with others. */
+export function createStore<Value extends object, Context>(
+  options: StoreOptions<Value, Context>,
+): Store<Value, Context> {
+  const shared = sharedPart(options)
+  const memory = new LRUCache<string, Value>(memoryOptions(options))
+  return {
+    async find(key, context) {
+      const near = memory.get(key)
+      if (near) return near
+      const found = await shared.find(key, context)
+      if (found) memory.set(key, found)
+      return found
+    },
+    keep(key, value, context) {
+      memory.set(key, value)
+      shared.keep(key, value, context)
+    },
+  }
+}
+
+function memoryOptions<Value extends object, Context>({ bound, ttl, now }: StoreOptions<Value, Context>) {
+  return { ...bound, ttl, perf: { now }, ttlResolution: 0 }
+}
+
+function sharedPart<Value extends object, Context>({
+  name,
+  ttl,
+  tier,
+  fits,
+  shares = () => true,
+}: StoreOptions<Value, Context>): Store<Value, Context> {
+  return {
+    async find(key, context) {
+      if (!shares(context)) return undefined
+      const found = await tier.read(`${name} ${key}`)
+      if (found === undefined || fits(found)) return found
+      countCacheError()
+      return undefined
+    },
+    keep(key, value, context) {
+      if (shares(context)) tier.write(`${name} ${key}`, value, ttl)
     },
   }
 }

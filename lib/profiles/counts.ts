@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { retryRead, type Sql } from '../platform/db.ts'
+import type { Sql } from '../platform/db.ts'
 import { InsightaError } from '../platform/errors.ts'
 import { conditions, creationConditions, every } from './conditions.ts'
 import { countByFacets } from './facets.ts'
@@ -37,7 +37,7 @@ export async function countProfiles(sql: Sql, filter: Filter, population: number
     const matches = await countByScan(sql, filter)
     return { matches, candidates: matches, cells: matches, population }
   }
-  const facets = retryRead(() => countByFacets(sql, filter))
+  const facets = countByFacets(sql, filter)
   if (isCountedByFacets(filter)) {
     const { matches, ...rest } = await facets
     return { matches, candidates: matches, ...rest, population }
@@ -106,7 +106,7 @@ export function createdOutside({ created_after, created_before, ...filter }: Fil
 /** Whether more profiles are within the bounds on creation than outside, roughly. */
 export async function mostCreatedWithin(sql: Sql, filter: Filter): Promise<boolean> {
   const [{ matches: population }, created] = await Promise.all([
-    retryRead(() => countByFacets(sql, {})),
+    countByFacets(sql, {}),
     estimateCreated(sql, filter),
   ])
   return created > population / 2
@@ -114,10 +114,8 @@ export async function mostCreatedWithin(sql: Sql, filter: Filter): Promise<boole
 
 /** How many profiles the planner expects within the bounds on creation: by its histogram, to a hundredth. */
 async function estimateCreated(sql: Sql, filter: Filter): Promise<number> {
-  const [row] = await retryRead(
-    () => sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }[]>`
-      explain (format json) select from profiles where ${every(sql, creationConditions(sql, filter))}`,
-  )
+  const [row] = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }[]>`
+      explain (format json) select from profiles where ${every(sql, creationConditions(sql, filter))}`
   return row!['QUERY PLAN'][0].Plan['Plan Rows']
 }
 
@@ -129,12 +127,10 @@ async function smallestRange(sql: Sql, filter: Filter): Promise<Range | undefine
   for (const by of bounds) {
     const part = rangePart(filter, by)
     if (Object.keys(part).length === 0) continue
-    const [row] = await retryRead(
-      () => sql<{ count: number }[]>`
+    const [row] = await sql<{ count: number }[]>`
         select count(*) from (
           select from profiles where ${conditions(sql, part, 'profiles')} limit ${touchLimit + 1}
-        ) ranged`,
-    )
+        ) ranged`
     if (row!.count <= touchLimit) found.push({ by, rows: row!.count })
   }
   return found.sort((a, b) => a.rows - b.rows)[0]
@@ -155,10 +151,8 @@ export async function withinBudget<T>(read: () => Cancellable<T>, budget = total
     Promise.resolve(running?.cancel()).catch(() => {})
   }, budget)
   try {
-    return await retryRead(() => {
-      running = read()
-      return running
-    })
+    running = read()
+    return await running
   } catch (error) {
     if (late && error instanceof Error && 'code' in error && error.code === '57014')
       throw new TotalTimeoutError(error)

@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { retryRead, type Sql } from '../platform/db.ts'
+import type { Sql } from '../platform/db.ts'
 import {
   ageConditions,
   conditions,
@@ -264,12 +264,10 @@ async function walk(
   const { inOrder, others } = splitConditions(sql, filter, sort)
   const passes =
     others.length === 0 ? sql`true` : sql`case when ${every(sql, others)} then true else false end`
-  const rows = await retryRead(
-    () => sql<ProfileRow[]>`
+  const rows = await sql<ProfileRow[]>`
       select ${profileColumns(sql)} from profiles
       where ${every(sql, inOrder)} and ${stretch} and ${passes}
-      order by ${ordering(sql, sort)} limit ${limit} offset ${offset}`,
-  )
+      order by ${ordering(sql, sort)} limit ${limit} offset ${offset}`
   return [...rows]
 }
 
@@ -290,8 +288,7 @@ async function boundedWalk(
   most: number,
 ): Promise<ProfileRow[] | undefined> {
   const { inOrder, others } = splitConditions(sql, filter, sort)
-  const rows = await retryRead(
-    () => sql<(ProfileRow & Walked)[]>`
+  const rows = await sql<(ProfileRow & Walked)[]>`
       select * from (
         select *, row_number() over walk as nth, count(*) filter (where passes) over walk as passed
         from (
@@ -302,8 +299,7 @@ async function boundedWalk(
         window walk as (order by ${ordering(sql, sort)} rows unbounded preceding)
       ) walked
       where passes and passed > ${offset} or nth = ${most}
-      order by ${ordering(sql, sort)} limit ${limit}`,
-  )
+      order by ${ordering(sql, sort)} limit ${limit}`
   if (rows.at(-1)?.nth === most) return undefined
   return rows.map(({ passes: _, nth: __, passed: ___, ...row }) => row)
 }
@@ -320,14 +316,12 @@ async function fromRange(
   // The columns of a profile do not tell its key, so that a name is always looked up first.
   const { name: _, ...others } = filter
   const part = { ...rangePart(filter, by), ...rangePart(filter, 'name') }
-  const rows = await retryRead(
-    () => sql<ProfileRow[]>`
+  const rows = await sql<ProfileRow[]>`
       with ranged as materialized (
         select ${profileColumns(sql)} from profiles where ${conditions(sql, part, 'profiles')}
       )
       select * from ranged where ${conditions(sql, others, 'profiles')} and ${beyondAmongAll(sql, reading)}
-      order by ${orderingOfAll(sql, reading)} limit ${reading.wanted} offset ${reading.offset}`,
-  )
+      order by ${orderingOfAll(sql, reading)} limit ${reading.wanted} offset ${reading.offset}`
   return [...rows]
 }
 
@@ -351,8 +345,7 @@ async function fromCells(
         select c.* from cells c cross join lateral (${inCell(sql, filter, reading)} limit 1) head
         order by ${ordering(sql, sort)} limit ${depth}`
   const ofCell = path === 'gather' ? sql`` : sql`limit ${depth}`
-  const rows = await retryRead(
-    () => sql<ProfileRow[]>`
+  const rows = await sql<ProfileRow[]>`
       with cells as materialized (
         select country_id, gender, age from facets
         where count > 0 and ${conditions(sql, filter, 'facets')} and ${ageBeyond(sql, sort, position)}
@@ -366,8 +359,7 @@ async function fromCells(
       select whole.* from found cross join lateral (
         select ${profileColumns(sql)} from profiles where id = found.id offset 0
       ) whole
-      order by ${orderingOfAll(sql, reading)}`,
-  )
+      order by ${orderingOfAll(sql, reading)}`
   return [...rows]
 }
 

@@ -1,6 +1,13 @@
-import { createCache, createSharedTier, type Origin, type SharedTier } from '../platform/cache.ts'
+import {
+  createCache,
+  createSharedTier,
+  createStore,
+  type Origin,
+  type SharedTier,
+} from '../platform/cache.ts'
 import { elapsedClock } from '../platform/clock.ts'
 import { retryRead, type Sql } from '../platform/db.ts'
+import { inSnapshot } from '../platform/snapshot.ts'
 import { countProfiles } from './counts.ts'
 import { countByFacets, datasetState } from './facets.ts'
 import { type Filter, filterKey, isCountedByFacets } from './filter.ts'
@@ -61,7 +68,10 @@ const bytesPerCount = 100
  * In front of every key of the shared tier. The number goes up with each change of the shape of what is stored
  * or of what a key means, since two releases run side by side during a deployment.
  */
-export const sharedPrefix = 'insighta:profiles:1:'
+export const sharedPrefix = 'insighta:profiles:2:'
+
+/** What was counted, and the state of the data that it was counted of. */
+type Counted = Counts & { state: string }
 
 type Lookup = { filter: Filter; state: string; timings: Timings }
 type PageLookup = Lookup & { request: PageRequest }
@@ -87,6 +97,9 @@ export type QueryOptions = {
  *   that began over a second ago, as one that was frozen with its environment, is not waited for either.
  * - A state that is read again behind an answer changes nothing about the state that this answer was given
  *   under, which is within its second; if the reading fails, the next answer after that second says so.
+ * - Total and rows of a page are of one moment: one transaction reads both, and what was counted before is used only
+ *   if that transaction sees the state that it was counted of. That moment may be newer than the key's state, like
+ *   all that is stored under it. Statistics are one statement.
  * - States of a restored database are others than those it had before (see 0008_dataset_epoch.sql), and which
  *   of two is newer never matters: the last one read holds, unless this environment has written since.
  */
@@ -95,7 +108,7 @@ export function createProfileQueries(
   {
     now = elapsedClock(),
     tier = createSharedTier(sharedPrefix),
-    readAt = (_, work) => work(sql),
+    readAt = (_, work) => retryRead(() => work(sql)),
   }: QueryOptions = {},
 ): ProfileQueries {
   let known: { state: string; at: number } | undefined
@@ -138,21 +151,20 @@ export function createProfileQueries(
 
   async function population(from: Sql): Promise<number> {
     if (counted && now() - counted.at < populationAge) return counted.population
-    const { matches } = await retryRead(() => countByFacets(from, {}))
+    const { matches } = await countByFacets(from, {})
     counted = { population: matches, at: now() }
     return matches
   }
 
   const both = { ttl: answerTtl, now, tier }
-  const counts = createCache<Counts, Lookup>({
+  const counts = createStore<Counted, Lookup>({
     ...both,
     name: 'counts',
     bound: { max: 5000 },
-    fits: (found): found is Counts => hasNumber(found, 'matches'),
+    fits: (found): found is Counted =>
+      hasNumber(found, 'matches') && typeof Reflect.get(found, 'state') === 'string',
     // Facets count as fast as the shared tier answers.
     shares: ({ filter }) => !isCountedByFacets(filter),
-    load: ({ filter, state }) =>
-      readAt(state, async (from) => countProfiles(from, filter, await population(from))),
   })
 
   const pages = createCache<ProfilePage, PageLookup>({
@@ -167,13 +179,24 @@ export function createProfileQueries(
     load: loadPage,
   })
 
-  async function loadPage(lookup: PageLookup): Promise<ProfilePage> {
-    const { filter, request, state, timings } = lookup
+  function loadPage(lookup: PageLookup): Promise<ProfilePage> {
+    return readAt(lookup.state, (from) => inSnapshot(from, (snapshot) => readTogether(snapshot, lookup)))
+  }
+
+  /** Total and rows of the snapshot. What was counted before is used only if that was of the same state. */
+  async function readTogether(snapshot: Sql, lookup: PageLookup): Promise<ProfilePage> {
+    const { filter, request, timings } = lookup
+    const key = `${lookup.state} ${filterKey(filter)}`
     const start = now()
-    const { value: found } = await counts.get(`${state} ${filterKey(filter)}`, lookup)
+    const known = await counts.find(key, lookup)
+    const count = async () => countProfiles(snapshot, filter, await population(snapshot))
+    // Both go out at once.
+    const [state, fresh] = await Promise.all([datasetState(snapshot), known ? undefined : count()])
+    const found = known?.state === state ? known : { ...(fresh ?? (await count())), state }
+    if (found !== known) counts.keep(key, found, lookup)
     const counting = now()
     timings.total = counting - start
-    const rows = await readAt(state, (from) => readPage(from, filter, request, found))
+    const rows = await readPage(snapshot, filter, request, found)
     timings.page = now() - counting
     const { rows: shown, ...cursors } = pageOf(rows, request, filter)
     return { total: found.matches, data: shown.map(toProfile), ...cursors }

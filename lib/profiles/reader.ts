@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { databaseUnavailable, ping, type Sql } from '../platform/db.ts'
+import { databaseUnavailable, ping, retryRead, type Sql } from '../platform/db.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
 import { NoAnswerError, within } from '../platform/within.ts'
@@ -69,7 +69,7 @@ export function readingByReader(
 
   return async (state, work) => {
     const reader = now() < avoidedUntil ? undefined : readers.connect()
-    if (!reader) return work(writer)
+    if (!reader) return retryRead(() => work(writer))
     try {
       const found = await readBy(reader, state, work)
       metrics.addMetric(found ? 'ReaderReads' : 'ReaderBehind', MetricUnit.Count, 1)
@@ -81,7 +81,7 @@ export function readingByReader(
       metrics.addMetric('ReaderFailures', MetricUnit.Count, 1)
       logger.warn('The reader fails, and the writer answers', { error })
     }
-    return work(writer)
+    return retryRead(() => work(writer))
   }
 }
 

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import * as z from 'zod'
-import { retryRead, type Sql } from '../platform/db.ts'
+import type { Sql } from '../platform/db.ts'
 import { conditions } from './conditions.ts'
 import { countryName } from './countries.ts'
 import { createdOutside, mostCreatedWithin, withinBudget } from './counts.ts'
@@ -79,7 +79,7 @@ const columns = { country: 'country_id', gender: 'gender', age: 'age' } as const
 export async function readStats(sql: Sql, filter: Filter, by?: TwoDimensions): Promise<ProfileStats> {
   const complement = isCountedByComplement(filter) && (await mostCreatedWithin(sql, filter))
   const read = () => groups(sql, cellsOf(sql, filter, complement), by)
-  const rows = isCountedByFacets(filter) ? await retryRead(read) : await withinBudget(read)
+  const rows = isCountedByFacets(filter) ? await read() : await withinBudget(read)
   const stats: ProfileStats = {
     total: 0,
     by_gender: { female: 0, male: 0 },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import postgres from 'postgres'
 import { inject } from 'vitest'
-import { createPool, type Sql } from '../../lib/platform/db.ts'
+import { createPool, planning, type Sql } from '../../lib/platform/db.ts'
 
 export type TestDatabase = {
   sql: Sql
@@ -21,6 +22,18 @@ function poolFor(url: URL, max: number): Sql {
     max,
     transactionTimeoutSeconds: 120,
     applicationName: 'test',
+  })
+}
+
+/** A pool of one connection that tells each statement it sends. */
+export function watchedPool(url: string, sent: (statement: string) => void): Sql {
+  return postgres(url, {
+    max: 1,
+    fetch_types: false,
+    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    connection: planning,
+    onnotice: () => {},
+    debug: (_connection, statement) => sent(statement),
   })
 }
 

@@ -106,20 +106,26 @@ export function withTimes(profiles: readonly NewProfile[]): ProfileRow[] {
 
 /** Stores profiles in their order, with their facets; each under its id, if it has one. */
 export async function storeProfiles(sql: Sql, profiles: readonly (NewProfile | ProfileRow)[]): Promise<void> {
-  await sql.begin(async (tx: Transaction) => {
-    const rows = profiles.map((profile) => ({ ...profile, name_key: nameKey(profile.name) }))
-    await tx`
-      insert into profiles (id, name_key, name, gender, gender_probability, age, country_id, country_probability)
-      select coalesce(id, uuidv7()), name_key, name, gender, gender_probability, age, country_id,
-        country_probability
-      from json_to_recordset(${JSON.stringify(rows)}::text::json) as row(
-        id uuid, name_key uuid, name text, gender text, gender_probability float8, age smallint, country_id text,
-        country_probability float8)`
-    await applyFacetDeltas(
-      tx,
-      profiles.map(({ country_id, gender, age }) => ({ country_id, gender, age, delta: 1 })),
-    )
-  })
+  await sql.begin((tx) => insertWithFacets(tx, profiles))
+}
+
+/** The same inside a transaction, of which it must be the last. */
+export async function insertWithFacets(
+  tx: Transaction,
+  profiles: readonly (NewProfile | ProfileRow)[],
+): Promise<void> {
+  const rows = profiles.map((profile) => ({ ...profile, name_key: nameKey(profile.name) }))
+  await tx`
+    insert into profiles (id, name_key, name, gender, gender_probability, age, country_id, country_probability)
+    select coalesce(id, uuidv7()), name_key, name, gender, gender_probability, age, country_id,
+      country_probability
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as row(
+      id uuid, name_key uuid, name text, gender text, gender_probability float8, age smallint, country_id text,
+      country_probability float8)`
+  await applyFacetDeltas(
+    tx,
+    profiles.map(({ country_id, gender, age }) => ({ country_id, gender, age, delta: 1 })),
+  )
 }
 
 /** Whether a profile satisfies a canonical filter, said as plainly as possible. */

@@ -1,6 +1,11 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createCache, createSharedTier, type SharedCommands } from '../../../lib/platform/cache.ts'
+import {
+  createCache,
+  createSharedTier,
+  createStore,
+  type SharedCommands,
+} from '../../../lib/platform/cache.ts'
 import { metrics } from '../../../lib/platform/metrics.ts'
 import { redisBinary, startRedis, type TestRedis } from '../../support/redis.ts'
 
@@ -56,6 +61,50 @@ describe('a cache whose shared tier is down', () => {
     expect(errors()).toBe(2)
     expect((await get('a')).origin).toBe('memory')
     expect(errors()).toBe(2)
+  })
+})
+
+describe('a store', () => {
+  const shared = new Map<string, string>()
+  const commands = async () => ({
+    get: async (key: string) => shared.get(key) ?? null,
+    set: async (key: string, value: string) => shared.set(key, value),
+  })
+  const store = (shares = true) =>
+    createStore<Text, undefined>({
+      name: 'texts',
+      bound: { max: 100 },
+      ttl: 60_000,
+      now: () => performance.now(),
+      tier: createSharedTier('test:', commands),
+      fits: (found): found is Text => typeof found === 'object' && found !== null && 'text' in found,
+      shares: () => shares,
+    })
+  afterEach(() => shared.clear())
+
+  it('finds what was kept last, also in another environment', async () => {
+    const [first, second] = [store(), store()]
+    expect(await first.find('a', undefined)).toBeUndefined()
+    first.keep('a', { text: 'old' }, undefined)
+    first.keep('a', { text: 'new' }, undefined)
+    expect(await first.find('a', undefined)).toEqual({ text: 'new' })
+    await vi.waitFor(async () => expect(await second.find('a', undefined)).toEqual({ text: 'new' }))
+    shared.clear()
+    expect(await second.find('a', undefined)).toEqual({ text: 'new' })
+  })
+
+  it('takes junk for nothing, and counts it', async () => {
+    shared.set('test:texts a', '{"other":1}')
+    expect(await store().find('a', undefined)).toBeUndefined()
+    expect(errors()).toBe(1)
+  })
+
+  it('keeps to itself what is not worth sharing', async () => {
+    const own = store(false)
+    own.keep('a', { text: 'own' }, undefined)
+    expect(await own.find('a', undefined)).toEqual({ text: 'own' })
+    expect(await store(false).find('a', undefined)).toBeUndefined()
+    expect(shared.size).toBe(0)
   })
 })
 

@@ -7,7 +7,7 @@ import { canonicalFilter } from '../../../lib/profiles/filter.ts'
 import { type PageInput, pageRequest } from '../../../lib/profiles/page.ts'
 import { createProfileQueries, sharedPrefix } from '../../../lib/profiles/query.ts'
 import { deleteProfile, insertProfile } from '../../../lib/profiles/store.ts'
-import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
+import { freshDatabase, type TestDatabase, watchedPool } from '../../support/postgres.ts'
 import { population, storeProfiles } from '../../support/profiles.ts'
 import { redisBinary, startRedis, type TestRedis } from '../../support/redis.ts'
 
@@ -235,12 +235,8 @@ describe('cached lists', () => {
 
   it('count a filter on probabilities once, for all its pages and orders', async () => {
     const counting: string[] = []
-    const watched = new Proxy(sql, {
-      apply(target, self, args) {
-        const [strings] = args as [TemplateStringsArray | undefined]
-        if (strings?.[0]?.includes('select count(*) from profiles where')) counting.push(strings[0])
-        return Reflect.apply(target, self, args)
-      },
+    const watched = watchedPool(database.url, (statement) => {
+      if (statement.includes('count(*) from profiles')) counting.push(statement)
     })
     const queries = createProfileQueries(watched, { tier: noTier })
     const filter = canonicalFilter({ min_gender_probability: 0.3 })
@@ -249,6 +245,7 @@ describe('cached lists', () => {
       expect((await queries.list(filter, pageRequest(input, filter))).cache).toBe('miss')
     }
     expect(counting).toHaveLength(1)
+    await watched.end({ timeout: 2 })
   })
 
   it('count filters on probabilities exactly', async () => {
@@ -393,14 +390,15 @@ describe('the shape of what is shared', () => {
     await queries.stats(filter, ['country', 'age'])
     await queries.settle()
     expect(Object.fromEntries([...stored].map(([kind, value]) => [kind, shapeOf(value)]))).toEqual({
-      'insighta:profiles:1:counts': {
+      'insighta:profiles:2:counts': {
         matches: 'number',
         candidates: 'number',
         cells: 'number',
         ages: { age: 'number', count: 'number', cells: 'number' },
         population: 'number',
+        state: 'string',
       },
-      'insighta:profiles:1:pages': {
+      'insighta:profiles:2:pages': {
         total: 'number',
         data: {
           id: 'string',
@@ -417,7 +415,7 @@ describe('the shape of what is shared', () => {
         next_cursor: 'string',
         prev_cursor: 'null',
       },
-      'insighta:profiles:1:stats': {
+      'insighta:profiles:2:stats': {
         total: 'number',
         by_gender: { female: 'number', male: 'number' },
         by_age_group: { child: 'number', teenager: 'number', adult: 'number', senior: 'number' },
