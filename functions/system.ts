@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { connect, connectReader, ping } from '../lib/platform/db.ts'
 import { docsPolicy } from '../lib/platform/http/docs-style.ts'
+import { etagOf } from '../lib/platform/http/etag.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
 import { sharedRedis } from '../lib/platform/redis.ts'
@@ -56,7 +57,8 @@ async function dependencyStates(): Promise<z.output<typeof dependenciesSchema>> 
 /** A part of the API's description, which the bundle has beside it. */
 async function described(file: string, headers: Record<string, string>): Promise<Answer> {
   const body = await readFile(new URL(file, import.meta.url), 'utf8')
-  return { status: 200, body, headers: { 'cache-control': 'public, max-age=300', ...headers } }
+  const caching = { etag: etagOf(body), 'cache-control': 'public, max-age=300' }
+  return { status: 200, body, headers: { ...caching, ...headers } }
 }
 
 export const handler = httpFunction({
@@ -102,18 +104,18 @@ export const handler = httpFunction({
     summary: 'This API in OpenAPI 3.1',
     answers: {
       200: z.looseObject({ openapi: z.string(), info: z.looseObject({}), paths: z.looseObject({}) }),
+      304: null,
     },
     handler: () => described('openapi.json', {}),
   }),
 
   'GET /api/docs': openRoute({
     summary: 'This API as a page to read',
-    answers: { 200: z.string().meta({ contentMediaType: 'text/html' }) },
+    answers: { 200: z.string().meta({ contentMediaType: 'text/html' }), 304: null },
     handler: () =>
       described('docs.html', {
         'content-type': 'text/html; charset=utf-8',
         'content-security-policy': docsPolicy,
-        'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
       }),
   }),

@@ -168,3 +168,15 @@ describe('the documentation page', () => {
     expect(text).not.toMatch(/<script|<link|<img|\sstyle=|\son\w+=|https?:\/\//)
   })
 })
+
+describe('either form of the description', () => {
+  it.each(['openapi.json', 'docs'])('%s is compressed, and 304 to a client that has it', async (name) => {
+    const plain = await call(handler, `GET /api/${name}`)
+    const small = await call(handler, `GET /api/${name}`, { headers: { 'accept-encoding': 'br' } })
+    expect([small.headers['content-encoding'], small.text]).toEqual(['br', plain.text])
+    for (const { headers } of [plain, small]) {
+      const again = await call(handler, `GET /api/${name}`, { headers: { 'if-none-match': headers.etag! } })
+      expect([again.status, again.text]).toEqual([304, ''])
+    }
+  })
+})
