@@ -66,7 +66,11 @@ function tame(making: Making): fc.Arbitrary<FuzzRequest> {
 function wild(making: Making): fc.Arbitrary<FuzzRequest> {
   const { operation } = making
   return fc.record({
-    method: mostly([12, fc.constant(operation.method)], [1, fc.constantFrom(...oddMethods)]),
+    method: mostly(
+      [12, fc.constant(operation.method)],
+      [1, fc.constantFrom(...oddMethods)],
+      [operation.method === 'GET' ? 2 : 0, fc.constant('HEAD')],
+    ),
     path: pathOf(making, (parameter) =>
       mostly(
         [5, tameText(making, parameter)],

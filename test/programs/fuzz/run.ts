@@ -79,7 +79,8 @@ export async function fuzz(
 
     async function attempt(operation: Operation, request: FuzzRequest) {
       const wire = await target.prepare(wireOf(request, known, keys))
-      const key = match(wire.method, wire.target.split('?', 1)[0]!)
+      const path = wire.target.split('?', 1)[0]!
+      const key = match(wire.method === 'HEAD' ? 'GET' : wire.method, path)
       const response = await answered(wire)
       if (typeof response === 'string') return { wire, key, status: 0, problem: response }
       learnFrom(operation, wire, response)
@@ -104,7 +105,7 @@ export async function fuzz(
       const property = fc.asyncProperty(arbitraries.get(operation)!, async (request) => {
         if (!first && ++shrinks > maxShrinks) return true
         const { wire, key, status, problem } = await attempt(operation, request)
-        if (first) count(tally, key, status)
+        if (first) count(tally, wire.method === 'HEAD' ? key.replace('GET', 'HEAD') : key, status)
         const kind = problem && `${key} ${kindOf(problem)}`
         if (first && kind) {
           const before = violations.get(kind)

@@ -68,7 +68,9 @@ export async function targetOf(credentials: Credentials): Promise<Target> {
     ],
     async prepare(wire) {
       const body = wire.body ?? Buffer.alloc(0)
-      const target = wire.method === 'DELETE' ? wire.target.replaceAll(kept, nothing) : wire.target
+      // A résumé that is begun hides the one before.
+      const spoils = wire.method === 'DELETE' || (wire.method === 'POST' && wire.target.includes('/resume'))
+      const target = spoils ? wire.target.replaceAll(kept, nothing) : wire.target
       const sign = signers[target]
       return {
         ...wire,
@@ -86,20 +88,25 @@ function unsigned({ headers }: WireRequest): [string, string][] {
 
 async function importPeople(api: Api): Promise<string> {
   const file = Buffer.concat([...people({ rows, seed: 1, dirtPerThousand: 50 }).chunks])
+  return upload(api, '/api/imports', 'people.csv', file)
+}
+
+/** Begins an upload and makes it. Resolves with the id of what was begun. */
+async function upload(api: Api, path: string, filename: string, file: Buffer<ArrayBuffer>): Promise<string> {
   const asked = await api.call<{ id: string; upload: { url: string; headers: Record<string, string> } }>(
     'POST',
-    '/api/imports',
-    { filename: 'people.csv', size: file.length },
+    path,
+    { filename, size: file.length },
   )
   const { url, headers } = asked.body.upload
   const put = await fetch(url, { method: 'PUT', headers, body: file })
-  if (!put.ok) throw new Error(`The upload was refused: ${put.status}`)
+  if (!put.ok) throw new Error(`The upload of ${filename} was refused: ${put.status}`)
   return asked.body.id
 }
 
 type Until = (what: string, condition: () => Promise<boolean>) => Promise<void>
 
-/** A candidate with an interview that is over and assessed. */
+/** A candidate with a résumé and an interview that is over and assessed. */
 async function interviewIn(
   api: Api,
   { simulators }: Credentials,
@@ -140,6 +147,12 @@ async function interviewIn(
     })
     if (!sent.ok) throw new Error(`The simulated agent: ${sent.status} ${await sent.text()}`)
   }
+  const resume = Buffer.from('Ada Example\nSix years of TypeScript and PostgreSQL.\n')
+  await upload(api, `/api/candidates/${candidate}/resume`, 'resume.txt', resume)
+  await until('The résumé', async () => {
+    const { body } = await api.call<{ state: string }>('GET', `/api/candidates/${candidate}/resume`)
+    return body.state === 'completed'
+  })
   // There is no assessment before the end of the session has arrived.
   for (const part of ['transcript', 'assessment']) {
     await until(`The ${part}`, async () => {

@@ -17,7 +17,7 @@ export function judgeOf(
     if (status === 500) return 'a defect (500)'
     if (status === 503) return 'unavailable (503), though nothing is down'
     if (inside.test(text)) return 'the inside is shown'
-    if (method === 'HEAD') return text === '' ? undefined : 'a body in response to HEAD'
+    if (method === 'HEAD') return headProblem(document, key, status, text)
     const header = (name: string) => {
       const value = headers[name.toLowerCase()]
       return Array.isArray(value) ? value.join(', ') : value
@@ -32,6 +32,21 @@ export function judgeOf(
       return 'another request_id than X-Request-Id'
     return undefined
   }
+}
+
+/** A response to HEAD has the status that GET may have, and no body. */
+function headProblem(
+  document: OpenApiDocument,
+  key: string,
+  status: number,
+  text: string,
+): string | undefined {
+  if (text !== '') return 'a body in response to HEAD'
+  const path = (document.paths?.[key.replace(/^GET /, '')] ?? {}) as { get?: { responses?: object } }
+  const described = Object.keys(path.get?.responses ?? { 400: '', 404: '', 405: '' })
+  return described.includes(String(status))
+    ? undefined
+    : `HEAD answered ${status}, which is not documented of GET`
 }
 
 /** A problem without what differs from one response to the next, so that the same one is told once. */
