@@ -89,10 +89,12 @@ async function takeOn(
 }
 
 /** What GET begins its answer with, as far as the number of matches tells. Nothing is read or begun. */
-async function headOf(query: z.output<typeof exportQuery>): Promise<Answer> {
+async function headOf(query: z.output<typeof exportQuery>, background: boolean): Promise<Answer> {
   const request = requestOf(query)
-  if ((await countMatches(connect(), request.filter)) > limits.rows) return { status: 202 }
-  return { status: 200, headers: fileHeaders(request) }
+  const own = { vary: 'Prefer', ...interpreted(query, request) }
+  const matches = await countMatches(connect(), request.filter)
+  if (background || matches > limits.rows) return { status: 202, headers: own }
+  return { status: 200, headers: { ...fileHeaders(request), ...own } }
 }
 
 function fileHeaders(request: ExportRequest): Record<string, string> {
@@ -116,7 +118,7 @@ export const handler = httpFunction({
     answerHeaders: { 202: ['Location', 'Preference-Applied'] },
     errors: [409],
     headers: preferHeaders,
-    head: ({ query }) => headOf(query),
+    head: ({ query, event }) => headOf(query, prefersAsync(event.headers.prefer)),
     async handler({ query, caller, event }) {
       const request = requestOf(query)
       const background = prefersAsync(event.headers.prefer)

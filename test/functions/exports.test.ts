@@ -115,6 +115,17 @@ describe('HEAD /api/profiles/export', () => {
     expect(small.headers['content-disposition']).toMatch(
       /^attachment; filename="profiles_\d{8}_\d{6}\.jsonl"$/,
     )
+    const asked = '/api/profiles/export?q=women+over+80'
+    const prefer = { key: keys.analyst, headers: { prefer: 'respond-async' } }
+    for (const options of [{ key: keys.analyst }, prefer]) {
+      const head = await call(api, `HEAD ${asked}`, options)
+      expect(head.headers).toMatchObject({
+        vary: expect.stringContaining('Prefer'),
+        'x-interpreted-query': 'gender=female&min_age=80',
+      })
+      expect(head.status).toBe('headers' in options ? 202 : 200)
+    }
+    expect([await messages(), (await ask('GET /api/exports')).body.total]).toEqual([[], 0])
     expect((await ask('HEAD /api/profiles/export?format=xml')).status).toBe(422)
     expect((await ask('HEAD /api/profiles/export', keys.recruiter)).status).toBe(403)
   })

@@ -82,9 +82,8 @@ describe.skipIf(!redisBinary)('GET /api/health where environments share a cache'
 
 describe('everything else', () => {
   it.each([
-    ['GET /', 404],
     ['GET /api/nothing?x=1', 404],
-    ['GET /api/profiles/', 404],
+    ['GET /api/nothing/', 404],
     ['PUT /api/profiles', 405],
     ['PROPFIND /api/me', 405],
   ])('%s is %i in the envelope', async (target, status) => {
