@@ -61,7 +61,7 @@ function unescapeText(text: string): string {
   })
 }
 
-const token = /<\?[^>]*\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.:-]*)((?:[^<>\w.:-][^<>]*?)?)(\/?)>|([^<]+)/y
+const token = /<\?[^>]*\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.:-]*)((?:\s[^<>]*?)?)(\/?)>|([^<]+)/y
 
 /** The root element of a request body. Namespaces and attributes are read over; a DTD is MalformedXML. */
 export function parseXml(source: string): XmlElement {
