@@ -27,6 +27,8 @@ cat "${log}.one" >&2
 exit $code
 `
 
+const long = process.env.LONG_BLOCKS === '1'
+
 type Shell = { code: number | null; output: string }
 
 let folder: string
@@ -107,16 +109,16 @@ afterAll(async () => {
 
 describe.each([...pages.keys()])('the commands of %s', (page) => {
   const blocks = shellBlocks(page, pages.get(page)!)
-  const plain = blocks.filter(({ kind }) => kind === '')
+  const plain = blocks.filter(({ kind }) => kind === '' || (kind === 'minutes' && long))
   const starts = blocks.filter(({ kind }) => kind === 'start')
 
   test.runIf(plain.length > 0)(
     'run in their order, and every call succeeds',
-    { timeout: 900_000 },
+    { timeout: 1_800_000 },
     async () => {
       await rm(join(folder, 'curl.log'), { force: true })
       const script = plain.map(({ number, text }) => `echo "block ${number}"\n${text}`).join('\n')
-      const { code, output } = await shell(`set -eo pipefail\n${script}`, 890_000)
+      const { code, output } = await shell(`set -eo pipefail\n${script}`, 1_790_000)
       expect(code, output.slice(-4000)).toBe(0)
       expect(await failedCalls(), output.slice(-4000)).toEqual([])
     },

@@ -1,3 +1,5 @@
+const kinds = ['', 'account', 'start', 'newcomer', 'minutes'] as const
+
 /** A block of shell commands in a page of the documentation. */
 export type ShellBlock = {
   page: string
@@ -5,13 +7,11 @@ export type ShellBlock = {
   number: number
   /**
    * The word behind `sh`: `account` needs an AWS account or GitHub and is not run here, `start` goes on until it is
-   * stopped, `newcomer` is what the matrix runs. Without one the block runs as it is, behind those before it.
+   * stopped, `newcomer` is what the matrix runs, `minutes` measures for minutes and runs with `LONG_BLOCKS=1` only. Without one the block runs as it is, behind those before it.
    */
-  kind: '' | 'account' | 'start' | 'newcomer'
+  kind: (typeof kinds)[number]
   text: string
 }
-
-const kinds = ['', 'account', 'start', 'newcomer'] as const
 
 /** The shell blocks of a page, in their order. Throws if the word behind `sh` is none of the kinds. */
 export function shellBlocks(page: string, markdown: string): ShellBlock[] {
