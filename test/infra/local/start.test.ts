@@ -77,7 +77,10 @@ const get = (credentials: Credentials, path: string) =>
 
 let first: Credentials
 
-test('a first start answers the API and writes credentials that open everything', async () => {
+// A synthesis is among it, which takes half a minute on a machine that is busy.
+test('a first start answers the API and writes credentials that open everything', {
+  timeout: 120_000,
+}, async () => {
   const started = run()
   first = await ready(started)
   expect(started.output()).toContain(first.url)
@@ -113,7 +116,9 @@ test('a first start answers the API and writes credentials that open everything'
   await sql.end({ timeout: 2 })
 })
 
-test('a second copy on the folder, or on the port, says so in one line and leaves nothing', async () => {
+test('a second copy on the folder, or on the port, says so in one line and leaves nothing', {
+  timeout: 120_000,
+}, async () => {
   const sameFolder = run({ INSIGHTA_PORT: String(await randomFreePort()) })
   const samePort = run({ INSIGHTA_DATA_DIR: join(folder, 'other') })
   expect(await sameFolder.ended).toBe(1)
