@@ -178,7 +178,8 @@ export function neverSucceeded({ tally }: FuzzResult): string[] {
   return [...tally]
     .filter(
       ([key, statuses]) =>
-        key !== '$default' && ![...statuses.keys()].some((status) => status >= 200 && status < 400),
+        !/^(?:HEAD |\$default)/.test(key) &&
+        ![...statuses.keys()].some((status) => status >= 200 && status < 400),
     )
     .map(([key]) => key)
 }

@@ -34,6 +34,9 @@ export function judgeOf(
   }
 }
 
+/** Of what no operation takes: a redirect to one, or an error. */
+const elsewhere = ['302', '308', '400', '404', '405']
+
 /** A response to HEAD has the status that GET may have, and no body. */
 function headProblem(
   document: OpenApiDocument,
@@ -43,7 +46,7 @@ function headProblem(
 ): string | undefined {
   if (text !== '') return 'a body in response to HEAD'
   const path = (document.paths?.[key.replace(/^GET /, '')] ?? {}) as { get?: { responses?: object } }
-  const described = Object.keys(path.get?.responses ?? { 400: '', 404: '', 405: '' })
+  const described = path.get?.responses ? Object.keys(path.get.responses) : elsewhere
   return described.includes(String(status))
     ? undefined
     : `HEAD answered ${status}, which is not documented of GET`
