@@ -11,7 +11,9 @@ const root = resolve(import.meta.dirname, '../..')
 const bare = { PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`, HOME: '/nonexistent' }
 
 describe('synthesis', () => {
-  it('gives the same templates under the CDK CLI and under node alone, with no AWS account', async () => {
+  it('gives the same templates under the CDK CLI and under node alone, with no AWS account', {
+    timeout: 120_000,
+  }, async () => {
     await using folder = await temporaryFolder()
     const assets = await writeStubs(join(folder.path, 'assets'))
     const [cli, alone] = [join(folder.path, 'cli'), join(folder.path, 'alone')]
@@ -34,7 +36,7 @@ describe('synthesis', () => {
     expect(await readTemplates(cli)).toEqual(templates)
   })
 
-  it('stops at an unknown stage and says which exist', async () => {
+  it('stops at an unknown stage and says which exist', { timeout: 120_000 }, async () => {
     await using folder = await temporaryFolder()
     const env = { ...bare, CDK_OUTDIR: folder.path, CDK_CONTEXT_JSON: JSON.stringify({ stage: 'staging' }) }
     await expect(run('node', ['infra/app.ts'], { cwd: root, env })).rejects.toThrow('local, dev, prod')
