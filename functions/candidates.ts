@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { eraseNameFromExports } from '../lib/exports/erase.ts'
 import { eraseName } from '../lib/imports/erase.ts'
 import {
   candidateSchema,
@@ -77,6 +78,7 @@ const notReached: z.output<typeof erasureSchema>['not_reached'] = [
 function erase(owner: { teamId: string; keyId: string }, { email, name }: z.output<typeof personSchema>) {
   return connect().begin(async (tx) => {
     const person = email === undefined ? noneErased : await eraseAddress(tx, storage, owner, email)
+    if (name !== undefined) await eraseNameFromExports(tx, name)
     const named = await (name === undefined ? undefined : eraseName(tx, name))
     const counts = { ...person, ...(named?.counts ?? { profiles: 0, import_rows: 0 }) }
     const id = await noteErasure(tx, owner, counts)

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createExport } from '../../lib/exports/store.ts'
 import { disconnect, type Sql } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import { ObjectMissingError } from '../../lib/platform/storage.ts'
 import { applyFacetDeltas, verifyFacets } from '../../lib/profiles/facets.ts'
+import { foldName } from '../../lib/profiles/names.ts'
 import { nameKey } from '../../lib/profiles/profile.ts'
 import { insertProfile } from '../../lib/profiles/store.ts'
 import { call } from '../support/http-event.ts'
@@ -95,6 +97,14 @@ async function seed(team: string, mark: string): Promise<Person> {
     country_probability: null,
   })
   await storeTwin(name)
+  const asked = {
+    filter: { name: foldName(name) },
+    sort: { by: 'created_at', order: 'asc' },
+    format: 'csv',
+    compression: 'none',
+  } as const
+  const [key] = await sql<{ id: string }[]>`select id from api_keys where team_id = ${team_id} limit 1`
+  await createExport(sql, { teamId: team_id, keyId: key!.id }, asked, 1)
   await sql`insert into profile_edits (profile_id, edited_at, fields) values (${row.id}, now(), '{name}')`
   const import_id = randomUUID()
   await sql`
@@ -251,7 +261,12 @@ describe('the erasure of a person', () => {
       select (select count(*)::int from profiles where id in (${byEmail.profile}, ${byName.profile})) as profiles,
         (select count(*)::int from candidates where email in (${byEmail.email}, ${byName.email})) as candidates`
     expect(left).toEqual([{ profiles: 1, candidates: 1 }])
-    expect(await holding(byEmail.mark)).toEqual(['email_suppressions', 'import_conflicts', 'profiles'])
+    expect(await holding(byEmail.mark)).toEqual([
+      'email_suppressions',
+      'exports',
+      'import_conflicts',
+      'profiles',
+    ])
   })
 
   it('does nothing where the files cannot be deleted, and all of it when asked again', async () => {
