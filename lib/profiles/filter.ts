@@ -6,7 +6,7 @@ import { countryProblem } from './country-hint.ts'
 import { canonicalCountries, countrySet } from './country-sets.ts'
 import { canonicalCreation, isCrossed } from './creation.ts'
 import { notBefore1970, parseInstant } from './instant.ts'
-import { foldName, storedName } from './names.ts'
+import { foldName } from './names.ts'
 import {
   type AgeGroup,
   ageGroups,
@@ -14,7 +14,7 @@ import {
   genders,
   maxAge,
   maxNameLength,
-  nameProblem,
+  nameText,
   parseAge,
   parseCountry,
   parsed,
@@ -130,19 +130,11 @@ export const filterParameters = {
   max_age: age.optional().meta(ageText),
   min_gender_probability: probability.optional().meta(probabilityText),
   min_country_probability: probability.optional().meta(probabilityText),
-  name: z
-    .string()
-    .transform(storedName)
-    .superRefine((name, context) => {
-      const problem = nameProblem(name)
-      if (problem) context.addIssue({ code: 'custom', message: problem })
-    })
-    .optional()
-    .meta({
-      description: 'the whole name, in any case and Unicode form',
-      override: { minLength: 1, maxLength: maxNameLength },
-      examples: ['Ada Example'],
-    }),
+  name: nameText.optional().meta({
+    description: 'the whole name, in any case and Unicode form',
+    override: { minLength: 1, maxLength: maxNameLength },
+    examples: ['Ada Example'],
+  }),
   created_after: moment.optional().meta({
     description: 'ISO 8601, inclusive: a date (its midnight in UTC), or a date and time with its zone',
     examples: ['2026-11-01', '2026-11-01T09:30:00Z'],

@@ -116,16 +116,18 @@ export function parseProbability(value: string): number | null | undefined {
 
 const probability = z.number().min(0).max(1).nullable().default(null)
 
+/** A name as a client sends it, in the form in which it is stored. */
+export const nameText = z
+  .string()
+  .transform(storedName)
+  .superRefine((name, context) => {
+    const problem = nameProblem(name)
+    if (problem) context.addIssue({ code: 'custom', message: problem })
+  })
+
 /** A full profile as a client sends it. Derived fields (age_group, country_name) are not accepted. */
 export const newProfileSchema = z.strictObject({
-  name: z
-    .string()
-    .transform(storedName)
-    .superRefine((name, context) => {
-      const problem = nameProblem(name)
-      if (problem) context.addIssue({ code: 'custom', message: problem })
-    })
-    .meta({ override: { minLength: 1, maxLength: maxNameLength } }),
+  name: nameText.meta({ override: { minLength: 1, maxLength: maxNameLength } }),
   gender: z
     .string()
     .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))

@@ -7,7 +7,8 @@ export type ShellBlock = {
   number: number
   /**
    * The word behind `sh`: `account` needs an AWS account or GitHub and is not run here, `start` goes on until it is
-   * stopped, `newcomer` is what the matrix runs, `minutes` measures for minutes and runs with `LONG_BLOCKS=1` only. Without one the block runs as it is, behind those before it.
+   * stopped, `newcomer` is what the matrix runs, `minutes` measures for minutes and runs with `LONG_BLOCKS=1` only.
+   * Without one the block runs as it is, behind those before it.
    */
   kind: (typeof kinds)[number]
   text: string
