@@ -136,6 +136,11 @@ function cleanLine(one: Person, next: () => number): Buffer {
   return Buffer.from(`${name},${gender},${one.age},${country},${probability},${probability},${notes}\n`)
 }
 
+/** In capitals, but for ı: its capital is that of i, which is another letter in a name. */
+function shouted(name: string): string {
+  return name.replaceAll(/[^ı]+/g, (part) => part.toUpperCase())
+}
+
 type Dirt = { reason: string; line(one: Person, before: Person): Buffer }
 
 const text = (reason: string, line: (one: Person, before: Person) => string): Dirt => ({
@@ -160,6 +165,6 @@ const kinds: Dirt[] = [
   text('invalid_age', ({ name, gender }) => `${name},${gender},forty,NG,,,\n`),
   text('invalid_country', ({ name, gender, age }) => `${name},${gender},${age},XX,,,\n`),
   text('invalid_probability', ({ name, gender, age }) => `${name},${gender},${age},NG,1.2,,\n`),
-  text('duplicate_name', (_, { name }) => `${name.toUpperCase()},male,20,NG,,,\n`),
+  text('duplicate_name', (_, { name }) => `${shouted(name)},male,20,NG,,,\n`),
   text('duplicate_name', (_, { name }) => `"  ${name.replaceAll(' ', '  ')}",female,21,GH,,,again\n`),
 ]
