@@ -15,8 +15,13 @@ export const maxRecordBytes = 64 * 1024
  */
 export type RecordKind = 'row' | 'malformed' | 'blank'
 
+/** What is wrong with a malformed record. */
+export type RecordFault = 'open_quote' | 'text_after_quote' | 'nul' | 'too_long'
+
 export type RecordSink = (record: {
   kind: RecordKind
+  /** Of a malformed record. */
+  fault?: RecordFault
   /** Where the bytes below stand: `bytes.subarray(from, to)`, without the line end. Valid during the call. */
   bytes: Uint8Array
   from: number

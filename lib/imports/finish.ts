@@ -139,11 +139,12 @@ async function* correctedRejects(
 
 function readRejects(csv: string): Reject[] {
   const rows = parse(csv, { record_delimiter: '\r\n' })
-  return rows.map(([row, line, reason, column, value, raw]) => ({
+  return rows.map(([row, line, reason, column, value, detail, raw]) => ({
     row: Number(row),
     line: Number(line),
     reason: reason as Reason,
     ...(column && { column: column as Column, value: value ?? '' }),
+    ...(detail && { detail }),
     raw: raw ?? '',
   }))
 }

@@ -1,4 +1,5 @@
 import { splitFields } from './fields.ts'
+import type { Accept, ValueMap } from './options.ts'
 
 export const requiredColumns = ['name', 'gender', 'age', 'country_id'] as const
 export const optionalColumns = ['gender_probability', 'country_probability'] as const
@@ -14,6 +15,10 @@ export type Layout = {
   width: number
   /** Where each of our columns stands in a row, from 0. */
   columns: Partial<Record<Column, number>>
+  /** Whether values are also read that a strict import refuses. */
+  accept?: Accept
+  /** Further values of the file's, by column of ours, each with the value that it means. */
+  values?: ValueMap
 }
 
 export type Header = {

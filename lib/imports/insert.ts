@@ -87,9 +87,10 @@ async function insert(
 
 /** The records of a slice as they stand in the uploaded file. */
 export async function readRecords(storage: Storage, file: ImportRow, slice: SliceRow): Promise<SliceRead> {
-  const { encoding, delimiter, columns, etag } = file
+  const { encoding, delimiter, columns, options, etag } = file
   if (!encoding || !delimiter || !columns || !etag) throw new Error('The file has not been scanned')
-  const layout: Layout = { delimiter, ...columns }
+  const { accept, values } = options
+  const layout: Layout = { delimiter, ...columns, ...(accept && { accept }), ...(values && { values }) }
   const range = { start: slice.byte_start, end: slice.byte_end }
   const body = await storage.read(file.object_key, { range, ifMatch: etag })
   try {
@@ -108,9 +109,15 @@ export function readRows({ records, layout }: SliceRead): ReadResult {
   const rejects: Reject[] = []
   const byRow = new Map<number, SliceRecord>()
   for (const record of records) {
-    const { row, line, raw, fields, broken } = record
+    const { row, line, raw, fields, broken, detail } = record
     if (!fields || broken) {
-      rejects.push({ row, line, raw, reason: fields ? 'broken_encoding' : 'malformed_row' })
+      rejects.push({
+        row,
+        line,
+        raw,
+        reason: fields ? 'broken_encoding' : 'malformed_row',
+        ...(detail && { detail }),
+      })
       continue
     }
     const profile = readRow(fields, layout)

@@ -14,6 +14,8 @@ export type SliceRecord = {
   line: number
   /** Its values, as many as the header has; undefined where it is malformed. */
   fields: string[] | undefined
+  /** What is wrong with a malformed record. */
+  detail?: string
   /** Whether bytes of it are not valid in the file's encoding. */
   broken: boolean
   /** The record as the file has it, cut at 4 KB. */

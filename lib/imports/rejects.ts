@@ -5,9 +5,9 @@ import type { Rejection } from './row.ts'
 /** A skipped row, as the rejects file lists it. */
 export type Reject = Rejection & Pick<SliceRecord, 'row' | 'line' | 'raw'>
 
-export const rejectsHeader = 'row,line,reason,column,value,raw\r\n'
+export const rejectsHeader = 'row,line,reason,column,value,detail,raw\r\n'
 
 /** One line of the rejects file (RFC 4180). The row number comes first, so that a line can be told by it. */
-export function rejectLine({ row, line, reason, column, value, raw }: Reject): string {
-  return `${row},${line},${reason},${column ?? ''},${csvField(value ?? '')},${csvField(raw)}\r\n`
+export function rejectLine({ row, line, reason, column, value, detail, raw }: Reject): string {
+  return `${row},${line},${reason},${column ?? ''},${csvField(value ?? '')},${csvField(detail ?? '')},${csvField(raw)}\r\n`
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { type Column, optionalColumns, requiredColumns } from './header.ts'
 import { type Reason, reasons } from './row.ts'
 
 export const states = [
@@ -15,7 +16,25 @@ export type ImportState = (typeof states)[number]
 
 export type ReasonCounts = Partial<Record<Reason, number>>
 
-export type Failure = { code: string; message: string; details?: string[] }
+export type Failure = {
+  code: string
+  message: string
+  details?: string[]
+  /** Of a header that lacks a column: what was read as one. */
+  header?: { line: number; delimiter: string; encoding: string; names: string[] }
+}
+
+/** The first of many, and how many there are. */
+export type Bounded<T> = { first: T[]; total: number }
+
+/** A row as it was read: of each column of ours that the file has the text, cut. */
+export type SampleRow = { row: number } & Partial<Record<Column, string>>
+
+/** Values of a column that could not be read, the most frequent first. */
+export type UnreadValues = Partial<Record<Column, { value: string; count: number }[]>>
+
+/** What a trial had come to before it was committed. */
+export type TrialResult = { inserted: number; skipped: number; reasons: ReasonCounts; finished_at: string }
 
 /** Rows of a slice that could not be processed, both ends inclusive. */
 export type FailedRange = { first_row: number; last_row: number; error: string }
@@ -32,8 +51,15 @@ export type ImportSummary = {
   kept_edited: number
   failure: Failure | null
   encoding: string | null
+  encoding_guessed: boolean
   delimiter: string | null
+  /** The first of them. */
   ignored_columns: string[]
+  ignored_columns_total: number | null
+  sample: SampleRow[]
+  hints: string[]
+  trial: TrialResult | null
+  unread_values: UnreadValues | null
   bytes_scanned: number
   slices_done: number
   slices_total: number
@@ -49,6 +75,12 @@ export type ImportSummary = {
 }
 
 const time = z.iso.datetime().nullable()
+const column = z.enum([...requiredColumns, ...optionalColumns])
+const reasonCounts = z.partialRecord(z.enum(reasons), z.int())
+const sampleSchema = z.strictObject({
+  row: z.int(),
+  ...Object.fromEntries(column.options.map((name) => [name, z.string().optional()])),
+})
 
 /** The report: reasons sum to skipped, inserted and skipped to total_rows, at every moment. */
 export const reportSchema = z
@@ -63,10 +95,19 @@ export const reportSchema = z
     total_rows: z.int(),
     inserted: z.int(),
     skipped: z.int(),
-    reasons: z.partialRecord(z.enum(reasons), z.int()),
+    reasons: reasonCounts,
     encoding: z.string().nullable(),
+    encoding_guessed: z.boolean().meta({
+      description:
+        'Whether the encoding was neither said, marked, nor proved by the bytes: look at the sample',
+    }),
     delimiter: z.string().nullable(),
-    ignored_columns: z.array(z.string()),
+    ignored_columns: z.array(z.string()).meta({ description: 'The first 50, each cut at 80 characters' }),
+    ignored_columns_total: z.int(),
+    sample: z.array(sampleSchema).meta({ description: 'The first rows as they were read, each value cut' }),
+    hints: z
+      .array(z.string())
+      .meta({ description: 'What may be worth knowing about the file, a sentence each' }),
     started_at: time,
     finished_at: time,
     rows_per_second: z.int().nullable(),
@@ -81,8 +122,34 @@ export const reportSchema = z
         kept_edited: z.int().meta({ description: 'Profiles left alone because they had been edited' }),
       })
       .optional(),
+    /** Of a trial: the most frequent values of each column that could not be read. */
+    unread_values: z
+      .partialRecord(column, z.array(z.strictObject({ value: z.string(), count: z.int() })))
+      .optional(),
+    /** Of a trial that was committed: what it had come to. */
+    trial: z
+      .strictObject({
+        inserted: z.int(),
+        skipped: z.int(),
+        reasons: reasonCounts,
+        finished_at: z.iso.datetime(),
+      })
+      .optional(),
     failure: z
-      .strictObject({ code: z.string(), message: z.string(), details: z.array(z.string()).optional() })
+      .strictObject({
+        code: z.string(),
+        message: z.string(),
+        details: z.array(z.string()).optional(),
+        header: z
+          .strictObject({
+            line: z.int(),
+            delimiter: z.string(),
+            encoding: z.string(),
+            names: z.array(z.string()),
+          })
+          .optional()
+          .meta({ description: 'What was read as the header, where it lacks a column' }),
+      })
       .optional(),
     failed_ranges: z
       .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
@@ -111,8 +178,12 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     skipped: row.skipped,
     reasons: row.reasons,
     encoding: row.encoding,
+    encoding_guessed: row.encoding_guessed,
     delimiter: row.delimiter,
     ignored_columns: row.ignored_columns,
+    ignored_columns_total: row.ignored_columns_total ?? row.ignored_columns.length,
+    sample: row.sample,
+    hints: row.hints,
     started_at: row.started_at?.toISOString() ?? null,
     finished_at: row.finished_at?.toISOString() ?? null,
     rows_per_second: seconds > 0 ? Math.round(row.total_rows / seconds) : null,
@@ -121,6 +192,8 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     ...(row.removal_state && {
       removal: { state: row.removal_state, removed: row.removed, kept_edited: row.kept_edited },
     }),
+    ...(row.unread_values && { unread_values: row.unread_values }),
+    ...(row.trial && { trial: row.trial }),
     ...(row.failure && { failure: row.failure }),
     ...(row.failed_ranges.length > 0 && { failed_ranges: row.failed_ranges }),
   }

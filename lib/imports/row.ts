@@ -23,8 +23,11 @@ export const reasons = [
 ] as const
 export type Reason = (typeof reasons)[number]
 
-/** Why a row was refused; column and value where one field is to blame, the value as the file has it. */
-export type Rejection = { reason: Reason; column?: Column; value?: string }
+/**
+ * Why a row was refused; column and value where one field is to blame, the value as the file has it; detail where
+ * the reason alone does not say what is wrong ("5 fields where the header has 4").
+ */
+export type Rejection = { reason: Reason; column?: Column; value?: string; detail?: string }
 
 /** The profile that a well-formed row's fields hold, or why they hold none. */
 export function readRow(fields: readonly string[], { columns }: Layout): NewProfile | Rejection {

@@ -151,7 +151,15 @@ async function settle(
 ): Promise<SplitOutcome> {
   const layout = progress?.layout
   const ignored = progress ? ignoredColumns(progress, encoding) : []
-  const done = await finishSplitting(context.sql, id, stored, slices, { encoding, layout, ignored })
+  const done = await finishSplitting(context.sql, id, stored, slices, {
+    encoding,
+    encoding_guessed: encoding === 'windows-1252',
+    layout,
+    header: null,
+    ignored: { first: ignored, total: ignored.length },
+    sample: [],
+    hints: [],
+  })
   return done ? send(context, id) : 'ignored'
 }
 

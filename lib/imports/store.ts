@@ -1,8 +1,10 @@
 import type postgres from 'postgres'
-import type { Sql, Transaction } from '../platform/db.ts'
+import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { nameKey } from '../profiles/profile.ts'
 import type { Encoding } from './encoding.ts'
 import type { Layout } from './header.ts'
-import type { Failure, ImportState, ImportSummary, ReasonCounts } from './report.ts'
+import type { ImportOptions } from './options.ts'
+import type { Bounded, Failure, ImportState, ImportSummary, ReasonCounts, SampleRow } from './report.ts'
 import type { ScanState, Slice } from './slices.ts'
 
 type Queries = Sql | Transaction
@@ -16,7 +18,8 @@ export type ImportRow = {
   etag: string | null
   encoding: Encoding | null
   delimiter: Layout['delimiter'] | null
-  columns: Omit<Layout, 'delimiter'> | null
+  columns: Pick<Layout, 'width' | 'columns'> | null
+  options: ImportOptions
   scan: SplitProgress | null
   /** A trial: everything happens but the writing of profiles. */
   dry_run: boolean
@@ -39,6 +42,7 @@ export type NewImport = {
   size: number
   expires_in_seconds: number
   dry_run: boolean
+  options?: ImportOptions
 }
 
 /**
@@ -63,9 +67,10 @@ export async function createImport(
   const columns = (queries: Queries) => queries`id, object_key, filename, size, state, dry_run`
   const [created] = await sql`
     insert into imports (id, team_id, created_by, idempotency_key, filename, size, object_key, upload_expires_at,
-      dry_run)
+      dry_run, options)
     values (${id}, ${values.team_id}, ${values.created_by}, ${values.idempotency_key}, ${values.filename},
-      ${values.size}, ${objectKey(id)}, ${expires}, ${values.dry_run})
+      ${values.size}, ${objectKey(id)}, ${expires}, ${values.dry_run},
+      ${sql.json(values.options ?? {})})
     on conflict (team_id, idempotency_key) do nothing
     returning ${columns(sql)}`
   const [row] = created
@@ -78,7 +83,9 @@ export async function createImport(
 
 export async function findImport(sql: Queries, id: string): Promise<ImportRow | undefined> {
   const [row] = await sql<ImportRow[]>`
-    select id, state, size, object_key, etag, encoding, delimiter, columns, scan, dry_run from imports where id = ${id}`
+    select id, state, size, object_key, etag, encoding, delimiter, columns, options, scan,
+      dry_run
+    from imports where id = ${id}`
   return row
 }
 
@@ -121,27 +128,47 @@ export async function storeSlices(
   })
 }
 
+/** What a scan has learnt of its file. */
+export type Learnt = {
+  encoding: Encoding
+  encoding_guessed: boolean
+  layout: Layout | undefined
+  /** The header record as it was read. */
+  header: string | null
+  ignored: Bounded<string>
+  sample: SampleRow[]
+  hints: string[]
+}
+
 /** The last step of a scan: the rest of its slices, what was learnt of the file, and the state inserting. */
 export async function finishSplitting(
   sql: Sql,
   id: string,
   from: number | null,
   slices: readonly Slice[],
-  learnt: { encoding: Encoding; layout: Layout | undefined; ignored: string[] },
+  learnt: Learnt,
 ): Promise<boolean> {
-  const { encoding, layout, ignored } = learnt
+  const { encoding, layout, ignored, sample } = learnt
   return sql.begin(async (tx) => {
     const { count } = await tx`
       update imports
       set state = 'inserting', scan = null, bytes_scanned = size, slices_total = slices_total + ${slices.length},
         encoding = ${encoding}, delimiter = ${layout?.delimiter ?? null},
         columns = ${layout ? tx.json({ width: layout.width, columns: layout.columns }) : null},
-        ignored_columns = ${tx.json(ignored)}, touched_at = now(), resumed = 0, attempts = 0
+        ignored_columns = ${tx.json(ignored.first)}, ignored_columns_total = ${ignored.total},
+        encoding_guessed = ${learnt.encoding_guessed}, header = ${learnt.header}, hints = ${tx.json(learnt.hints)},
+        sample = ${tx.json(sample)}, sample_keys = ${sampleKeys(sample)}::text::uuid[], touched_at = now(), resumed = 0,
+        attempts = 0
       where id = ${id} and state = 'splitting' and (scan->'state'->>'offset')::bigint is not distinct from ${from}`
     if (count === 0) return false
     await insertSlices(tx, id, slices)
     return true
   })
+}
+
+/** The keys of the names in a sample, as a literal of an array. */
+function sampleKeys(sample: readonly SampleRow[]): string {
+  return arrayLiteral(sample.flatMap(({ name }) => (name === undefined ? [] : [nameKey(name)])))
 }
 
 async function insertSlices(tx: Transaction, id: string, slices: readonly Slice[]): Promise<void> {
@@ -284,7 +311,8 @@ export async function listImports(
 
 // Sums are taken over the slices at each reading, so that no counter can come to differ from them.
 const summaries = (sql: Sql): postgres.Fragment => sql`
-  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited, i.failure, i.encoding, i.delimiter, i.ignored_columns,
+  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited, i.failure, 
+    i.encoding, i.encoding_guessed, i.delimiter, i.ignored_columns, i.ignored_columns_total, i.sample, i.hints, i.trial,
     i.bytes_scanned, i.slices_total, i.rejects_key, i.upload_expires_at, i.started_at, i.finished_at,
     s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons
   from imports i

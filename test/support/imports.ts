@@ -150,6 +150,7 @@ export type RejectedRow = {
   reason: string
   column: string
   value: string
+  detail: string
   raw: string
 }
 

@@ -104,7 +104,15 @@ describe('encodings', () => {
     const report = await bench.run(bytes)
     expect(report).toMatchObject({ encoding: 'utf-8', inserted: 3, reasons: { broken_encoding: 1 } })
     expect(await bench.rejects(report.id)).toEqual([
-      { row: '3', line: '4', reason: 'broken_encoding', column: '', value: '', raw: 'Bad\ufffd,male,1,NG' },
+      {
+        row: '3',
+        line: '4',
+        reason: 'broken_encoding',
+        column: '',
+        value: '',
+        detail: '',
+        raw: 'Bad\ufffd,male,1,NG',
+      },
     ])
   })
   test('a lone surrogate and a cut last character in UTF-16 cost their own rows', async () => {
