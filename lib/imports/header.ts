@@ -1,12 +1,16 @@
+import { foldName, withoutInvisible } from '../profiles/names.ts'
 import { splitFields } from './fields.ts'
-import type { Accept, ValueMap } from './options.ts'
+import type { Accept, ImportOptions, ValueMap } from './options.ts'
 
 export const requiredColumns = ['name', 'gender', 'age', 'country_id'] as const
 export const optionalColumns = ['gender_probability', 'country_probability'] as const
-export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number]
+export const allColumns = [...requiredColumns, ...optionalColumns] as const
+export type Column = (typeof allColumns)[number]
 
+/** Those that are looked for in a header; an Excel `sep=` line may name another. */
 export const delimiters = [',', ';', '\t', '|'] as const
-export type Delimiter = (typeof delimiters)[number]
+/** One character of ASCII. */
+export type Delimiter = string
 
 /** How the rows of one file are read. */
 export type Layout = {
@@ -23,32 +27,44 @@ export type Layout = {
 
 export type Header = {
   layout: Layout
-  /** Required columns that the header lacks. */
+  /** Columns that the header lacks: ours that are required, and those that `columns` names, as the file should. */
   missing: string[]
-  /** Columns that are not ours, as the file writes them. */
+  /** The names as the file writes them, trimmed. */
+  names: string[]
+  /** Those that are not ours. */
   ignored: string[]
 }
 
-/** Case, blanks round a name, a BOM, and blanks or hyphens for underscores do not matter. */
-function columnName(field: string): string {
-  return field
-    .trim()
-    .toLowerCase()
-    .replace(/[\s-]+/g, '_')
+/**
+ * The form in which names of columns are compared: case, the form of a letter, invisible characters, byte order
+ * marks, and white space or dashes for underscores do not matter.
+ */
+export function columnName(field: string): string {
+  return foldName(field).replace(/[\s\p{Pd}]+/gu, '_')
 }
 
-/** Reads a header record under one delimiter. A column that comes twice counts once, at its first place. */
-export function readHeader(text: string, delimiter: Delimiter): Header {
-  const fields = splitFields(text, delimiter) ?? []
+/**
+ * Reads a header record under one delimiter. A column that comes twice counts once, at its first place. Where
+ * `mapped` names the column that holds one of ours, no other is taken for it.
+ */
+export function readHeader(
+  text: string,
+  delimiter: Delimiter,
+  mapped: ImportOptions['columns'] = {},
+): Header {
+  const names = (splitFields(text, delimiter) ?? []).map(withoutInvisible)
+  const wanted = new Map<string, Column>()
+  for (const column of allColumns) wanted.set(columnName(mapped[column] ?? column), column)
   const columns: Partial<Record<Column, number>> = {}
   const ignored: string[] = []
-  for (const [position, field] of fields.entries()) {
-    const name = columnName(field) as Column
-    const ours =
-      requiredColumns.some((known) => known === name) || optionalColumns.some((known) => known === name)
-    if (ours && columns[name] === undefined) columns[name] = position
-    else ignored.push(field.trim())
+  for (const [position, name] of names.entries()) {
+    const column = wanted.get(columnName(name))
+    if (column && columns[column] === undefined) columns[column] = position
+    else ignored.push(name)
   }
-  const missing = requiredColumns.filter((name) => columns[name] === undefined)
-  return { layout: { delimiter, width: fields.length, columns }, missing, ignored }
+  const missing = allColumns.flatMap((column) => {
+    const needed = mapped[column] !== undefined || requiredColumns.some((required) => required === column)
+    return needed && columns[column] === undefined ? [mapped[column] ?? column] : []
+  })
+  return { layout: { delimiter, width: names.length, columns }, missing, names, ignored }
 }

@@ -1,8 +1,8 @@
-import { isUtf8 } from 'node:buffer'
-import { type RecordKind, RecordScanner } from './boundaries.ts'
-import { type Encoding, narrow } from './encoding.ts'
-import { fieldsOf } from './fields.ts'
-import type { Layout } from './header.ts'
+import { maxRecordBytes, type RecordFault, type RecordKind, RecordScanner } from './boundaries.ts'
+import { decoderOf, type Encoding } from './decoder.ts'
+import { brokenIn, Narrower } from './encoding.ts'
+import { splitFields } from './fields.ts'
+import { type Layout, requiredColumns } from './header.ts'
 
 /** Of a record at the most this much goes into the rejects file. */
 export const maxRawBytes = 4 * 1024
@@ -14,19 +14,23 @@ export type SliceRecord = {
   line: number
   /** Its values, as many as the header has; undefined where it is malformed. */
   fields: string[] | undefined
+  /** Its values as they stand, whatever their number; undefined where it cannot be split. */
+  split: string[] | undefined
   /** What is wrong with a malformed record. */
   detail?: string
   /** Whether bytes of it are not valid in the file's encoding. */
   broken: boolean
-  /** The record as the file has it, cut at 4 KB. */
+  /** The record as the file has it; of a malformed one the first 64 KiB. */
+  text: string
+  /** The same, cut at 4 KB. */
   raw: string
 }
 
-type Found = { kind: RecordKind; bytes: Uint8Array; line: number; quoted: boolean }
+type Found = { kind: RecordKind; fault?: RecordFault; bytes: Uint8Array; line: number }
 
 /**
  * Reads the records of one slice from its bytes as they stream in. Holds the slice's rows, of each malformed
- * line not more than 64 KB, whatever the line's length.
+ * line not more than 64 KiB, whatever the line's length.
  */
 export async function readSlice(
   body: AsyncIterable<Uint8Array>,
@@ -35,38 +39,29 @@ export async function readSlice(
   encoding: Encoding,
 ): Promise<SliceRecord[]> {
   const found: Found[] = []
-  const wide = encoding === 'utf-16le' || encoding === 'utf-16be' ? encoding : undefined
-  const delimiter = layout.delimiter.charCodeAt(0)
+  const narrower = new Narrower(encoding)
+  const { identity, unit } = narrower
   const source = new Bytes()
   const scanner = new RecordScanner(
-    ({ kind, bytes, from, to, start, line, quoted }) => {
+    ({ kind, fault, bytes, from, to, start, line }) => {
       if (kind === 'blank') return
-      const part = wide
-        ? source.slice(
-            start * 2,
-            start * 2 + Math.min((to - from) * 2, kind === 'row' ? Infinity : maxRawBytes),
-          )
-        : bytes.slice(from, kind === 'row' ? to : Math.min(to, from + maxRawBytes))
-      found.push({ kind, bytes: part, line, quoted })
+      const length = kind === 'row' ? to - from : Math.min(to - from, maxRecordBytes)
+      const own = identity
+        ? bytes.slice(from, from + length)
+        : source.slice(start * unit, (start + length) * unit)
+      found.push({ kind, ...(fault && { fault }), bytes: own, line })
     },
-    { delimiter, width: layout.width, line: slice.first_line },
+    { delimiter: layout.delimiter.charCodeAt(0), line: slice.first_line },
   )
-  let half: Uint8Array = new Uint8Array(0)
   for await (const chunk of body) {
-    if (!wide) {
-      scanner.push(chunk)
-      continue
-    }
-    source.push(chunk)
-    const bytes = half.length > 0 ? Buffer.concat([half, chunk]) : chunk
-    const even = bytes.length - (bytes.length % 2)
-    half = bytes.slice(even)
-    scanner.push(narrow(bytes.subarray(0, even), wide))
+    if (!identity) source.push(chunk)
+    scanner.push(narrower.push(chunk))
+    if (identity) continue
     // Of a line that is passed over only its beginning is ever shown.
-    const needed = scanner.position * 2
-    source.keep(needed, scanner.passingOver ? needed + maxRawBytes : Number.POSITIVE_INFINITY)
+    const needed = scanner.position * unit
+    source.keep(needed, scanner.passingOver ? needed + maxRecordBytes * unit : Number.POSITIVE_INFINITY)
   }
-  if (wide && half.length > 0) scanner.push(narrow(half, wide))
+  scanner.push(narrower.finish())
   scanner.finish()
   return decode(found, slice.first_row, layout, encoding)
 }
@@ -96,37 +91,58 @@ class Bytes {
 }
 
 function decode(found: Found[], firstRow: number, layout: Layout, encoding: Encoding): SliceRecord[] {
-  const decoder = new TextDecoder(encoding, { ignoreBOM: true })
-  const texts = found.map(({ bytes }) => decoder.decode(bytes))
-  const rows = found.flatMap(({ kind, quoted }, at) => (kind === 'row' ? [{ text: texts[at]!, quoted }] : []))
-  const fields = fieldsOf(rows, layout.delimiter)
-  let next = 0
-  return found.map(({ kind, bytes, line }, at) => {
-    const values = kind === 'row' ? fields[next++] : undefined
+  const decoder = decoderOf(encoding)
+  const isBroken = brokenIn(encoding)
+  return found.map(({ kind, fault, bytes, line }, at) => {
+    const text = decoder.decode(bytes)
+    const split = kind === 'row' ? splitFields(text, layout.delimiter) : undefined
+    const fields = split && toWidth(split, layout)
+    const detail = fault
+      ? faults[fault]
+      : split && !fields
+        ? miscounted(split.length, layout.width)
+        : undefined
     return {
       row: firstRow + at,
       line,
-      fields: values?.length === layout.width ? values : undefined,
-      broken: isBroken(bytes, encoding),
-      raw: bytes.length > maxRawBytes ? cut(bytes, encoding) : texts[at]!,
+      fields,
+      split,
+      ...(detail && { detail }),
+      broken: isBroken(bytes),
+      text,
+      raw: bytes.length > maxRawBytes ? cut(bytes, encoding) : text,
     }
   })
 }
 
-function isBroken(bytes: Uint8Array, encoding: Encoding): boolean {
-  if (encoding === 'windows-1252') return false
-  if (encoding === 'utf-8') return !isUtf8(bytes)
-  try {
-    new TextDecoder(encoding, { fatal: true }).decode(bytes)
-    return false
-  } catch {
-    return true
+const faults: Record<RecordFault, string> = {
+  open_quote: 'a quote is opened and not closed',
+  text_after_quote: 'text follows a closing quote',
+  nul: 'it holds a NUL character',
+  too_long: 'it is longer than 64 KiB',
+}
+
+function miscounted(fields: number, width: number): string {
+  return `${fields} field${fields === 1 ? '' : 's'} where the header has ${width}`
+}
+
+/**
+ * The fields of a row, as many as the header has: those that it ends without are empty if no required column is
+ * among them, and empty ones too many are left out. Undefined where their number is wrong otherwise.
+ */
+export function toWidth(
+  split: string[],
+  { width, columns }: Pick<Layout, 'width' | 'columns'>,
+): string[] | undefined {
+  if (split.length === width) return split
+  if (split.length > width) {
+    return split.slice(width).every((field) => field.trim() === '') ? split.slice(0, width) : undefined
   }
+  if (requiredColumns.some((column) => (columns[column] ?? 0) >= split.length)) return undefined
+  return [...split, ...new Array<string>(width - split.length).fill('')]
 }
 
 /** The first 4 KB, without the character that the cut would halve. */
 function cut(bytes: Uint8Array, encoding: Encoding): string {
-  return new TextDecoder(encoding, { ignoreBOM: true }).decode(bytes.subarray(0, maxRawBytes), {
-    stream: true,
-  })
+  return decoderOf(encoding).decode(bytes.subarray(0, maxRawBytes), { stream: true })
 }

@@ -79,7 +79,10 @@ const column = z.enum([...requiredColumns, ...optionalColumns])
 const reasonCounts = z.partialRecord(z.enum(reasons), z.int())
 const sampleSchema = z.strictObject({
   row: z.int(),
-  ...Object.fromEntries(column.options.map((name) => [name, z.string().optional()])),
+  ...(Object.fromEntries(column.options.map((name) => [name, z.string().optional()])) as Record<
+    Column,
+    z.ZodOptional<z.ZodString>
+  >),
 })
 
 /** The report: reasons sum to skipped, inserted and skipped to total_rows, at every moment. */

@@ -1,5 +1,6 @@
 import { RecordScanner } from './boundaries.ts'
-import { type Encoding, narrow, Utf8Counter } from './encoding.ts'
+import type { Encoding } from './decoder.ts'
+import { Narrower, Utf8Counter, type WesternCounts, WesternJudge } from './encoding.ts'
 import type { Layout } from './header.ts'
 
 /** A run of whole records, small enough for one worker and one transaction. */
@@ -26,6 +27,17 @@ export type ScanState = {
   row: number
   slice_no: number
   utf8: { valid: number; invalid: number }
+  /** Absent where the scan began before it was counted. */
+  western?: WesternCounts
+}
+
+/** What a scan of the whole file says of its encoding. */
+export type Verdict = {
+  encoding: Encoding
+  /** Whether nothing but its look speaks for the encoding. */
+  guessed: boolean
+  /** Whether a guess fits what the file looks like. */
+  plausible: boolean
 }
 
 /**
@@ -36,13 +48,12 @@ export class Slicer {
   readonly #encoding: Encoding | 'undecided'
   readonly #limits: typeof sliceLimits
   readonly #scanner: RecordScanner
+  readonly #narrower: Narrower
   readonly #utf8: Utf8Counter
+  readonly #western: WesternJudge
   readonly #base: number
-  readonly #unit: 1 | 2
   #slices: Slice[] = []
   #open: Slice
-  /** Half a UTF-16 code unit that the last chunk ended with. */
-  #half: Uint8Array = new Uint8Array(0)
 
   constructor(
     from: ScanState,
@@ -52,9 +63,12 @@ export class Slicer {
   ) {
     this.#encoding = encoding
     this.#limits = limits
-    this.#unit = encoding === 'utf-16le' || encoding === 'utf-16be' ? 2 : 1
+    this.#narrower = new Narrower(encoding)
+    const { unit } = this.#narrower
+    const undecided = encoding === 'undecided'
     this.#base = from.offset
     this.#utf8 = new Utf8Counter(from.utf8)
+    this.#western = new WesternJudge(from.western)
     this.#open = {
       slice_no: from.slice_no,
       byte_start: from.offset,
@@ -64,9 +78,10 @@ export class Slicer {
       record_count: 0,
     }
     this.#scanner = new RecordScanner(
-      ({ kind, end }) => {
-        this.#open.byte_end = this.#base + end * this.#unit
+      ({ kind, bytes: held, from: begin, to, end }) => {
+        this.#open.byte_end = this.#base + end * unit
         if (kind !== 'blank') this.#open.record_count++
+        if (undecided) this.#western.row(held.subarray(begin, to))
         const bytes = this.#open.byte_end - this.#open.byte_start
         if (this.#open.record_count >= this.#limits.records || bytes >= this.#limits.bytes) this.#cut()
       },
@@ -75,21 +90,17 @@ export class Slicer {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#unit === 1) {
-      this.#utf8.push(chunk)
-      this.#scanner.push(chunk)
-    } else {
-      this.#pushUtf16(chunk)
-    }
+    if (this.#encoding === 'undecided') this.#utf8.push(chunk)
+    this.#scanner.push(this.#narrower.push(chunk))
   }
 
   /** After the last byte: the rest becomes the last slice. */
   finish(): void {
-    if (this.#half.length > 0) this.#scanner.push(narrow(this.#half, this.#wide))
+    const { halved } = this.#narrower
+    this.#scanner.push(this.#narrower.finish())
     this.#scanner.finish()
-    this.#utf8.finish()
     // An odd byte at the end of UTF-16 was scanned as a whole unit.
-    if (this.#half.length > 0) this.#trimLast()
+    if (halved) this.#trimLast()
     if (this.#open.byte_end > this.#open.byte_start) this.#cut()
   }
 
@@ -113,28 +124,15 @@ export class Slicer {
     const { valid, invalid } = this.#utf8
     const { byte_start, first_line, first_row, slice_no } = this.#open
     const utf8 = { valid: valid - ahead.valid, invalid: invalid - ahead.invalid }
-    return { offset: byte_start, line: first_line, row: first_row, slice_no, utf8 }
+    const western = this.#western.counts
+    return { offset: byte_start, line: first_line, row: first_row, slice_no, utf8, western: { ...western } }
   }
 
   /** Of the whole input; known once finish() was called. */
-  get encoding(): Encoding {
-    return this.#encoding === 'undecided' ? this.#utf8.encoding : this.#encoding
-  }
-
-  get #wide(): 'utf-16le' | 'utf-16be' {
-    return this.#encoding === 'utf-16be' ? 'utf-16be' : 'utf-16le'
-  }
-
-  #pushUtf16(chunk: Uint8Array): void {
-    let bytes = chunk
-    if (this.#half.length > 0) {
-      bytes = new Uint8Array(chunk.length + 1)
-      bytes.set(this.#half)
-      bytes.set(chunk, 1)
-    }
-    const even = bytes.length - (bytes.length % 2)
-    this.#half = bytes.slice(even)
-    this.#scanner.push(narrow(bytes.subarray(0, even), this.#wide))
+  get verdict(): Verdict {
+    if (this.#encoding !== 'undecided') return { encoding: this.#encoding, guessed: false, plausible: true }
+    if (this.#utf8.isUtf8) return { encoding: 'utf-8', guessed: false, plausible: true }
+    return { encoding: 'windows-1252', guessed: true, plausible: this.#western.plausible }
   }
 
   #trimLast(): void {

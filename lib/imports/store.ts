@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { nameKey } from '../profiles/profile.ts'
-import type { Encoding } from './encoding.ts'
+import type { Encoding } from './decoder.ts'
 import type { Layout } from './header.ts'
 import type { ImportOptions } from './options.ts'
 import type { Bounded, Failure, ImportState, ImportSummary, ReasonCounts, SampleRow } from './report.ts'
@@ -30,8 +30,12 @@ export type SplitProgress = {
   state: ScanState
   encoding: Encoding | 'undecided'
   layout: Layout
-  /** The header record, base64: its ignored names are decoded once the encoding is known. */
+  /** Whether the file's mark was followed instead of the encoding that was said. */
+  overruled?: boolean
+  /** The header record, base64: its names are decoded once the encoding is known. */
   header: string
+  /** The first rows, their bytes base64. Absent where the scan began before they were kept. */
+  sample?: { row: number; bytes: string }[]
 }
 
 export type NewImport = {
@@ -97,10 +101,12 @@ export async function startSplitting(sql: Sql, id: string, etag: string): Promis
   return count === 1
 }
 
-/** Ends an import that cannot go on. False if it had ended before. */
-export async function failImport(sql: Sql, id: string, failure: Failure): Promise<boolean> {
+/** Ends an import that cannot go on, with what was learnt of its file. False if it had ended before. */
+export async function failImport(sql: Sql, id: string, failure: Failure, learnt?: Learnt): Promise<boolean> {
   const { count } = await sql`
-    update imports set state = 'failed', failure = ${sql.json(failure)}, finished_at = now(), scan = null
+    update imports
+    set state = 'failed', failure = ${sql.json(failure)}, finished_at = now(), scan = null
+      ${learnt ? sql`, ${learntColumns(sql, learnt)}` : sql``}
     where id = ${id} and state in ('awaiting_upload', 'splitting')`
   return count === 1
 }
@@ -148,22 +154,28 @@ export async function finishSplitting(
   slices: readonly Slice[],
   learnt: Learnt,
 ): Promise<boolean> {
-  const { encoding, layout, ignored, sample } = learnt
   return sql.begin(async (tx) => {
     const { count } = await tx`
       update imports
       set state = 'inserting', scan = null, bytes_scanned = size, slices_total = slices_total + ${slices.length},
-        encoding = ${encoding}, delimiter = ${layout?.delimiter ?? null},
-        columns = ${layout ? tx.json({ width: layout.width, columns: layout.columns }) : null},
-        ignored_columns = ${tx.json(ignored.first)}, ignored_columns_total = ${ignored.total},
-        encoding_guessed = ${learnt.encoding_guessed}, header = ${learnt.header}, hints = ${tx.json(learnt.hints)},
-        sample = ${tx.json(sample)}, sample_keys = ${sampleKeys(sample)}::text::uuid[], touched_at = now(), resumed = 0,
+        ${learntColumns(tx, learnt)},
+        touched_at = now(), resumed = 0,
         attempts = 0
       where id = ${id} and state = 'splitting' and (scan->'state'->>'offset')::bigint is not distinct from ${from}`
     if (count === 0) return false
     await insertSlices(tx, id, slices)
     return true
   })
+}
+
+function learntColumns(sql: Queries, learnt: Learnt): postgres.Fragment {
+  const { encoding, layout, ignored, sample } = learnt
+  return sql`
+    encoding = ${encoding}, encoding_guessed = ${learnt.encoding_guessed}, delimiter = ${layout?.delimiter ?? null},
+    columns = ${layout ? sql.json({ width: layout.width, columns: layout.columns }) : null},
+    header = ${learnt.header}, ignored_columns = ${sql.json(ignored.first)},
+    ignored_columns_total = ${ignored.total}, hints = ${sql.json(learnt.hints)}, sample = ${sql.json(sample)},
+    sample_keys = ${sampleKeys(sample)}::text::uuid[]`
 }
 
 /** The keys of the names in a sample, as a literal of an array. */

@@ -3,6 +3,7 @@ import { parse } from 'csv-parse/sync'
 import { finish } from '../../lib/imports/finish.ts'
 import { insertSlice } from '../../lib/imports/insert.ts'
 import { uploadKey } from '../../lib/imports/messages.ts'
+import type { ImportOptions } from '../../lib/imports/options.ts'
 import { type Report, reportOf } from '../../lib/imports/report.ts'
 import type { sliceLimits } from '../../lib/imports/slices.ts'
 import { splitImport } from '../../lib/imports/split.ts'
@@ -24,6 +25,9 @@ export function heldQueue<T>(): Queue & { messages: T[] } {
   }
 }
 
+/** What an import is created with, beside its file. */
+type How = { dry_run?: boolean; options?: ImportOptions }
+
 export type ImportBench = Awaited<ReturnType<typeof startImportBench>>
 
 /** The import path on a real database and a real S3, its messages in the test's hands. */
@@ -34,7 +38,7 @@ export async function startImportBench() {
   const { sql } = database
 
   /** An import that awaits its upload. */
-  async function create(size: number, dry_run = false): Promise<string> {
+  async function create(size: number, { dry_run = false, options = {} }: How = {}): Promise<string> {
     const values = {
       ...caller,
       idempotency_key: null,
@@ -42,13 +46,14 @@ export async function startImportBench() {
       size,
       expires_in_seconds: 60,
       dry_run,
+      options,
     }
     return (await createImport(sql, values, uploadKey)).id
   }
 
-  async function put(content: string | Uint8Array, dry_run = false): Promise<string> {
+  async function put(content: string | Uint8Array, how?: How): Promise<string> {
     const body = typeof content === 'string' ? Buffer.from(content) : content
-    const id = await create(body.length, dry_run)
+    const id = await create(body.length, how)
     await storage.put(uploadKey(id), body, 'text/csv')
     return id
   }
@@ -101,9 +106,9 @@ export async function startImportBench() {
     content: string | Uint8Array,
     limits?: typeof sliceLimits,
     order: (messages: SliceMessage[]) => SliceMessage[] = (messages) => messages,
-    dry_run = false,
+    how?: How,
   ): Promise<Report> {
-    const id = await put(content, dry_run)
+    const id = await put(content, how)
     await insert(order(await split(id, limits)))
     await finish({ sql, storage }, id)
     return report(id)

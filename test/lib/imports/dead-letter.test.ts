@@ -189,7 +189,7 @@ describe('retry', () => {
   })
 
   test('a trial finds its duplicates across a retry too', async () => {
-    const id = await bench.put(`${header}\n${people(3)}\n${people(3)}\n`, true)
+    const id = await bench.put(`${header}\n${people(3)}\n${people(3)}\n`, { dry_run: true })
     const [first, second] = (await bench.split(id, small)) as [Slice, Slice]
     await bench.insert([second])
     await bench.exhaust(first, bench.failing(outage))

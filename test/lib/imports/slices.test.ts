@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Encoding } from '../../../lib/imports/encoding.ts'
+import type { Encoding } from '../../../lib/imports/decoder.ts'
 import type { Delimiter, Layout } from '../../../lib/imports/header.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
 import { type ScanState, type Slice, Slicer } from '../../../lib/imports/slices.ts'
@@ -26,7 +26,7 @@ async function importAll(bytes: Uint8Array, encoding: Encoding, delimiter: Delim
   return {
     slices,
     records: await readAll(bytes, slices, encoding, delimiter, cuts.chunk),
-    found: slicer.encoding,
+    found: slicer.verdict.encoding,
   }
 }
 
@@ -162,7 +162,7 @@ test('a scan paused after any chunk and taken up again finds the same records an
       const slices = [...first.take(), ...second.take()]
       const whole = await importAll(file, encoding, ',', { chunk: 1000, ...limits })
       expect(await readAll(file, slices, encoding, ',', 7)).toEqual(whole.records)
-      expect(second.encoding).toBe(whole.found)
+      expect(second.verdict.encoding).toBe(whole.found)
     }),
     { numRuns: 1500 },
   )

@@ -36,7 +36,7 @@ const person = {
 
 test('a trial reports what the import then does, in any order of slices, and writes no profile', async () => {
   await insertProfile(bench.sql, person)
-  const trial = await bench.run(file, limits, reversed, true)
+  const trial = await bench.run(file, limits, reversed, { dry_run: true })
   expect(await bench.names()).toEqual(['Cy'])
   expect(trial).toMatchObject({ state: 'completed', dry_run: true, total_rows: 7, inserted: 2, skipped: 5 })
   const listed = await bench.rejects(trial.id)
@@ -53,7 +53,11 @@ test('a trial reports what the import then does, in any order of slices, and wri
 })
 
 test('two trials and an import at once do not see each other', async () => {
-  const ids = [await bench.put(file, true), await bench.put(file, true), await bench.put(file)]
+  const ids = [
+    await bench.put(file, { dry_run: true }),
+    await bench.put(file, { dry_run: true }),
+    await bench.put(file),
+  ]
   const slices = await Promise.all(ids.map((id) => bench.split(id, limits)))
   await Promise.all(slices[0]!.map((message) => bench.insert([message])))
   await Promise.all([...slices[1]!, ...slices[2]!].map((message) => bench.insert([message])))
