@@ -1,55 +1,58 @@
-import { parse } from 'csv-parse/sync'
-
-export type RecordText = {
-  text: string
-  /** Whether it holds a quote; without one, its fields are what lies between the delimiters. */
-  quoted: boolean
-}
-
 /**
- * The fields of records that the boundary scan has found well-formed, in order; undefined for one that
- * csv-parse refuses all the same, which is then malformed and costs no other record.
+ * The fields of one record that the scan (boundaries.ts) found well-formed: text without its line end. It takes
+ * the same steps as the scan, with the same blanks (space, tab, form feed), so that both see the same fields.
+ * Unquoted fields come back as they stand, quoted ones without their quotes and the blanks round them.
  */
-export function fieldsOf(records: readonly RecordText[], delimiter: string): (string[] | undefined)[] {
-  const quoted = records.filter((record) => record.quoted)
-  const parsed = parseQuoted(quoted, delimiter)
-  let next = 0
-  return records.map((record) => (record.quoted ? parsed[next++] : record.text.split(delimiter)))
-}
-
-/** The fields of one record; undefined where it cannot be read. */
-export function splitFields(text: string, delimiter: string): string[] | undefined {
-  return fieldsOf([{ text, quoted: text.includes('"') }], delimiter)[0]
-}
-
-function parseQuoted(records: readonly RecordText[], delimiter: string): (string[] | undefined)[] {
-  if (records.length === 0) return []
-  try {
-    const rows = parseText(records.map((record) => record.text).join('\n'), delimiter)
-    if (rows.length === records.length) return rows
-  } catch (error) {
-    if (records.length === 1 && isCsvError(error)) return [undefined]
-    if (!isCsvError(error)) throw error
+export function splitFields(text: string, delimiter: string): string[] {
+  if (!text.includes('"')) return text.split(delimiter)
+  const fields: string[] = []
+  let at = 0
+  for (;;) {
+    const open = afterBlanks(text, at, delimiter)
+    if (text[open] !== '"') {
+      const end = endOfField(text, at, delimiter)
+      fields.push(text.slice(at, end))
+      at = end
+    } else {
+      let value = ''
+      let from = open + 1
+      let close = endOfQuoted(text, from)
+      while (text[close + 1] === '"') {
+        value += text.slice(from, close + 1)
+        from = close + 2
+        close = endOfQuoted(text, from)
+      }
+      value += text.slice(from, close)
+      at = afterBlanks(text, close + 1, delimiter)
+      if (at < text.length && text[at] !== delimiter) {
+        // Not well-formed. Text after a closing quote belongs to its field, as in the scan.
+        const end = endOfField(text, at, delimiter)
+        value += text.slice(close + 1, end)
+        at = end
+      }
+      fields.push(value)
+    }
+    if (at >= text.length) return fields
+    at++
   }
-  if (records.length === 1) return [undefined]
-  // One record is read otherwise by csv-parse than by our scan: halve until it stands alone.
-  const half = records.length >> 1
-  return [...parseQuoted(records.slice(0, half), delimiter), ...parseQuoted(records.slice(half), delimiter)]
 }
 
-function isCsvError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('CSV_')
+function endOfField(text: string, from: number, delimiter: string): number {
+  const end = text.indexOf(delimiter, from)
+  return end < 0 ? text.length : end
 }
 
-function parseText(text: string, delimiter: string): string[][] {
-  return parse(text, {
-    delimiter,
-    // csv-parse would guess it from the first line end and misread mixed ones.
-    record_delimiter: ['\r\n', '\n', '\r'],
-    relax_column_count: true,
-    // A quote inside an unquoted field is a character like any other.
-    relax_quotes: true,
-    ltrim: true,
-    rtrim: true,
-  })
+function endOfQuoted(text: string, from: number): number {
+  const end = text.indexOf('"', from)
+  return end < 0 ? text.length : end
+}
+
+function afterBlanks(text: string, from: number, delimiter: string): number {
+  let at = from
+  while (at < text.length && text[at] !== delimiter && isBlank(text[at])) at++
+  return at
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t' || character === '\f'
 }

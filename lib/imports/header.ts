@@ -52,7 +52,7 @@ export function readHeader(
   delimiter: Delimiter,
   mapped: ImportOptions['columns'] = {},
 ): Header {
-  const names = (splitFields(text, delimiter) ?? []).map(withoutInvisible)
+  const names = splitFields(text, delimiter).map(withoutInvisible)
   const wanted = new Map<string, Column>()
   for (const column of allColumns) wanted.set(columnName(mapped[column] ?? column), column)
   const columns: Partial<Record<Column, number>> = {}

@@ -41,7 +41,7 @@ export type Verdict = {
 }
 
 /**
- * Scans the bytes of a file after its header into slices, holding one chunk and one record at the most.
+ * Scans the bytes of a file after its header into slices, holding one chunk and one look-ahead (1 MiB) at most.
  * Between two slices lies nothing but blank lines.
  */
 export class Slicer {
@@ -58,7 +58,7 @@ export class Slicer {
   constructor(
     from: ScanState,
     encoding: Encoding | 'undecided',
-    { delimiter, width }: Pick<Layout, 'delimiter' | 'width'>,
+    { delimiter }: Pick<Layout, 'delimiter'>,
     limits: typeof sliceLimits = sliceLimits,
   ) {
     this.#encoding = encoding
@@ -85,7 +85,7 @@ export class Slicer {
         const bytes = this.#open.byte_end - this.#open.byte_start
         if (this.#open.record_count >= this.#limits.records || bytes >= this.#limits.bytes) this.#cut()
       },
-      { delimiter: delimiter.charCodeAt(0), width, line: from.line },
+      { delimiter: delimiter.charCodeAt(0), line: from.line },
     )
   }
 
