@@ -85,6 +85,59 @@ test('a ten-megabyte line, a NUL and a lone quote cost their own rows, wherever 
   expect(rejects[0]!.raw).toHaveLength(4096)
 })
 
+describe('quoted fields', () => {
+  const withNotes = 'name,gender,age,country_id,notes\n'
+
+  test.each([
+    ['U+000B', '\v'],
+    ['U+00A0', '\u00a0'],
+    ['U+3000', '\u3000'],
+    ['U+FEFF', '\ufeff'],
+  ])('a quote after %s opens nothing, and no field of another row is stored', async (_, space) => {
+    const rows = `Ada Quill,female,30,NG,${space}"\nBola Reed,male,31,GH,",\nChidi Stone,male,20,KE,y"\n`
+    const report = await bench.run(withNotes + rows)
+    expect(report).toMatchObject({ total_rows: 2, inserted: 2, skipped: 0 })
+    expect(await bench.sql`select name, age, country_id from profiles order by name`).toEqual([
+      { name: 'Ada Quill', age: 30, country_id: 'NG' },
+      { name: 'Bola Reed', age: 31, country_id: 'GH' },
+    ])
+  })
+
+  const phantoms = (bytes: number) => {
+    const line = 'Hope Phantom,male,20,GH,x\n'
+    return `"line one\n${line.repeat(Math.ceil(bytes / line.length))}end"`
+  }
+  test.each([
+    ['with a field too many', `Hope Owner,female,30,NG,${phantoms(100)},y`],
+    ['after text behind a closing quote', `"Hope" Owner,female,30,NG,${phantoms(100)}`],
+    ['with a NUL', `Hope\0Owner,female,30,NG,${phantoms(100)}`],
+    ['of 70 KB', `Hope Owner,female,30,NG,${phantoms(70_000)}`],
+    ['of a megabyte', `Hope Owner,female,30,NG,${phantoms(1_048_400)}`],
+  ])('the lines of a record %s are no rows', async (_, record) => {
+    for (const encoding of ['utf8', 'utf16le'] as const) {
+      await bench.clear()
+      // The first rows keep the NUL away from the head of the file.
+      const before = Array.from({ length: 100 }, (_, n) => `Hope ${n},male,20,GH,${'x'.repeat(3000)}\n`).join(
+        '',
+      )
+      const file = `\ufeff${withNotes}${before}${record}\nHope Last,male,31,NG,\n`
+      const report = await bench.run(Buffer.from(file, encoding))
+      expect(report).toMatchObject({ total_rows: 102, inserted: 101, reasons: { malformed_row: 1 } })
+      const [reject] = await bench.rejects(report.id)
+      expect(reject).toMatchObject({ row: '101', line: '102', raw: record.slice(0, reject!.raw.length) })
+      const names = await bench.names()
+      expect(names).toContain('Hope Last')
+      expect(names).not.toContain('Hope Phantom')
+    }
+  })
+
+  test('lines of delimiters are no rows, above the header and below', async () => {
+    const report = await bench.run(`,,,\n ,,\t,\n${header},,,\nAda Obi,female,30,NG\n,,,\n"","","",""\n`)
+    expect(report).toMatchObject({ total_rows: 2, inserted: 1, reasons: { missing_fields: 1 } })
+    expect(await bench.rejects(report.id)).toMatchObject([{ row: '2', line: '7' }])
+  })
+})
+
 describe('rivals', () => {
   const limits = { records: 20, bytes: 1024 * 1024 }
   const people = (from: number, count: number, mark = '') =>
