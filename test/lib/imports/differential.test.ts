@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RecordScanner } from '../../../lib/imports/boundaries.ts'
-import { type Encoding, narrow } from '../../../lib/imports/encoding.ts'
+import type { Encoding } from '../../../lib/imports/decoder.ts'
+import { Narrower } from '../../../lib/imports/encoding.ts'
 import { splitFields } from '../../../lib/imports/fields.ts'
 import { type Delimiter, delimiters, type Layout } from '../../../lib/imports/header.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
@@ -149,7 +150,7 @@ test('in UTF-16 a narrowed file has the records of the file in UTF-8', { timeout
   fc.assert(
     fc.property(file, fc.boolean(), fc.integer({ min: 1, max: 50 }), ({ delimiter, text }, big, chunk) => {
       const as = big ? 'utf-16be' : 'utf-16le'
-      const { found, extents } = scan(narrow(encode(text, as), as), delimiter, chunk)
+      const { found, extents } = scan(new Narrower(as).push(encode(text, as)), delimiter, chunk)
       const expected = readCsv(text, delimiter)
       expect(found.map(({ kind, line }) => [kind, line])).toEqual(
         expected.map(({ kind, line }) => [kind, line]),
