@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { contentTypeOf, filename, heads, serialise } from '../../../lib/exports/format.ts'
 import { requestKey } from '../../../lib/exports/request.ts'
+import { unescapeFormula } from '../../../lib/platform/csv.ts'
 import { nameProblem, type ProfileRow, toProfile } from '../../../lib/profiles/profile.ts'
 
 const row: ProfileRow = {
@@ -36,6 +37,9 @@ describe('a CSV file', () => {
     ['Example, Ada', '"Example, Ada"'],
     ['two\nlines', '"two\nlines"'],
     ['two\rlines', '"two\rlines"'],
+    ['a;b', '"a;b"'],
+    ['a\tb', '"a\tb"'],
+    ['a|b', '"a|b"'],
     ['李小龍 Chloé', '李小龍 Chloé'],
   ])('quotes %j only where it has to', (name, written) => {
     expect(csvName(name)).toBe(written)
@@ -46,11 +50,12 @@ describe('a CSV file', () => {
     ['+1', "'+1"],
     ['-1', "'-1"],
     ['@SUM(A1)', "'@SUM(A1)"],
-    ['\t=1', "'\t=1"],
+    ['\t=1', `"'\t=1"`],
     ['\r=1', `"'\r=1"`],
     ['=HYPERLINK("x","y")', `"'=HYPERLINK(""x"",""y"")"`],
     ['a=1', 'a=1'],
-    ["'=1", "'=1"],
+    ["'=1", "''=1"],
+    ["'Quote Example", "'Quote Example"],
   ])('makes no spreadsheet calculate %j', (name, written) => {
     expect(csvName(name)).toBe(written)
   })
@@ -66,9 +71,8 @@ describe('a CSV file', () => {
           columns: true,
           record_delimiter: '\r\n',
         })
-        expect(rows.map(({ name }) => name)).toEqual(
-          given.map((name) => (/^[=+\-@\t\r]/.test(name) ? `'${name}` : name)),
-        )
+        expect(rows.map(({ name }) => unescapeFormula(name))).toEqual(given)
+        expect(rows.filter(({ name }) => /^[=+\-@\t\r]/.test(name))).toEqual([])
         expect(rows.every(({ created_at }) => created_at === '2025-10-09T08:53:20.123Z')).toBe(true)
       }),
     )
