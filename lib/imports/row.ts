@@ -1,13 +1,7 @@
-import { isVisible, storedName, withoutInvisible } from '../profiles/names.ts'
-import {
-  type NewProfile,
-  nameProblem,
-  parseAge,
-  parseCountry,
-  parseGender,
-  parseProbability,
-} from '../profiles/profile.ts'
+import { isVisible } from '../profiles/names.ts'
+import { lostLetterProblem, type NewProfile, nameProblem } from '../profiles/profile.ts'
 import { type Column, type Layout, requiredColumns } from './header.ts'
+import { meantValue, readers, type ValueColumn, valueColumns } from './values.ts'
 
 /** Why a row is skipped: one a row, the first that applies, in this order. */
 export const reasons = [
@@ -30,31 +24,54 @@ export type Reason = (typeof reasons)[number]
 export type Rejection = { reason: Reason; column?: Column; value?: string; detail?: string }
 
 /** The profile that a well-formed row's fields hold, or why they hold none. */
-export function readRow(fields: readonly string[], { columns }: Layout): NewProfile | Rejection {
-  const written = (column: Column) => {
-    const position = columns[column]
-    return position === undefined ? '' : fields[position]!.trim()
+export function readRow(fields: readonly string[], layout: Layout): NewProfile | Rejection {
+  const value = (column: Column) => meant(fields, column, layout)
+  const rejected = (reason: Reason, column: Column): Rejection => {
+    return { reason, column, value: written(fields, column, layout) }
   }
-  const value = (column: Column) => withoutInvisible(written(column))
-  const rejected = (reason: Reason, column: Column): Rejection => ({ reason, column, value: written(column) })
 
-  const name = storedName(written('name'))
-  const absent = requiredColumns.find((column) => !isVisible(column === 'name' ? name : written(column)))
+  const name = value('name')
+  const lost = lostLetterProblem(name)
+  if (lost !== undefined) return { ...rejected('broken_encoding', 'name'), detail: `the name ${lost}` }
+  const absent = requiredColumns.find((column) => !isVisible(column === 'name' ? name : value(column)))
   if (absent) return rejected('missing_fields', absent)
   if (nameProblem(name) !== undefined) return rejected('invalid_name', 'name')
-  const gender = parseGender(value('gender'))
+  const gender = readers.gender(value('gender'), layout)
   if (gender === undefined) return rejected('invalid_gender', 'gender')
-  const age = parseAge(value('age'))
+  const age = readers.age(value('age'), layout)
   if (age === undefined) return rejected('invalid_age', 'age')
-  const country_id = parseCountry(value('country_id'))
+  const country_id = readers.country_id(value('country_id'), layout)
   if (country_id === undefined) return rejected('invalid_country', 'country_id')
-  const gender_probability = parseProbability(value('gender_probability'))
+  const gender_probability = readers.gender_probability(value('gender_probability'), layout)
   if (gender_probability === undefined) return rejected('invalid_probability', 'gender_probability')
-  const country_probability = parseProbability(value('country_probability'))
+  const country_probability = readers.country_probability(value('country_probability'), layout)
   if (country_probability === undefined) return rejected('invalid_probability', 'country_probability')
   return { name, gender, gender_probability, age, country_id, country_probability }
 }
 
 export function isRejection(row: NewProfile | Rejection): row is Rejection {
   return 'reason' in row
+}
+
+/** Every value of a well-formed row that cannot be read, as the file has it. A required one that is empty is none. */
+export function unreadValues(
+  fields: readonly string[],
+  layout: Layout,
+): { column: ValueColumn; value: string }[] {
+  return valueColumns.flatMap((column) => {
+    const value = meant(fields, column, layout)
+    const isUnread = isVisible(value) && readers[column](value, layout) === undefined
+    return isUnread ? [{ column, value: written(fields, column, layout) }] : []
+  })
+}
+
+/** A field as the file has it, trimmed; empty if the file lacks its column. */
+function written(fields: readonly string[], column: Column, { columns }: Layout): string {
+  const position = columns[column]
+  return position === undefined ? '' : fields[position]!.trim()
+}
+
+function meant(fields: readonly string[], column: Column, { columns, values }: Layout): string {
+  const position = columns[column]
+  return position === undefined ? '' : meantValue(column, fields[position]!, values)
 }

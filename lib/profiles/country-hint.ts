@@ -1,10 +1,8 @@
 import { either } from '../platform/http/messages.ts'
 import { quoted } from '../platform/http/shapes.ts'
 import { isCountry, twoLetterCode } from './countries.ts'
+import { longestCountryName } from './country-names.ts'
 import { countryPhrases } from './english/country-phrases.ts'
-
-/** Longer than the longest name of a country. */
-const longestName = 80
 
 /** What is wrong with a text that is no alpha-2 code, with the code of the country that it names or abbreviates. */
 export function countryProblem(text: string): string {
@@ -14,7 +12,7 @@ export function countryProblem(text: string): string {
 }
 
 function codesOf(text: string): readonly string[] {
-  if (text.length > longestName) return []
+  if (text.length > longestCountryName) return []
   const short = twoLetterCode(text.toUpperCase())
   return short !== undefined && isCountry(short) ? [short] : (countryPhrases().get(text)?.codes ?? [])
 }

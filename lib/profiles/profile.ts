@@ -80,6 +80,16 @@ export function nameProblem(name: string): string | undefined {
   return undefined
 }
 
+/**
+ * Why a name is not taken on as a new one: U+FFFD stands for a letter that was lost when the text was decoded,
+ * before it came to us. Undefined if none was.
+ */
+export function lostLetterProblem(name: string): string | undefined {
+  return name.includes('\ufffd')
+    ? 'must not contain U+FFFD, which stands for a letter that was lost'
+    : undefined
+}
+
 /** `male` or `female` in any case; undefined for anything else. */
 export function parseGender(value: string): Gender | undefined {
   const lower = value.toLowerCase()
@@ -116,18 +126,25 @@ export function parseProbability(value: string): number | null | undefined {
 
 const probability = z.number().min(0).max(1).nullable().default(null)
 
-/** A name as a client sends it, in the form in which it is stored. */
-export const nameText = z
-  .string()
-  .transform(storedName)
-  .superRefine((name, context) => {
-    const problem = nameProblem(name)
-    if (problem) context.addIssue({ code: 'custom', message: problem })
-  })
+function nameSchema(problemOf: (name: string) => string | undefined) {
+  return z
+    .string()
+    .transform(storedName)
+    .superRefine((name, context) => {
+      const problem = problemOf(name)
+      if (problem) context.addIssue({ code: 'custom', message: problem })
+    })
+}
+
+/** A name to look for, in the form in which it is stored. */
+export const nameText = nameSchema(nameProblem)
+
+/** A name to store. Older profiles may have names that lost a letter, which can be looked for but not given. */
+const newName = nameSchema((name) => nameProblem(name) ?? lostLetterProblem(name))
 
 /** A full profile as a client sends it. Derived fields (age_group, country_name) are not accepted. */
 export const newProfileSchema = z.strictObject({
-  name: nameText.meta({ override: { minLength: 1, maxLength: maxNameLength } }),
+  name: newName.meta({ override: { minLength: 1, maxLength: maxNameLength } }),
   gender: z
     .string()
     .transform((value, context) => parsed(parseGender(value), context, 'must be male or female'))

@@ -99,6 +99,7 @@ describe('PATCH /api/profiles/{id}', () => {
     ['null for gender', { gender: null }, 422, 'invalid_value', 'gender'],
     ['null for country_id', { country_id: null }, 422, 'invalid_value', 'country_id'],
     ['a name of nothing that can be seen', { name: '\u3164\u200b' }, 422, 'invalid_value', 'name'],
+    ['a name that lost a letter', { name: 'Ad\ufffd' }, 422, 'invalid_value', 'name'],
     ['an age of 151', { age: 151 }, 422, 'invalid_value', 'age'],
     ['an age as text', { age: '36' }, 422, 'invalid_value', 'age'],
     ['a country that is none', { country_id: 'XX' }, 422, 'invalid_value', 'country_id'],

@@ -244,6 +244,8 @@ describe('GET /api/profiles', () => {
       data: [],
     })
     expect((await ask('GET /api/profiles?name=Person 7&country_id=TV')).body.total).toBe(0)
+    // Profiles from before such names were refused can still be found.
+    expect((await ask('GET /api/profiles?name=Ad%EF%BF%BD')).body.total).toBe(0)
   })
 
   it('counts created_after in and created_before out, so that months have no profile in common', async () => {
@@ -365,6 +367,8 @@ describe('one profile', () => {
     [{ ...ada, name: 5 }, 422, 'name'],
     [{ ...ada, name: 'a\u0000b' }, 422, 'name'],
     [{ ...ada, name: 'x'.repeat(201) }, 422, 'name'],
+    [{ ...ada, name: 'Ad\ufffd Lovelace' }, 422, 'name'],
+    [{ name: 'Ad\ufffd Lovelace' }, 422, 'name'],
     [{ ...ada, gender: 'robot' }, 422, 'gender'],
     [{ ...ada, age: '36' }, 422, 'age'],
     [{ ...ada, age: 151 }, 422, 'age'],

@@ -1,4 +1,5 @@
 import { type AgeGroup, ageGroups, type Gender, maxAge } from '../profile.ts'
+import { genderWords } from './gender-words.ts'
 import { Phrases } from './tokens.ts'
 
 /**
@@ -40,10 +41,6 @@ export type WordMeaning =
 const young = { from: 16, to: 24 }
 const middleAged = { from: 40, to: 59 }
 
-function gender(gender: Gender, form: Form, stage?: Stage): WordMeaning {
-  return { kind: 'gender', genders: [gender], form, ...(stage && { stage }) }
-}
-
 function group(name: AgeGroup, form: Form): WordMeaning {
   const [from, to] = ageGroups[name]
   return { kind: 'ages', from, to, form }
@@ -61,14 +58,9 @@ function field(of: FieldKind, names: string): readonly [WordMeaning, string] {
 }
 
 const entries: readonly (readonly [WordMeaning, string])[] = [
-  [gender('male', 'adjective'), 'male'],
-  [gender('male', 'noun'), 'males, guy, guys, dude, dudes'],
-  [gender('male', 'noun', 'adult'), 'man, men, gentleman, gentlemen'],
-  [gender('male', 'noun', 'child'), 'boy, boys'],
-  [gender('female', 'adjective'), 'female'],
-  [gender('female', 'noun'), 'females'],
-  [gender('female', 'noun', 'adult'), 'woman, women, lady, ladies'],
-  [gender('female', 'noun', 'child'), 'girl, girls'],
+  ...genderWords.map(({ words, gender, form, stage }) => {
+    return [{ kind: 'gender', genders: [gender], form, ...(stage && { stage }) }, words] as const
+  }),
   [
     { kind: 'gender', genders: ['female', 'male'], form: 'attribute' },
     'both genders, both sexes, any gender, any sex, either gender, either sex, all genders, of both genders, of both sexes, of any gender, of any sex, of either gender, of either sex, of all genders',
