@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { parse } from 'csv-parse/sync'
+import { unescapeFormula } from '../platform/csv.ts'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { rejectsPrefix } from '../platform/names.ts'
 import type { Storage } from '../platform/storage.ts'
@@ -137,14 +138,18 @@ async function* correctedRejects(
     .join('')
 }
 
+/** What `rejectLine` wrote, as it was. */
 function readRejects(csv: string): Reject[] {
   const rows = parse(csv, { record_delimiter: '\r\n' })
-  return rows.map(([row, line, reason, column, value, detail, raw]) => ({
-    row: Number(row),
-    line: Number(line),
-    reason: reason as Reason,
-    ...(column && { column: column as Column, value: value ?? '' }),
-    ...(detail && { detail }),
-    raw: raw ?? '',
-  }))
+  return rows.map(([row, line, reason, column, ...texts]) => {
+    const [value = '', detail = '', raw = ''] = texts.map(unescapeFormula)
+    return {
+      row: Number(row),
+      line: Number(line),
+      reason: reason as Reason,
+      ...(column && { column: column as Column, value }),
+      ...(detail && { detail }),
+      raw,
+    }
+  })
 }

@@ -1,4 +1,4 @@
-import { csvField } from '../platform/csv.ts'
+import { csvText } from '../platform/csv.ts'
 import type { SliceRecord } from './records.ts'
 import type { Rejection } from './row.ts'
 
@@ -7,7 +7,10 @@ export type Reject = Rejection & Pick<SliceRecord, 'row' | 'line' | 'raw'>
 
 export const rejectsHeader = 'row,line,reason,column,value,detail,raw\r\n'
 
-/** One line of the rejects file (RFC 4180). The row number comes first, so that a line can be told by it. */
+/**
+ * One line of the rejects file (RFC 4180). The row number comes first, so that a line can be told by it. What the
+ * uploaded file has is escaped against spreadsheets (csvText).
+ */
 export function rejectLine({ row, line, reason, column, value, detail, raw }: Reject): string {
-  return `${row},${line},${reason},${column ?? ''},${csvField(value ?? '')},${csvField(detail ?? '')},${csvField(raw)}\r\n`
+  return `${row},${line},${reason},${column ?? ''},${csvText(value ?? '')},${csvText(detail ?? '')},${csvText(raw)}\r\n`
 }

@@ -201,7 +201,7 @@ test('each reason is counted, listed with row, line, column, value and raw recor
     ['5', '7', 'missing_fields', 'gender', ''],
     ['6', '8', 'invalid_name', 'name', 'x'.repeat(201)],
     ['7', '9', 'invalid_gender', 'gender', 'other'],
-    ['8', '10', 'invalid_age', 'age', '-1'],
+    ['8', '10', 'invalid_age', 'age', "'-1"],
     ['9', '11', 'invalid_country', 'country_id', 'ZZ'],
     ['10', '12', 'invalid_probability', 'gender_probability', '1.5'],
     ['11', '13', 'duplicate_name', 'name', 'good  ONE'],
