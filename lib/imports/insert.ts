@@ -20,6 +20,7 @@ import {
   markSliceDone,
   type SliceRow,
 } from './store.ts'
+import { countUnread } from './unread.ts'
 
 export type InsertContext = { sql: Sql; storage: Storage; finish: Queue }
 
@@ -62,7 +63,9 @@ async function insert(
   file: ImportRow,
   slice: SliceRow,
 ): Promise<InsertOutcome | undefined> {
-  const { rows, records, rejects } = readRows(await readRecords(storage, file, slice))
+  const read = await readRecords(storage, file, slice)
+  const { rows, records, rejects } = readRows(read)
+  const unread = file.dry_run ? countUnread(read) : null
   return sql.begin(async (tx) => {
     const state = await lockSlice(tx, file.id, slice.slice_no)
     if (state === 'busy') throw new SliceBusyError()
@@ -73,7 +76,7 @@ async function insert(
     const all = [...rejects, ...losers.map(({ row, profile }) => duplicate(records.get(row)!, profile.name))]
     const rejects_key = await writeRejects(storage, file.id, slice.slice_no, all)
     const counts = { inserted: rows.length - losers.length, skipped: all.length, reasons: countReasons(all) }
-    await markSliceDone(tx, file.id, slice.slice_no, { ...counts, rejects_key })
+    await markSliceDone(tx, file.id, slice.slice_no, { ...counts, rejects_key, unread })
     if (!file.dry_run) {
       const inserted = rows.filter(({ row }) => !taken.has(row))
       await applyFacetDeltas(

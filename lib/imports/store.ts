@@ -4,7 +4,15 @@ import { nameKey } from '../profiles/profile.ts'
 import type { Encoding } from './decoder.ts'
 import type { Layout } from './header.ts'
 import type { ImportOptions } from './options.ts'
-import type { Bounded, Failure, ImportState, ImportSummary, ReasonCounts, SampleRow } from './report.ts'
+import type {
+  Bounded,
+  Failure,
+  ImportState,
+  ImportSummary,
+  ReasonCounts,
+  SampleRow,
+  UnreadValues,
+} from './report.ts'
 import type { ScanState, Slice } from './slices.ts'
 
 type Queries = Sql | Transaction
@@ -244,18 +252,20 @@ export type SliceResult = {
   skipped: number
   reasons: ReasonCounts
   rejects_key: string | null
+  /** Of a trial: values that could not be read. */
+  unread: UnreadValues | null
 }
 
 export async function markSliceDone(
   tx: Transaction,
   importId: string,
   sliceNo: number,
-  { inserted, skipped, reasons, rejects_key }: SliceResult,
+  { inserted, skipped, reasons, rejects_key, unread }: SliceResult,
 ): Promise<void> {
   await tx`
     update import_slices
     set state = 'done', inserted = ${inserted}, skipped = ${skipped}, reasons = ${tx.json(reasons)},
-      rejects_key = ${rejects_key}, error = null
+      rejects_key = ${rejects_key}, unread = ${unread && tx.json(unread)}, error = null
     where import_id = ${importId} and slice_no = ${sliceNo}`
 }
 
@@ -303,7 +313,8 @@ export async function finishImport(
 
 /** An import of a team with its slices summed up; undefined where the team has no such import. */
 export async function summarise(sql: Sql, teamId: string, id: string): Promise<ImportSummary | undefined> {
-  const [row] = await sql<ImportSummary[]>`${summaries(sql)} where i.team_id = ${teamId} and i.id = ${id}`
+  const [row] = await sql<ImportSummary[]>`
+    ${summaries(sql, unreadValues(sql))} where i.team_id = ${teamId} and i.id = ${id}`
   return row
 }
 
@@ -316,17 +327,17 @@ export async function listImports(
   const [count] = await sql<{ total: number }[]>`
     select count(*) as total from imports where team_id = ${teamId}`
   const rows = await sql<ImportSummary[]>`
-    ${summaries(sql)} where i.team_id = ${teamId}
+    ${summaries(sql, sql`null`)} where i.team_id = ${teamId}
     order by i.created_at desc, i.id desc limit ${page.limit} offset ${page.offset}`
   return { rows, total: count!.total }
 }
 
 // Sums are taken over the slices at each reading, so that no counter can come to differ from them.
-const summaries = (sql: Sql): postgres.Fragment => sql`
+const summaries = (sql: Sql, unread: postgres.Fragment): postgres.Fragment => sql`
   select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited, i.failure, 
     i.encoding, i.encoding_guessed, i.delimiter, i.ignored_columns, i.ignored_columns_total, i.sample, i.hints, i.trial,
     i.bytes_scanned, i.slices_total, i.rejects_key, i.upload_expires_at, i.started_at, i.finished_at,
-    s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons
+    s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons, ${unread} as unread_values
   from imports i
   cross join lateral (
     select count(*) filter (where state = 'done') as slices_done,
@@ -347,3 +358,23 @@ const summaries = (sql: Sql): postgres.Fragment => sql`
       group by reason
     ) sums
   ) r`
+
+/** Values of a column that a report shows. */
+const shownValues = 20
+
+/** Of a trial the most frequent values of each column that could not be read; null of an import. Not for lists. */
+const unreadValues = (sql: Sql): postgres.Fragment => sql`(
+  select jsonb_object_agg(column_name, list)
+  from (
+    select column_name, jsonb_agg(jsonb_build_object('value', value, 'count', count) order by place) as list
+    from (
+      select column_name, value, sum(count) as count,
+        row_number() over (partition by column_name order by sum(count) desc, value collate "C") as place
+      from import_slices, jsonb_each(unread) as of_slice(column_name, list),
+        jsonb_to_recordset(list) as one(value text, count bigint)
+      where import_id = i.id and i.dry_run
+      group by column_name, value
+    ) counted
+    where place <= ${shownValues}
+    group by column_name
+  ) listed)`
