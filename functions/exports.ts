@@ -8,7 +8,7 @@ import { createExport, type ExportRow, findExport, listExports } from '../lib/ex
 import type { Caller } from '../lib/platform/auth.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
-import { ConflictError, NotFoundError } from '../lib/platform/errors.ts'
+import { ConflictError, NotFoundError, UnprocessableError } from '../lib/platform/errors.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { idempotencyHeaders, idempotencyKey } from '../lib/platform/http/idempotency.ts'
 import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
@@ -52,6 +52,13 @@ const exportQuery = z.strictObject({
       description: 'gzip: the file is a .csv.gz or .jsonl.gz',
       override: { enum: [...compressions], default: 'none' },
     }),
+  bom: z
+    .stringbool({ truthy: ['true'], falsy: ['false'] })
+    .default(false)
+    .meta({
+      description: 'true: a CSV file begins with a UTF-8 byte order mark, for Excel; not with format=jsonl',
+      override: { type: 'boolean', default: false },
+    }),
 })
 
 /** Parameters that are lists in JSON. */
@@ -66,8 +73,12 @@ const file = z.union(fileTypes.map((type) => z.string().meta({ contentMediaType:
 
 function requestOf(query: z.output<typeof exportQuery>): ExportRequest {
   const filter = meaningOf(query)
-  const { format, compression } = query
-  return { filter, sort: pageRequest(query, filter).sort, format, compression }
+  const { format, compression, bom } = query
+  if (bom && format !== 'csv') {
+    const message = `bom is for csv files, and format is ${format}`
+    throw new UnprocessableError(message, [{ field: 'bom', message }])
+  }
+  return { filter, sort: pageRequest(query, filter).sort, format, compression, bom }
 }
 
 /** What a question was taken for, in a header: a file has no place for it. */

@@ -8,7 +8,14 @@ export const compressions = ['none', 'gzip'] as const
 export type Compression = (typeof compressions)[number]
 
 /** How a file is written. */
-export type FileForm = { format: Format; compression: Compression }
+export type FileForm = {
+  format: Format
+  compression: Compression
+  /** Whether it begins with a byte order mark, by which Excel knows UTF-8. Only a CSV file may. */
+  bom: boolean
+}
+/** What the outside of a file shows of it. */
+type Outside = Pick<FileForm, 'format' | 'compression'>
 
 const contentTypes: Record<Format, string> = {
   csv: 'text/csv; charset=utf-8; header=present',
@@ -19,12 +26,12 @@ const contentTypes: Record<Format, string> = {
  * A compressed file is one of gzip, as it is stored and as it is saved: it never has a Content-Encoding, which
  * would have clients unpack it under a name that says otherwise.
  */
-export function contentTypeOf({ format, compression }: FileForm): string {
+export function contentTypeOf({ format, compression }: Outside): string {
   return compression === 'gzip' ? 'application/gzip' : contentTypes[format]
 }
 
 /** `csv`, or `csv.gz`. */
-export function extensionOf({ format, compression }: FileForm): string {
+export function extensionOf({ format, compression }: Outside): string {
   return compression === 'gzip' ? `${format}.gz` : format
 }
 
@@ -33,7 +40,10 @@ const csvHeader =
   'id,name,gender,gender_probability,age,age_group,country_id,country_name,country_probability,created_at\r\n'
 
 /** What a file begins with. */
-export const heads: Record<Format, string> = { csv: csvHeader, jsonl: '' }
+export function headOf({ format, bom }: Pick<FileForm, 'format' | 'bom'>): string {
+  if (format === 'jsonl') return ''
+  return bom ? `\ufeff${csvHeader}` : csvHeader
+}
 
 function csvLine(row: ProfileRow): string {
   const profile = toProfile(row)
@@ -49,7 +59,7 @@ function jsonLine(row: ProfileRow): string {
 
 const lines: Record<Format, (row: ProfileRow) => string> = { csv: csvLine, jsonl: jsonLine }
 
-/** The lines of some profiles: CSV by RFC 4180 without a byte order mark, or the objects of the list. */
+/** The lines of some profiles: CSV by RFC 4180, or the objects of the list. */
 export function serialise(rows: readonly ProfileRow[], format: Format): string {
   const line = lines[format]
   let text = ''
@@ -58,7 +68,7 @@ export function serialise(rows: readonly ProfileRow[], format: Format): string {
 }
 
 /** `profiles_20261101_120000.csv`, in UTC. */
-export function filename(form: FileForm, at: Date): string {
+export function filename(form: Outside, at: Date): string {
   const [day = '', time = ''] = at.toISOString().replaceAll(/[-:]/g, '').split(/[T.]/)
   return `profiles_${day}_${time}.${extensionOf(form)}`
 }

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
 import type { Sql } from '../platform/db.ts'
-import { heads, serialise } from './format.ts'
+import { headOf, serialise } from './format.ts'
 import type { ExportRequest } from './request.ts'
 import { countMatches, readSnapshot } from './snapshot.ts'
 
@@ -28,7 +28,7 @@ export async function exportInline(
   const matches = await countMatches(sql, request.filter)
   if (matches > limits.rows) return { matches }
   const found = await readSnapshot(sql, request, async ({ batches }) => {
-    let text = heads[request.format]
+    let text = headOf(request)
     let rows = 0
     let bytes = 0
     for await (const batch of batches) {

@@ -7,5 +7,5 @@ export type ExportRequest = { filter: Filter; sort: Sort } & FileForm
 
 /** A text that is equal for requests of equal meaning, and only for those. */
 export function requestKey({ filter, sort, ...form }: ExportRequest): string {
-  return `${extensionOf(form)} ${sort.by} ${sort.order} ${filterKey(filter)}`
+  return `${extensionOf(form)}${form.bom ? ' bom' : ''} ${sort.by} ${sort.order} ${filterKey(filter)}`
 }

@@ -31,8 +31,8 @@ export type ExportRow = FileForm & {
 }
 
 const columns = (sql: Queries): postgres.Fragment => sql`
-  id, state, format, case when gzip then 'gzip' else 'none' end as compression, filter, sort_by, sort_order, rows_done, rows_total, file_key, size, failure, created_at,
-  started_at, finished_at, expires_at`
+  id, state, format, case when gzip then 'gzip' else 'none' end as compression, bom, filter, sort_by, sort_order,
+  rows_done, rows_total, file_key, size, failure, created_at, started_at, finished_at, expires_at`
 
 /** Exports of one team that wait or are written at the most: two are written at a time, of all teams. */
 export const openExports = 10
@@ -92,7 +92,7 @@ async function findOrInsert(
   request: ExportRequest,
   matches: number,
 ): Promise<{ row: ExportRow; created: boolean }> {
-  const { filter, sort, format, compression } = request
+  const { filter, sort, format, compression, bom } = request
   const key = requestKey(request)
   const [known] = await tx<ExportRow[]>`
       select ${columns(tx)} from exports
@@ -111,10 +111,10 @@ async function findOrInsert(
     )
   }
   const [row] = await tx<ExportRow[]>`
-      insert into exports (team_id, created_by, format, gzip, filter, sort_by, sort_order, request_key, rows_total,
-        dataset_version)
-      select ${owner.teamId}, ${owner.keyId}, ${format}, ${compression === 'gzip'}, ${tx.json(filter)}, ${sort.by},
-        ${sort.order}, ${key}, ${matches}, version
+      insert into exports (team_id, created_by, format, gzip, bom, filter, sort_by, sort_order, request_key,
+        rows_total, dataset_version)
+      select ${owner.teamId}, ${owner.keyId}, ${format}, ${compression === 'gzip'}, ${bom}, ${tx.json(filter)},
+        ${sort.by}, ${sort.order}, ${key}, ${matches}, version
       from dataset where id = 1
       returning ${columns(tx)}`
   return { row: row!, created: true }

@@ -7,7 +7,7 @@ import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
 import { exportsPrefix } from '../platform/names.ts'
 import type { Storage } from '../platform/storage.ts'
-import { contentTypeOf, extensionOf, heads, serialise } from './format.ts'
+import { contentTypeOf, extensionOf, headOf, serialise } from './format.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 import {
   claimExport,
@@ -129,13 +129,13 @@ async function* counted(bytes: AsyncIterable<Buffer>, progress: Progress): Async
 
 async function* lines(
   { remainingMs }: WriteContext,
-  { format }: ExportRow,
+  { format, bom }: ExportRow,
   { batches }: Snapshot,
   progress: Progress,
 ): AsyncGenerator<Buffer> {
   // For the end of the upload and the last word about it.
   const reserve = remainingMs() / 20
-  yield Buffer.from(heads[format])
+  yield Buffer.from(headOf({ format, bom }))
   for await (const batch of batches) {
     if (progress.lost) throw new ExportLostError()
     if (remainingMs() < reserve) throw new ExportTimeoutError()

@@ -102,6 +102,7 @@ async function seed(team: string, mark: string): Promise<Person> {
     sort: { by: 'created_at', order: 'asc' },
     format: 'csv',
     compression: 'none',
+    bom: false,
   } as const
   const [key] = await sql<{ id: string }[]>`select id from api_keys where team_id = ${team_id} limit 1`
   await createExport(sql, { teamId: team_id, keyId: key!.id }, asked, 1)

@@ -324,6 +324,9 @@ describe('POST /api/exports', () => {
     [{ country_id: [7] }, 422, 'country_id', 'must be a string or a list of strings'],
     [{ country_id: 'NG,'.repeat(4000) }, 422, 'country_id', 'must have at most 10000 characters'],
     [{ compression: 'br' }, 422, 'compression', 'must be none or gzip'],
+    [{ bom: 'true' }, 422, 'bom', 'must be true or false'],
+    [{ bom: 1 }, 422, 'bom', 'must be true or false'],
+    [{ bom: true, format: 'jsonl' }, 422, 'bom', 'bom is for csv files, and format is jsonl'],
     [[], 422, undefined, 'must be one JSON object'],
     ['null', 422, undefined, 'must be one JSON object'],
   ])('refuses %j', async (body, status, field, message) => {
@@ -381,6 +384,59 @@ describe('compression=gzip', () => {
     const file = await fetched(body.id)
     expect(file.headers.get('content-disposition')).toMatch(/\.csv"$/)
     expect(file.headers.get('content-type')).toContain('text/csv')
+  })
+})
+
+describe('bom=true', () => {
+  const asked = '/api/profiles/export?country_id=ao&max_age=20'
+
+  it('puts a byte order mark before a CSV file, at once and in the background, compressed or not', async () => {
+    const plain = await ask(`GET ${asked}`)
+    const marked = await ask(`GET ${asked}&bom=TRUE`)
+    expect(marked.text).toBe(`\ufeff${plain.text}`)
+    expect(marked.headers['content-type']).toBe(plain.headers['content-type'])
+    expect((await ask(`GET ${asked}&bom=false`)).text).toBe(plain.text)
+    const small = await ask(`GET ${asked}&bom=true&compression=gzip`)
+    expect(gunzipSync(Buffer.from(small.text, 'base64')).toString()).toBe(marked.text)
+
+    for (const compression of ['none', 'gzip']) {
+      const { body } = await call(api, 'POST /api/exports', {
+        key: keys.analyst,
+        body: { country_id: 'ao', max_age: 20, bom: true, compression },
+      })
+      expect(body).toMatchObject({ bom: true, compression })
+      await deliver((await messages())[0]!)
+      const bytes = Buffer.from(await (await fetched(body.id)).arrayBuffer())
+      expect((compression === 'gzip' ? gunzipSync(bytes) : bytes).toString()).toBe(marked.text)
+    }
+    const { body: list } = await ask('GET /api/exports')
+    expect(list.data.map(({ bom }: { bom: boolean }) => bom)).toEqual([true, true])
+  })
+
+  it('is another export than one without, also under an Idempotency-Key', async () => {
+    const post = (body: object) =>
+      call(api, 'POST /api/exports', { key: keys.analyst, body, headers: { 'idempotency-key': 'marked' } })
+    const first = await post({ country_id: 'ao', bom: true })
+    expect((await post({ country_id: 'ao', bom: true, compression: 'none' })).body.id).toBe(first.body.id)
+    for (const other of [{}, { bom: false }, { bom: true, compression: 'gzip' }]) {
+      const { status, body } = await post({ country_id: 'ao', ...other })
+      expect([status, body.code]).toEqual([409, 'idempotency_conflict'])
+    }
+    expect((await ask(`GET ${asked}`)).status).toBe(200)
+    const plain = await call(api, 'POST /api/exports', { key: keys.analyst, body: { country_id: 'ao' } })
+    expect([plain.body.id === first.body.id, plain.body.bom]).toEqual([false, false])
+  })
+
+  it('is refused for JSON Lines and for any other word', async () => {
+    const message = 'bom is for csv files, and format is jsonl'
+    for (const query of ['&bom=true&format=jsonl', '&format=jsonl&bom=true&compression=gzip']) {
+      const { status, body } = await ask(`GET ${asked}${query}`)
+      expect([status, body.details]).toEqual([422, [{ field: 'bom', message }]])
+      expect((await ask(`HEAD ${asked}${query}`)).status).toBe(422)
+    }
+    expect((await ask(`GET ${asked}&bom=false&format=jsonl`)).status).toBe(200)
+    const { status, body } = await ask(`GET ${asked}&bom=yes`)
+    expect([status, body.details]).toEqual([422, [{ field: 'bom', message: 'must be true or false' }]])
   })
 })
 

@@ -3,7 +3,7 @@ import * as z from 'zod'
 /** Characters of a value at most: about what fits into a query. */
 const maxLength = 10_000
 
-type Kind = 'text' | 'number' | 'list'
+type Kind = 'text' | 'number' | 'boolean' | 'list'
 type Shape = Readonly<Record<string, z.ZodType>>
 type JsonShape<Query extends Shape> = {
   [K in keyof Query]: z.ZodType<z.output<Query[K]>, unknown>
@@ -11,7 +11,7 @@ type JsonShape<Query extends Shape> = {
 
 /**
  * The schema of a JSON body with the parameters of a query under the same names, of the same meaning: a number
- * where the parameter's `override` says that it is one, a text otherwise. Those named in `lists` may also be
+ * or true or false where the parameter's `override` says that it is one, a text otherwise. Those named in `lists` may also be
  * lists of texts, which stand in a query separated by commas. Strict, as the query is.
  */
 export function jsonParameters<Query extends Shape>(
@@ -30,6 +30,7 @@ function kindOf(parameter: z.ZodType, list: boolean): Kind {
   if (list) return 'list'
   const { override } = parameter.meta() ?? {}
   const type = typeof override === 'object' && 'type' in override ? override.type : undefined
+  if (type === 'boolean') return 'boolean'
   return type === 'integer' || type === 'number' ? 'number' : 'text'
 }
 
@@ -37,6 +38,7 @@ const text = z.string({ error: 'must be a string' })
 const forms = {
   text,
   number: z.number({ error: 'must be a number' }),
+  boolean: z.boolean({ error: 'must be true or false' }),
   list: z.union([text, z.array(text).min(1, 'must not be empty')], {
     error: 'must be a string or a list of strings',
   }),
@@ -46,7 +48,7 @@ function jsonForm(parameter: z.ZodType, kind: Kind): z.ZodType {
   const { override, description, ...meta } = parameter.meta() ?? {}
   return forms[kind]
     .optional()
-    .transform((value: string | number | string[] | undefined, context) => {
+    .transform((value: string | number | boolean | string[] | undefined, context) => {
       if (value === undefined) return undefined
       const joined = String(value)
       if (joined.trim() === '') context.addIssue({ code: 'custom', message: 'must not be empty' })

@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { contentTypeOf, filename, heads, serialise } from '../../../lib/exports/format.ts'
+import { contentTypeOf, filename, headOf, serialise } from '../../../lib/exports/format.ts'
 import { requestKey } from '../../../lib/exports/request.ts'
 import { unescapeFormula } from '../../../lib/platform/csv.ts'
 import { nameProblem, type ProfileRow, toProfile } from '../../../lib/profiles/profile.ts'
@@ -24,7 +24,7 @@ const csvName = (name: string) =>
 
 describe('a CSV file', () => {
   test('has the ten columns in their order, CRLF, and nothing where a probability was never given', () => {
-    expect(heads.csv + serialise([row], 'csv')).toBe(
+    expect(headOf({ format: 'csv', bom: false }) + serialise([row], 'csv')).toBe(
       'id,name,gender,gender_probability,age,age_group,country_id,country_name,country_probability,created_at\r\n' +
         '0199c82c-c07b-7000-8000-000000000000,Ada Example,female,0.98,36,adult,NG,Nigeria,,2025-10-09T08:53:20.123Z\r\n',
     )
@@ -66,7 +66,7 @@ describe('a CSV file', () => {
       .filter((name) => nameProblem(name) === undefined)
     fc.assert(
       fc.property(fc.array(names), (given) => {
-        const csv = heads.csv + serialise(given.map(named), 'csv')
+        const csv = headOf({ format: 'csv', bom: false }) + serialise(given.map(named), 'csv')
         const rows: { name: string; created_at: string }[] = parse(csv, {
           columns: true,
           record_delimiter: '\r\n',
@@ -79,12 +79,16 @@ describe('a CSV file', () => {
   })
 })
 
+test('a byte order mark is the first character of a CSV file that asks for one', () => {
+  expect(headOf({ format: 'csv', bom: true })).toBe(`\ufeff${headOf({ format: 'csv', bom: false })}`)
+})
+
 test('JSON Lines hold the profiles of a list, their names as they are', () => {
   const rows = [row, named('=1+1 "x"\n')]
   const lines = serialise(rows, 'jsonl').split('\n')
   expect(lines.pop()).toBe('')
   expect(lines.map((line) => JSON.parse(line))).toEqual(rows.map(toProfile))
-  expect(heads.jsonl).toBe('')
+  expect(headOf({ format: 'jsonl', bom: false })).toBe('')
 })
 
 test.each([
@@ -107,13 +111,16 @@ test('requests of one meaning have one key, and others another', () => {
     sort: { by: 'age', order: 'asc' },
     format: 'csv',
     compression: 'none',
+    bom: false,
   } as const
   const others = [
     { ...request, filter: {} },
     { ...request, sort: { by: 'age', order: 'desc' } as const },
     { ...request, format: 'jsonl' as const },
     { ...request, compression: 'gzip' as const },
+    { ...request, bom: true },
+    { ...request, compression: 'gzip' as const, bom: true },
   ]
   expect(requestKey({ ...request })).toBe(requestKey(request))
-  expect(new Set([request, ...others].map(requestKey)).size).toBe(5)
+  expect(new Set([request, ...others].map(requestKey)).size).toBe(7)
 })

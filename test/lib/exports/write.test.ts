@@ -34,6 +34,7 @@ const request: ExportRequest = {
   sort: { by: 'created_at', order: 'asc' },
   format: 'csv',
   compression: 'none',
+  bom: false,
 }
 
 beforeAll(async () => {
@@ -101,6 +102,15 @@ describe('an answer at once', () => {
     expect(await exportInline(bench.sql, request, { ...small, bytes })).toEqual(whole)
   })
 
+  test('begins with a byte order mark if that is asked for, compressed too', async () => {
+    const plain = await exportInline(bench.sql, request)
+    const marked = await exportInline(bench.sql, { ...request, bom: true })
+    const small = await exportInline(bench.sql, { ...request, bom: true, compression: 'gzip' })
+    if (!('body' in plain && 'body' in marked && 'body' in small)) throw new Error('no body')
+    expect(marked.body).toBe(`\ufeff${plain.body}`)
+    expect(gunzipSync(small.body).toString()).toBe(marked.body)
+  })
+
   test('is compressed if that is asked for', async () => {
     const whole = await exportInline(bench.sql, request)
     const small = await exportInline(bench.sql, { ...request, compression: 'gzip' })
@@ -144,6 +154,16 @@ describe('an export', () => {
     expect(rowsOf(await bench.file(id)).map((row) => row.id)).toEqual(expected.map((one) => one.id))
     expect(await countMatches(bench.sql, filter)).toBe(expected.length)
     expect(expected.length).toBeGreaterThan(0)
+  })
+
+  test.each(compressions)('is written behind a byte order mark (compression: %s)', async (compression) => {
+    const { id } = await bench.create({ ...request, compression, bom: true })
+    await bench.write(id)
+    const bytes = await bench.bytes(id)
+    const text = (compression === 'gzip' ? gunzipSync(bytes) : bytes).toString()
+    const whole = await exportInline(bench.sql, { ...request, bom: true })
+    expect(text).toBe('body' in whole && whole.body)
+    expect(await bench.report(id)).toMatchObject({ compression, bom: true, size: bytes.length })
   })
 
   test('is written compressed if that is asked for, as a file that S3 hands out as it is', async () => {
@@ -366,7 +386,7 @@ describe('an Idempotency-Key', () => {
 
   test('that was used for another request is refused, and another team may use it', async () => {
     await bench.create(request, 0, 'key-1')
-    for (const other of [{ filter: { gender: 'male' } }, { compression: 'gzip' }] as const) {
+    for (const other of [{ filter: { gender: 'male' } }, { compression: 'gzip' }, { bom: true }] as const) {
       await expect(bench.create({ ...request, ...other }, 0, 'key-1')).rejects.toMatchObject({
         code: 'idempotency_conflict',
         status: 409,
