@@ -25,26 +25,33 @@ export type Rejection = { reason: Reason; column?: Column; value?: string; detai
 
 /** The profile that a well-formed row's fields hold, or why they hold none. */
 export function readRow(fields: readonly string[], layout: Layout): NewProfile | Rejection {
-  const value = (column: Column) => meant(fields, column, layout)
+  const values = {
+    name: meant(fields, 'name', layout),
+    gender: meant(fields, 'gender', layout),
+    age: meant(fields, 'age', layout),
+    country_id: meant(fields, 'country_id', layout),
+  }
+  const { name } = values
   const rejected = (reason: Reason, column: Column): Rejection => {
     return { reason, column, value: written(fields, column, layout) }
   }
+  const readProbabilityOf = (column: 'gender_probability' | 'country_probability') =>
+    readers[column](meant(fields, column, layout), layout)
 
-  const name = value('name')
   const lost = lostLetterProblem(name)
   if (lost !== undefined) return { ...rejected('broken_encoding', 'name'), detail: `the name ${lost}` }
-  const absent = requiredColumns.find((column) => !isVisible(column === 'name' ? name : value(column)))
+  const absent = requiredColumns.find((column) => !isVisible(values[column]))
   if (absent) return rejected('missing_fields', absent)
   if (nameProblem(name) !== undefined) return rejected('invalid_name', 'name')
-  const gender = readers.gender(value('gender'), layout)
+  const gender = readers.gender(values.gender, layout)
   if (gender === undefined) return rejected('invalid_gender', 'gender')
-  const age = readers.age(value('age'), layout)
+  const age = readers.age(values.age, layout)
   if (age === undefined) return rejected('invalid_age', 'age')
-  const country_id = readers.country_id(value('country_id'), layout)
+  const country_id = readers.country_id(values.country_id, layout)
   if (country_id === undefined) return rejected('invalid_country', 'country_id')
-  const gender_probability = readers.gender_probability(value('gender_probability'), layout)
+  const gender_probability = readProbabilityOf('gender_probability')
   if (gender_probability === undefined) return rejected('invalid_probability', 'gender_probability')
-  const country_probability = readers.country_probability(value('country_probability'), layout)
+  const country_probability = readProbabilityOf('country_probability')
   if (country_probability === undefined) return rejected('invalid_probability', 'country_probability')
   return { name, gender, gender_probability, age, country_id, country_probability }
 }

@@ -21,7 +21,7 @@ export function escapeFormula(text: string): string {
 
 /** Takes off the apostrophe of `escapeFormula`. A text with any other apostrophe ('Quote, O'Dell) stays as it is. */
 export function unescapeFormula(text: string): string {
-  return escapedFormula.test(text) ? text.slice(1) : text
+  return text.startsWith("'") && escapedFormula.test(text) ? text.slice(1) : text
 }
 
 /** A field with a text from outside: what a spreadsheet would calculate is escaped, then quoted if needed. */

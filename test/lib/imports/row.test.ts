@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Layout } from '../../../lib/imports/header.ts'
 import { readRow } from '../../../lib/imports/row.ts'
+import { nameKey } from '../../../lib/profiles/profile.ts'
 
 const layout: Layout = {
   delimiter: ',',
@@ -48,5 +49,29 @@ describe('a row', () => {
   it('shows a wrong value as the file has it', () => {
     const rejection = { reason: 'invalid_age', column: 'age', value: '3\u200b.5' }
     expect(read('Ada', 'male', ' 3\u200b.5', 'NG', '')).toEqual(rejection)
+  })
+
+  it('takes no notice of any character that Unicode lets be left out', () => {
+    const ignorable = /\p{Default_Ignorable_Code_Point}/u
+    const all = Array.from({ length: 0x110000 }, (_, code) => code)
+      .filter((code) => code < 0xd800 || code > 0xdfff)
+      .map((code) => String.fromCodePoint(code))
+      .filter((character) => ignorable.test(character))
+    expect(all.length).toBeGreaterThan(4000)
+    for (const one of all) {
+      expect(read(one + one, 'male', '30', 'NG', '')).toMatchObject({
+        reason: 'missing_fields',
+        column: 'name',
+      })
+      const person = read(
+        `Te${one}ss Wisp${one}`,
+        `${one}fe${one}male`,
+        `3${one}0`,
+        `N${one}G${one}`,
+        `N${one}/A`,
+      )
+      expect(person).toMatchObject({ gender: 'female', age: 30, country_id: 'NG', gender_probability: null })
+      expect(nameKey('name' in person ? person.name : '')).toBe(nameKey('Tess Wisp'))
+    }
   })
 })
