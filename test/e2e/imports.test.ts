@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { escapeFormula } from '../../lib/platform/csv.ts'
 import { startTestCloud, type TestCloud, until } from './cloud.ts'
 
 let cloud: TestCloud
@@ -117,7 +118,8 @@ describe('an uploaded file', () => {
         line: String(index + 3),
         reason,
         column,
-        value,
+        value: escapeFormula(value),
+        detail: expect.any(String),
         raw: raw.toString(),
       })),
     )
