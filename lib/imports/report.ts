@@ -125,7 +125,7 @@ export const reportSchema = z
         kept_edited: z.int().meta({ description: 'Profiles left alone because they had been edited' }),
       })
       .optional(),
-    /** Of a trial: the most frequent values of each column that could not be read. */
+    /** Of a trial that has ended: the most frequent values of each column that could not be read. */
     unread_values: z
       .partialRecord(column, z.array(z.strictObject({ value: z.string(), count: z.int() })))
       .optional(),

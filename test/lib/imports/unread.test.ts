@@ -81,6 +81,15 @@ describe('the report of a trial', () => {
     expect(slice!.kept).toBe(50)
   })
 
+  it('has them once the trial has ended', async () => {
+    const id = await bench.put(`${header}Ann,M,30,NG,\n`, true)
+    await bench.insert(await bench.split(id))
+    const running = await bench.report(id)
+    expect([running.skipped, running.unread_values]).toEqual([1, undefined])
+    await bench.finish(id)
+    expect((await bench.report(id)).unread_values).toEqual({ gender: [{ value: 'M', count: 1 }] })
+  })
+
   it('is alone in having them: no list does, nor an import', async () => {
     const report = await trial(['Ann,M,30,NG,'])
     const { rows } = await listImports(bench.sql, bench.teamId, { limit: 10, offset: 0 })
