@@ -106,8 +106,8 @@ const newRun: Run = {
 type PassedLine = { kept: Uint8Array; length: number; blank: boolean; fault: RecordFault }
 
 /**
- * Finds the records of a byte stream. Holds at most one look-ahead and one chunk, whatever the input, and reads
- * each byte a few times at most. Call push() with each chunk, then finish(); the sink is called once for each
+ * Finds the records of a byte stream. Holds one look-ahead and one chunk at most (in up to twice the room),
+ * whatever the input, and reads each byte a few times at most. Call push() with each chunk, then finish(); the sink is called once for each
  * record, in order, and the records tile the input: each starts where the one before ended.
  */
 export class RecordScanner {
@@ -241,11 +241,13 @@ export class RecordScanner {
       }
     }
     const tooFar = at > bound
-    if (state === stray || tooFar) ended = false
-    else if (undecided || (!ended && !final)) {
-      this.#run = { at: at - from, state, blank, fault, lineEnds, firstLineEnd, firstLineFault, jumped }
-      return -1
-    } else ended ||= state !== quotedField
+    if (!ended && !tooFar && state !== stray) {
+      if (undecided || !final) {
+        this.#run = { at: at - from, state, blank, fault, lineEnds, firstLineEnd, firstLineFault, jumped }
+        return -1
+      }
+      ended = state !== quotedField
+    }
     if (ended && jumped) {
       // Read once more for what the jump left out: it is the last time.
       this.#known = { at: -1, state: fieldStart }

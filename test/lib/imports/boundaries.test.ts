@@ -194,6 +194,15 @@ describe('limits', () => {
     const found = brief(scan(file, { maxRecord: 10, maxLookAhead: 100 }))
     expect(found).toEqual(['open_quote:"open,1', ...Array(30).fill('row:good,2')])
   })
+  test('what a look-ahead in vain has read is read once more by the record that ends in time', () => {
+    // The first line's look-ahead stops right before the line end that is within that of the second.
+    const found = scan('x,"\na",",\n\0z"\nlast', { maxRecord: 12, maxLookAhead: 12 })
+    expect(found.map(({ kind, start, line }) => [kind, start, line])).toEqual([
+      ['open_quote', 0, 1],
+      ['nul', 4, 2],
+      ['row', 14, 4],
+    ])
+  })
   test('a NUL makes its own record malformed', () => {
     expect(brief(scan('a,1\nb\0,2\nc,3'))).toEqual(['row:a,1', 'nul:b\0,2', 'row:c,3'])
   })
@@ -224,7 +233,15 @@ test('a megabyte in small chunks is neither read nor copied again for each of th
 
 // Small alphabets make quotes, delimiters and line ends meet in every order.
 const hostile = fc
-  .array(fc.constantFrom('"', '""', ',', '\n', '\r', '\r\n', 'a', ' ', '\t', '\0', 'é'), { maxLength: 120 })
+  .oneof(
+    fc.array(fc.constantFrom('"', '""', ',', '\n', '\r', '\r\n', 'a', ' ', '\t', '\0', 'é'), {
+      maxLength: 120,
+    }),
+    // Lines that look ahead in vain, and share what they have read.
+    fc.array(fc.constantFrom('a",",\n', 'a",",\r\n', 'x,"\n', '\n', '\0', 'z', '"', '"\n'), {
+      maxLength: 30,
+    }),
+  )
   .map((parts) => Buffer.from(parts.join('')))
 
 const limits = fc.record({

@@ -41,9 +41,19 @@ function nearlyRight(delimiter: Delimiter) {
   return fc.array(fc.tuple(row, lineEnd), { maxLength: 8 }).map((lines) => lines.flat().join(''))
 }
 
+/** Lines that look ahead for the end of their record in vain, and share what they have read. */
+function open(delimiter: Delimiter) {
+  const again = `a"${delimiter}"${delimiter}`
+  const parts = fc.constantFrom(`${again}\n`, `${again}\r\n`, `x${delimiter}"\n`, '\n', '\0', 'z', '"', '"\n')
+  return fc.array(parts, { maxLength: 20 }).map((found) => found.join(''))
+}
+
 const file = fc.oneof(
   ...delimiters.map((delimiter) =>
-    fc.record({ delimiter: fc.constant(delimiter), text: fc.oneof(text(80), nearlyRight(delimiter)) }),
+    fc.record({
+      delimiter: fc.constant(delimiter),
+      text: fc.oneof(text(80), nearlyRight(delimiter), open(delimiter)),
+    }),
   ),
 )
 const encoding = fc.constantFrom<Encoding>('utf-8', 'utf-16le', 'utf-16be')
