@@ -42,7 +42,8 @@ export default defineConfig({
           name: 'slow',
           include: ['test/slow/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts', 'test/e2e/assembly.ts'],
-          testTimeout: 120_000,
+          // Some start two clouds one after the other, each with a synthesis of its own.
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },
