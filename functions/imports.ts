@@ -1,8 +1,17 @@
 import * as z from 'zod'
 import { cancelImport } from '../lib/imports/cancel.ts'
+import { commitImport } from '../lib/imports/commit.ts'
 import { uploadKey } from '../lib/imports/messages.ts'
+import { importOptions, optionFields } from '../lib/imports/options.ts'
 import { startRemoval } from '../lib/imports/remove.ts'
-import { type Report, reportOf, reportSchema, states } from '../lib/imports/report.ts'
+import {
+  listedReportOf,
+  listedReportSchema,
+  type Report,
+  reportOf,
+  reportSchema,
+  states,
+} from '../lib/imports/report.ts'
 import { retryImport } from '../lib/imports/retry.ts'
 import { createImport, listImports, summarise } from '../lib/imports/store.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -33,12 +42,17 @@ const contentType = 'text/csv'
 const newImportSchema = z.strictObject({
   filename: z
     .string()
+    // Before it is trimmed of line ends, which are control characters too.
+    .refine((name) => name.isWellFormed() && !/\p{Cc}/u.test(name), 'must not contain control characters')
     .trim()
     .min(1)
-    .max(255)
-    .refine((name) => name.isWellFormed() && !/\p{Cc}/u.test(name), 'must not contain control characters'),
+    .max(255),
   size: z.int().min(0),
-  dry_run: z.boolean().default(false),
+  dry_run: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'A trial: everything but the writing of profiles' }),
+  ...optionFields,
 })
 
 const createdSchema = z.strictObject({
@@ -49,7 +63,7 @@ const createdSchema = z.strictObject({
   upload: uploadSchema.nullable(),
 })
 
-const listSchema = pageSchema(reportSchema.omit({ status: true }))
+const listSchema = pageSchema(listedReportSchema)
 
 async function find(teamId: string, id: string) {
   const row = await retryRead(() => summarise(connect(), teamId, id))
@@ -69,7 +83,8 @@ export const handler = httpFunction({
     answers: { 200: createdSchema, 201: createdSchema },
     errors: [409],
     async handler({ body, caller, event }) {
-      if (body.size > maxSize) throw new TooLargeError(`A file may have ${maxSize} bytes at the most`)
+      const { filename, size, dry_run, ...said } = body
+      if (size > maxSize) throw new TooLargeError(`A file may have ${maxSize} bytes at the most`)
       const found = await createImport(
         connect(),
         {
@@ -77,18 +92,24 @@ export const handler = httpFunction({
           created_by: caller.keyId,
           idempotency_key: idempotencyKey(event),
           expires_in_seconds: uploadSeconds,
-          ...body,
+          filename,
+          size,
+          dry_run,
+          options: importOptions(said),
         },
         uploadKey,
       )
-      if (found.filename !== body.filename || found.size !== body.size || found.dry_run !== body.dry_run) {
-        throw new ConflictError('This Idempotency-Key was used for another file', 'idempotency_conflict')
+      if (!found.same) {
+        throw new ConflictError(
+          'This Idempotency-Key was used for another file, or with other options',
+          'idempotency_conflict',
+        )
       }
-      logger.info('Import created', { correlation_id: found.id, size: body.size, created: found.created })
+      logger.info('Import created', { correlation_id: found.id, size, created: found.created })
       const { id, state } = found
       const upload =
         state === 'awaiting_upload'
-          ? await storage.presignPut(found.object_key, body.size, contentType, uploadSeconds)
+          ? await storage.presignPut(found.object_key, size, contentType, uploadSeconds)
           : null
       return json(
         found.created ? 201 : 200,
@@ -105,10 +126,7 @@ export const handler = httpFunction({
     async handler({ query, caller, event }) {
       const { rows, total } = await retryRead(() => listImports(connect(), caller.teamId, rangeOf(query)))
       const now = new Date()
-      const data = rows.map((row) => {
-        const { status: _, ...report } = reportOf(row, now)
-        return report
-      })
+      const data = rows.map((row) => listedReportOf(row, now))
       return pageAnswer(event, query, total, data)
     },
   }),
@@ -141,6 +159,19 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       const context = { sql: connect(), objects, slices }
       await sendOrLeave(await retryImport(context, caller.teamId, path.id))
+      return json(200, await report(caller.teamId, path.id))
+    },
+  }),
+
+  'POST /api/imports/{id}/commit': route({
+    summary: 'Turns a finished trial into the real import of the same upload',
+    path: idPath,
+    errors: [409],
+    answers: { 200: reportSchema },
+    async handler({ path, caller }) {
+      const context = { sql: connect(), storage, objects }
+      await sendOrLeave(await commitImport(context, caller.teamId, path.id))
+      logger.info('Trial committed', { correlation_id: path.id })
       return json(200, await report(caller.teamId, path.id))
     },
   }),

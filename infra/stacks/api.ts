@@ -30,6 +30,7 @@ import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
   allowInvoke,
   allowObjects,
+  allowToMiss,
   applicationUser,
   databaseEnvironment,
   makeFunction,
@@ -93,7 +94,9 @@ export class ApiStack extends Stack {
     )
     allowInvoke(this.functions.profiles, this.enrich, env.enrichFunctionName)
     // A presigned address can do no more than the role that signed it.
-    allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject'])
+    // It looks whether the upload of a trial is still there, and may have to hear that it is not.
+    allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject', 's3:GetObject'])
+    allowToMiss(this.functions.imports, bucket)
     allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
     allowObjects(this.functions.exports, bucket, exportsPrefix, ['s3:GetObject'])
     const { exportInlineRows } = surroundings.stage

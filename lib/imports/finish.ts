@@ -24,6 +24,7 @@ import { isRejection, type Reason, readRow } from './row.ts'
 import {
   finishImport as endImport,
   findImport,
+  holdFinishing,
   type ImportRow,
   listSlices,
   type SliceRow,
@@ -50,7 +51,8 @@ export async function finish(
   if (!cancelled && !(await startFinishing(sql, id, token))) return undefined
   const file = await findImport(sql, id)
   if (!file) return undefined
-  while ((await sql.begin((tx) => settleNames(tx, file))) > 0);
+  const mayGoOn = (tx: Transaction) => cancelled || holdFinishing(tx, id, token)
+  while ((await sql.begin(async (tx) => ((await mayGoOn(tx)) ? settleNames(tx, file) : 0))) > 0);
   // A key of this delivery's own: a twin that comes late must not write over the file that the report names.
   const key = `${rejectsPrefix}${id}/${crypto.randomUUID()}.csv`
   await storage.write(key, Readable.from(joinRejects(sql, storage, file)), 'text/csv; charset=utf-8')

@@ -67,7 +67,7 @@ async function insert(
   const { rows, records, rejects } = readRows(read)
   const unread = file.dry_run ? countUnread(read) : null
   return sql.begin(async (tx) => {
-    const state = await lockSlice(tx, file.id, slice.slice_no)
+    const state = await lockSlice(tx, file, slice.slice_no)
     if (state === 'busy') throw new SliceBusyError()
     if (state !== 'pending') return undefined
     const taken = await (file.dry_run ? insertTrialNames : insertProfiles)(tx, file.id, rows)

@@ -67,7 +67,9 @@ export type ImportSummary = {
   inserted: number
   skipped: number
   reasons: ReasonCounts
+  /** The first of them. */
   failed_ranges: FailedRange[]
+  failed_ranges_total: number
   rejects_key: string | null
   upload_expires_at: Date
   started_at: Date | null
@@ -156,10 +158,17 @@ export const reportSchema = z
       .optional(),
     failed_ranges: z
       .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
-      .optional(),
+      .optional()
+      .meta({ description: 'The first 1,000; in a list of imports the first 20' }),
+    failed_ranges_total: z.int().optional(),
   })
   .meta({ id: 'ImportReport', description: 'inserted and skipped sum to total_rows, reasons to skipped.' })
 export type Report = z.output<typeof reportSchema>
+
+/** The report of an import in a list of them, which leaves out what is for looking at one file. */
+export const listedReportSchema = reportSchema
+  .omit({ status: true, sample: true, unread_values: true })
+  .meta({ id: 'ListedImport', description: 'The report without sample and unread_values.' })
 
 /** The report of an import as it stands at `now`. */
 export function reportOf(row: ImportSummary, now: Date): Report {
@@ -198,6 +207,15 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     ...(row.unread_values && { unread_values: row.unread_values }),
     ...(row.trial && { trial: row.trial }),
     ...(row.failure && { failure: row.failure }),
-    ...(row.failed_ranges.length > 0 && { failed_ranges: row.failed_ranges }),
+    ...(row.failed_ranges.length > 0 && {
+      failed_ranges: row.failed_ranges,
+      failed_ranges_total: row.failed_ranges_total,
+    }),
   }
+}
+
+/** The same in a list of imports. */
+export function listedReportOf(row: ImportSummary, now: Date): z.output<typeof listedReportSchema> {
+  const { status: _, sample: __, unread_values: ___, ...listed } = reportOf(row, now)
+  return listed
 }

@@ -59,7 +59,8 @@ export type NewImport = {
 
 /**
  * Stores a new import awaiting its upload. With an idempotency key that this team used before, the import of
- * that time is answered and `created` is false.
+ * that time is returned and `created` is false; `same` then says whether as much was said of it: a trial stays
+ * one after it was committed.
  */
 export async function createImport(
   sql: Sql,
@@ -67,30 +68,27 @@ export async function createImport(
   objectKey: (id: string) => string,
 ): Promise<{
   created: boolean
+  same: boolean
   id: string
   object_key: string
-  filename: string
-  size: number
   state: ImportState
-  dry_run: boolean
 }> {
   const id = crypto.randomUUID()
   const expires = new Date(Date.now() + values.expires_in_seconds * 1000)
-  const columns = (queries: Queries) => queries`id, object_key, filename, size, state, dry_run`
+  const options = sql.json(values.options ?? {})
   const [created] = await sql`
     insert into imports (id, team_id, created_by, idempotency_key, filename, size, object_key, upload_expires_at,
       dry_run, options)
     values (${id}, ${values.team_id}, ${values.created_by}, ${values.idempotency_key}, ${values.filename},
-      ${values.size}, ${objectKey(id)}, ${expires}, ${values.dry_run},
-      ${sql.json(values.options ?? {})})
+      ${values.size}, ${objectKey(id)}, ${expires}, ${values.dry_run}, ${options})
     on conflict (team_id, idempotency_key) do nothing
-    returning ${columns(sql)}`
-  const [row] = created
-    ? [created]
-    : await sql`
-        select ${columns(sql)} from imports
-        where team_id = ${values.team_id} and idempotency_key = ${values.idempotency_key}`
-  return { ...(row as ImportRow & { filename: string }), created: created !== undefined }
+    returning id, object_key, state`
+  if (created) return { ...(created as ImportRow), created: true, same: true }
+  const [row] = await sql<(Pick<ImportRow, 'id' | 'object_key' | 'state'> & { same: boolean })[]>`
+    select id, object_key, state, filename = ${values.filename} and size = ${values.size}
+      and (dry_run or trial is not null) = ${values.dry_run} and options = ${options} as same
+    from imports where team_id = ${values.team_id} and idempotency_key = ${values.idempotency_key}`
+  return { ...row!, created: false }
 }
 
 export async function findImport(sql: Queries, id: string): Promise<ImportRow | undefined> {
@@ -229,22 +227,24 @@ export async function listSlices(sql: Queries, id: string): Promise<SliceRow[]> 
 }
 
 /**
- * Locks a slice for the transaction. `busy` when a twin of this worker holds it; else its state, undefined
- * where the import has left the state inserting (cancelled, say).
+ * Locks a slice for the transaction. `busy` when a twin of this worker holds it; else its state, undefined if the
+ * import has left the state inserting (cancelled, say), or is no longer the trial that the worker read.
  */
 export async function lockSlice(
   tx: Transaction,
-  id: string,
+  { id, dry_run }: Pick<ImportRow, 'id' | 'dry_run'>,
   sliceNo: number,
 ): Promise<'busy' | SliceRow['state'] | undefined> {
-  // Skipping a locked row takes no error, which would end the transaction.
-  const [row] = await tx<{ state: SliceRow['state']; open: boolean }[]>`
-    select s.state, i.state = 'inserting' as open
-    from import_slices s join imports i on i.id = s.import_id
-    where s.import_id = ${id} and s.slice_no = ${sliceNo}
-    for update of s skip locked`
-  if (!row) return 'busy'
-  return row.open ? row.state : undefined
+  // The import is read once the slice is held: a commit has to take the slice, and comes before or after both.
+  // Both are sent at once, a single round trip. Skipping a locked row takes no error, which would end the transaction.
+  const [[slice], [file]] = await Promise.all([
+    tx<{ state: SliceRow['state'] }[]>`
+      select state from import_slices where import_id = ${id} and slice_no = ${sliceNo} for update skip locked`,
+    tx<{ open: boolean }[]>`
+      select state = 'inserting' and dry_run = ${dry_run} as open from imports where id = ${id}`,
+  ])
+  if (!slice) return 'busy'
+  return file?.open ? slice.state : undefined
 }
 
 export type SliceResult = {
@@ -287,6 +287,16 @@ export async function startFinishing(sql: Sql, id: string, token: string): Promi
   return count === 1
 }
 
+/**
+ * Keeps an import from being ended, reopened or committed by others during the transaction. False if another
+ * delivery has taken its end over: its names are then no longer this one's to settle.
+ */
+export async function holdFinishing(tx: Transaction, id: string, token: string): Promise<boolean> {
+  const [row] = await tx`
+    select from imports where id = ${id} and state = 'finishing' and finish_token = ${token} for share`
+  return row !== undefined
+}
+
 /** Ends an import. Answers its final state, or undefined where it had ended before, or another finish took over. */
 export async function finishImport(
   sql: Sql,
@@ -312,13 +322,20 @@ export async function finishImport(
 }
 
 /** An import of a team with its slices summed up; undefined where the team has no such import. */
-export async function summarise(sql: Sql, teamId: string, id: string): Promise<ImportSummary | undefined> {
+export async function summarise(
+  sql: Queries,
+  teamId: string,
+  id: string,
+): Promise<ImportSummary | undefined> {
   const [row] = await sql<ImportSummary[]>`
-    ${summaries(sql, unreadValues(sql))} where i.team_id = ${teamId} and i.id = ${id}`
+    ${summaries(sql, { ranges: 1000, text: 10_000 }, unreadValues(sql))} where i.team_id = ${teamId} and i.id = ${id}`
   return row
 }
 
-/** The newest imports of a team, and how many it has. */
+/**
+ * The newest imports of a team, and how many it has. With the first failed ranges and shortened texts only: a page
+ * has to stay far below the 6 MB that a Lambda function may return.
+ */
 export async function listImports(
   sql: Sql,
   teamId: string,
@@ -327,28 +344,63 @@ export async function listImports(
   const [count] = await sql<{ total: number }[]>`
     select count(*) as total from imports where team_id = ${teamId}`
   const rows = await sql<ImportSummary[]>`
-    ${summaries(sql, sql`null`)} where i.team_id = ${teamId}
+    ${summaries(sql, { ranges: 20, text: 300 }, sql`null`)} where i.team_id = ${teamId}
     order by i.created_at desc, i.id desc limit ${page.limit} offset ${page.offset}`
   return { rows, total: count!.total }
 }
 
+/** How much of an import is read: failed ranges, and characters of a text about what failed. */
+type Bounds = { ranges: number; text: number }
+
+/** Entries of a list of names, and characters of each. A header may have 65,000 columns. */
+const names = { entries: 50, characters: 80 }
+
+/** The first entries of a list of texts, each cut. */
+const shortened = (sql: Queries, list: postgres.Fragment): postgres.Fragment => sql`(
+  select coalesce(jsonb_agg(left(entry, ${names.characters}) order by n), '[]')
+  from jsonb_array_elements_text(case jsonb_typeof(${list}) when 'array' then ${list} else '[]' end)
+    with ordinality as each(entry, n)
+  where n <= ${names.entries})`
+
+/** A failure with its lists and its texts cut, and only what it has of them. */
+const failure = (sql: Queries, { text }: Bounds): postgres.Fragment => sql`
+  case when i.failure is not null then i.failure
+    || jsonb_build_object('message', left(i.failure->>'message', ${text}))
+    || case when i.failure ? 'details'
+      then jsonb_build_object('details', ${shortened(sql, sql`i.failure->'details'`)}) else '{}' end
+    || case when i.failure ? 'header' then jsonb_build_object('header', (i.failure->'header')
+      || jsonb_build_object('names', ${shortened(sql, sql`i.failure->'header'->'names'`)})) else '{}' end
+  end`
+
 // Sums are taken over the slices at each reading, so that no counter can come to differ from them.
-const summaries = (sql: Sql, unread: postgres.Fragment): postgres.Fragment => sql`
-  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited, i.failure, 
-    i.encoding, i.encoding_guessed, i.delimiter, i.ignored_columns, i.ignored_columns_total, i.sample, i.hints, i.trial,
+const summaries = (sql: Queries, bounds: Bounds, unread: postgres.Fragment): postgres.Fragment => sql`
+  select i.id, i.filename, i.size, i.state, i.dry_run, i.removal_state, i.removed, i.kept_edited,
+    ${failure(sql, bounds)} as failure, i.encoding, i.encoding_guessed, i.delimiter,
+    ${shortened(sql, sql`i.ignored_columns`)} as ignored_columns,
+    coalesce(i.ignored_columns_total, jsonb_array_length(i.ignored_columns)) as ignored_columns_total,
+    i.sample, i.hints, i.trial,
     i.bytes_scanned, i.slices_total, i.rejects_key, i.upload_expires_at, i.started_at, i.finished_at,
-    s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges, r.reasons, ${unread} as unread_values
+    s.slices_done, s.total_rows, s.inserted, s.skipped, s.failed_ranges_total, f.failed_ranges, r.reasons,
+    ${unread} as unread_values
   from imports i
   cross join lateral (
     select count(*) filter (where state = 'done') as slices_done,
       coalesce(sum(record_count) filter (where state = 'done'), 0) as total_rows,
       coalesce(sum(inserted), 0) as inserted,
       coalesce(sum(skipped), 0) as skipped,
-      coalesce(jsonb_agg(jsonb_build_object(
-        'first_row', first_row, 'last_row', first_row + record_count - 1, 'error', error)
-        order by slice_no) filter (where state = 'failed'), '[]') as failed_ranges
+      count(*) filter (where state = 'failed') as failed_ranges_total
     from import_slices where import_id = i.id
   ) s
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'first_row', first_row, 'last_row', first_row + record_count - 1,
+      'error', left(error, ${bounds.text})) order by slice_no), '[]') as failed_ranges
+    from (
+      select slice_no, first_row, record_count, error from import_slices
+      where import_id = i.id and state = 'failed' and s.failed_ranges_total > 0
+      order by slice_no limit ${bounds.ranges}
+    ) failed
+  ) f
   cross join lateral (
     select coalesce(jsonb_object_agg(reason, count), '{}') as reasons
     from (
@@ -366,7 +418,7 @@ const shownValues = 20
  * The most frequent values of each column that could not be read, of a trial that has ended; else null. Not for lists,
  * nor while a client asks every second how far it is: 1,300 slices of nothing but distinct values take seconds.
  */
-const unreadValues = (sql: Sql): postgres.Fragment => sql`(
+const unreadValues = (sql: Queries): postgres.Fragment => sql`(
   select jsonb_object_agg(column_name, list)
   from (
     select column_name, jsonb_agg(jsonb_build_object('value', value, 'count', count) order by place) as list

@@ -24,6 +24,7 @@ export const routes = {
   'GET /api/imports/{id}': { function: 'imports', access: 'admin' },
   'GET /api/imports/{id}/rejects': { function: 'imports', access: 'admin' },
   'POST /api/imports/{id}/retry': { function: 'imports', access: 'admin' },
+  'POST /api/imports/{id}/commit': { function: 'imports', access: 'admin' },
   'POST /api/imports/{id}/cancel': { function: 'imports', access: 'admin' },
   'DELETE /api/imports/{id}/profiles': { function: 'imports', access: 'admin' },
   'POST /api/exports': { function: 'exports', access: 'analyst' },

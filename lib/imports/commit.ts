@@ -1,0 +1,82 @@
+import type { Sql } from '../platform/db.ts'
+import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
+import { ConflictError, isInsightaError, NotFoundError } from '../platform/errors.ts'
+import { queues } from '../platform/names.ts'
+import type { Queue } from '../platform/queue.ts'
+import type { Storage } from '../platform/storage.ts'
+import { reopenAsImport } from './commit-store.ts'
+import { lockImport } from './recovery-store.ts'
+import type { ImportSummary } from './report.ts'
+import { findImport, summarise } from './store.ts'
+
+export type CommitContext = { sql: Sql; storage: Pick<Storage, 'head'>; objects: Queue }
+
+/**
+ * Turns a finished trial into the real import of the same upload, in its place: the slices that the trial found are
+ * inserted, and what it came to is kept. Returns a function that asks for the slices to be sent; a crash before it
+ * is covered by the sweep. Throws NotFoundError for another team's import and ConflictError, saying why, for one
+ * that cannot be committed.
+ */
+export async function commitImport(
+  { sql, storage, objects }: CommitContext,
+  teamId: string,
+  id: string,
+): Promise<() => Promise<void>> {
+  refuse(await summarise(sql, teamId, id))
+  // No lock is held while S3 is asked: what is lost after it ends the import as any lost upload does.
+  await refuseLostUpload({ sql, storage }, id)
+  await sql.begin(async (tx) => {
+    await lockLetters(tx, id)
+    await lockImport(tx, teamId, id)
+    const trial = refuse(await summarise(tx, teamId, id))
+    await settleLetters(tx, 'redriven', id, [queues.importSlices, queues.importObjects, queues.importFinish])
+    const { inserted, skipped, reasons, finished_at } = trial
+    await reopenAsImport(tx, id, { inserted, skipped, reasons, finished_at: finished_at!.toISOString() })
+  })
+  // One message however many slices there are: they are sent by the function that scans uploads, which has minutes.
+  return () => objects.send([{ continue_import_id: id }])
+}
+
+/** The trial, if it can be committed. Throws what it is not. */
+function refuse(file: ImportSummary | undefined): ImportSummary {
+  if (!file) throw new NotFoundError('Import not found')
+  const { state, dry_run, trial, removal_state } = file
+  if (trial) throw new ConflictError('The trial has already been committed', 'already_committed')
+  if (!dry_run) throw new ConflictError('The import is not a trial', 'not_a_trial')
+  if (state === 'failed' || state === 'cancelled') {
+    throw new ConflictError(`The trial cannot be committed: it is ${state}`, 'not_committable')
+  }
+  if (state !== 'completed' && state !== 'completed_with_failures') {
+    throw new ConflictError(`The trial has not finished: it is ${state}`, 'not_finished')
+  }
+  if (removal_state) {
+    throw new ConflictError(
+      'The trial cannot be committed: the removal of its profiles was requested',
+      'not_committable',
+    )
+  }
+  return file
+}
+
+async function refuseLostUpload(
+  { sql, storage }: Pick<CommitContext, 'sql' | 'storage'>,
+  id: string,
+): Promise<void> {
+  const file = await findImport(sql, id)
+  const etag = file && (await etagOf(storage, file.object_key))
+  if (etag === undefined || etag !== file?.etag) {
+    throw new ConflictError(
+      'The upload is no longer there: it has expired or was replaced. Upload the file as a new import',
+      'upload_expired',
+    )
+  }
+}
+
+async function etagOf(storage: Pick<Storage, 'head'>, key: string): Promise<string | undefined> {
+  try {
+    return (await storage.head(key)).etag
+  } catch (error) {
+    if (isInsightaError(error) && error.code === 'object_missing') return undefined
+    throw error
+  }
+}
