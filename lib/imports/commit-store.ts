@@ -17,6 +17,6 @@ export async function reopenAsImport(tx: Transaction, id: string, trial: TrialRe
     set state = 'pending', inserted = 0, skipped = 0, reasons = '{}', rejects_key = null, unread = null,
       error = null, error_cause = null, attempts = 0, touched_at = null, resent_at = now()
     where import_id = ${id}`
+  // Names that a trial with failures left are of no effect, may be millions, and go when the import ends.
   await tx`delete from import_conflicts where import_id = ${id}`
-  await tx`delete from import_trial_names where import_id = ${id}`
 }
