@@ -328,7 +328,7 @@ export async function summarise(
   id: string,
 ): Promise<ImportSummary | undefined> {
   const [row] = await sql<ImportSummary[]>`
-    ${summaries(sql, { ranges: 1000, text: 10_000 }, unreadValues(sql))} where i.team_id = ${teamId} and i.id = ${id}`
+    ${summaries(sql, { ranges: 1000, message: 10_000 }, unreadValues(sql))} where i.team_id = ${teamId} and i.id = ${id}`
   return row
 }
 
@@ -344,28 +344,30 @@ export async function listImports(
   const [count] = await sql<{ total: number }[]>`
     select count(*) as total from imports where team_id = ${teamId}`
   const rows = await sql<ImportSummary[]>`
-    ${summaries(sql, { ranges: 20, text: 300 }, sql`null`)} where i.team_id = ${teamId}
+    ${summaries(sql, { ranges: 20, message: 1000 }, sql`null`)} where i.team_id = ${teamId}
     order by i.created_at desc, i.id desc limit ${page.limit} offset ${page.offset}`
   return { rows, total: count!.total }
 }
 
-/** How much of an import is read: failed ranges, and characters of a text about what failed. */
-type Bounds = { ranges: number; text: number }
+/** How much of an import is read: failed ranges, and characters of the message of its failure. */
+type Bounds = { ranges: number; message: number }
+
+/** Characters of the error of a failed range. */
+const errorLength = 300
 
 /** Entries of a list of names, and characters of each. A header may have 65,000 columns. */
 const names = { entries: 50, characters: 80 }
 
-/** The first entries of a list of texts, each cut. */
+/** The first entries of a list of texts, each cut. The others are not even unpacked. */
 const shortened = (sql: Queries, list: postgres.Fragment): postgres.Fragment => sql`(
   select coalesce(jsonb_agg(left(entry, ${names.characters}) order by n), '[]')
-  from jsonb_array_elements_text(case jsonb_typeof(${list}) when 'array' then ${list} else '[]' end)
-    with ordinality as each(entry, n)
-  where n <= ${names.entries})`
+  from jsonb_array_elements_text(jsonb_path_query_array(${list}, ${`$[0 to ${names.entries - 1}]`}::text::jsonpath))
+    with ordinality as each(entry, n))`
 
 /** A failure with its lists and its texts cut, and only what it has of them. */
-const failure = (sql: Queries, { text }: Bounds): postgres.Fragment => sql`
+const failure = (sql: Queries, { message }: Bounds): postgres.Fragment => sql`
   case when i.failure is not null then i.failure
-    || jsonb_build_object('message', left(i.failure->>'message', ${text}))
+    || jsonb_build_object('message', left(i.failure->>'message', ${message}))
     || case when i.failure ? 'details'
       then jsonb_build_object('details', ${shortened(sql, sql`i.failure->'details'`)}) else '{}' end
     || case when i.failure ? 'header' then jsonb_build_object('header', (i.failure->'header')
@@ -394,7 +396,7 @@ const summaries = (sql: Queries, bounds: Bounds, unread: postgres.Fragment): pos
   cross join lateral (
     select coalesce(jsonb_agg(jsonb_build_object(
       'first_row', first_row, 'last_row', first_row + record_count - 1,
-      'error', left(error, ${bounds.text})) order by slice_no), '[]') as failed_ranges
+      'error', left(error, ${errorLength})) order by slice_no), '[]') as failed_ranges
     from (
       select slice_no, first_row, record_count, error from import_slices
       where import_id = i.id and state = 'failed' and s.failed_ranges_total > 0
