@@ -304,15 +304,15 @@ describe('lists of imports', () => {
           'details', list.some, 'header', jsonb_build_object('line', 1, 'delimiter', ',', 'encoding', 'utf-8',
             'names', list.some)),
         ${sql.json([{ row: 1, name }])}, ${sql.json(['A hint that stays.'])}
-      from generate_series(1, 100) n, (
+      from generate_series(1, 51) n, (
         select jsonb_agg(case when i <= 60 then ${name}::text || i else 'column ' || i end order by i) as wide,
           jsonb_agg(${name}::text || i) filter (where i <= 60) as some
         from generate_series(1, ${wide}) i) list`
     await sql`
       insert into import_slices (import_id, slice_no, byte_start, byte_end, first_row, first_line, record_count, state,
         error)
-      select id, n, n, n + 1, n * 10, n, 10, 'failed', ${name.repeat(20)}
-      from imports, generate_series(1, 3000) n where object_key <= 'object 20'`
+      select id, n, n, n + 1, n * 10, n, 10, 'failed', ${name.repeat(2)}
+      from imports, generate_series(1, 3000) n where object_key <= 'object 15'`
     const answer = await ask('GET /api/imports?limit=100')
     expect(answer.status).toBe(200)
     expect(answer.body.data).toHaveLength(50)

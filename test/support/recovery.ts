@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { exportOwners } from '../../lib/exports/dead-letter.ts'
 import { attemptSlice } from '../../lib/imports/attempt.ts'
 import { cancelImport } from '../../lib/imports/cancel.ts'
+import { commitImport } from '../../lib/imports/commit.ts'
 import { importOwners } from '../../lib/imports/dead-letter.ts'
 import { insertSlice } from '../../lib/imports/insert.ts'
 import { uploadKey } from '../../lib/imports/messages.ts'
@@ -87,6 +88,8 @@ export async function startRecoveryBench() {
     failing: (error: Error): Storage => ({ ...storage, read: () => Promise.reject(error) }),
     retry: (id: string, team = teamId) =>
       retryImport({ sql, objects: sent.objects, slices: sent.slices }, team, id),
+    commit: (id: string, team = teamId, from: Storage = storage) =>
+      commitImport({ sql, storage: from, objects: sent.objects }, team, id),
     cancel: (id: string, team = teamId) => cancelImport({ sql, finish: sent.finish }, team, id),
     sweep: () => {
       const waits = { stalledAfter: 900, uploadCheck: 300, uploadGrace: 7200 }
