@@ -143,7 +143,8 @@ export const optionFields = {
     .meta({
       description:
         'The encoding of the file, by a label of the WHATWG Encoding Standard in any case. A byte order mark in the file wins. iso-2022-jp, replacement and x-user-defined are refused',
-      examples: ['shift_jis', 'windows-1251'],
+      // Of what is sent: the examples of a schema are of what it is read as.
+      override: { examples: ['shift_jis', 'windows-1251'] },
     }),
   accept: z
     .enum(accepts)
@@ -160,8 +161,8 @@ export const optionFields = {
     .meta({
       description:
         "For a column of ours the file's name of it. Case, blanks, hyphens and invisible characters do not matter",
-      examples: [{ name: 'Nombre completo', country_id: 'País' }],
       override: {
+        examples: [{ name: 'Nombre completo', country_id: 'País' }],
         type: 'object',
         // The other direction has names of the file's as keys.
         properties: byColumn(allColumns, text),
@@ -174,8 +175,8 @@ export const optionFields = {
     .optional()
     .meta({
       description: `For a column of ours values of the file, each with the value that it means; at most ${maxValues} in all`,
-      examples: [{ gender: { H: 'male', M: 'female' } }],
       override: {
+        examples: [{ gender: { H: 'male', M: 'female' } }],
         type: 'object',
         properties: byColumn(Object.keys(targets), {
           type: 'object',
