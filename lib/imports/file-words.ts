@@ -54,11 +54,10 @@ function failureWithout(failure: NonNullable<FileWords['failure']>, stays: Names
 /** The header record with empty fields in place of names: it keeps its width. */
 function headerWithout(header: string, delimiter: string, stays: Names): string {
   const fields = splitFields(header, delimiter)
-  const left = fields?.map((field) => (stays(field) ? field : ''))
-  if (!fields || !left || left.every((field, at) => field === fields[at])) return header
-  return left
-    .map((field) => (/["\r\n,;\t|]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
-    .join(delimiter)
+  const left = fields.map((field) => (stays(field) ? field : ''))
+  if (left.every((field, at) => field === fields[at])) return header
+  const special = (field: string) => field.includes(delimiter) || /["\r\n]/.test(field)
+  return left.map((field) => (special(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(delimiter)
 }
 
 /** A file without a header line may have been imported by the words of its first row. */

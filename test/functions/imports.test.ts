@@ -198,7 +198,7 @@ describe('what is said with a new import', () => {
     expect(body.details).toEqual([
       {
         field: 'encoding',
-        message: 'cannot be iso-2022-jp, which cannot be cut into slices: convert the file to UTF-8',
+        message: expect.stringContaining('iso-2022-jp'),
       },
       { field: 'columns', message: 'names the header "full_name" twice' },
       { field: 'values', message: 'gender of "H" must be a string that a strict import accepts as gender' },

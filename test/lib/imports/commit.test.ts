@@ -30,7 +30,7 @@ const limits = { records: 2, bytes: 1024 }
 
 /** A trial at its end, with the messages of its slices. */
 async function aTrial(content = file): Promise<{ id: string; slices: Slice[] }> {
-  const id = await bench.put(content, true)
+  const id = await bench.put(content, { dry_run: true })
   const slices = await bench.split(id, limits)
   await bench.insert(slices)
   await bench.finish(id)
@@ -116,7 +116,7 @@ describe('a committed trial', () => {
   })
 
   test('runs all slices of a trial that ended with failures, whose letters are closed', async () => {
-    const id = await bench.put(file, true)
+    const id = await bench.put(file, { dry_run: true })
     const [first, ...others] = (await bench.split(id, limits)) as [Slice, ...Slice[]]
     await bench.insert(others)
     await bench.exhaust(first, bench.failing(new Error('gone')))
@@ -167,7 +167,7 @@ describe('a committed trial', () => {
 
 describe('a delivery of a trial that comes late', () => {
   test('does nothing of a slice of the import that it has become', async () => {
-    const id = await bench.put(file, true)
+    const id = await bench.put(file, { dry_run: true })
     const slices = (await bench.split(id, limits)) as [Slice, Slice, Slice]
     let again: Slice[] = []
     // It has read the trial and its slice; while it waits for S3 the trial ends and is committed.
@@ -212,7 +212,7 @@ describe('a delivery of a trial that comes late', () => {
   }
 
   test('settles no name of the import that it has become', async () => {
-    const id = await bench.put(file, true)
+    const id = await bench.put(file, { dry_run: true })
     await bench.insert(await bench.split(id, limits))
     let waits = true
     const sql = new Proxy(bench.sql, {
@@ -232,7 +232,7 @@ describe('a delivery of a trial that comes late', () => {
   })
 
   test('does not end the import that it has become', async () => {
-    const id = await bench.put(file, true)
+    const id = await bench.put(file, { dry_run: true })
     await bench.insert(await bench.split(id, limits))
     const storage: Storage = {
       ...bench.storage,
@@ -271,9 +271,9 @@ describe('a commit', () => {
   })
 
   test('of a trial that failed or was cancelled is refused, saying which', async () => {
-    const failed = await bench.put('nothing of ours\n', true)
+    const failed = await bench.put('nothing of ours\n', { dry_run: true })
     await bench.split(failed)
-    const cancelled = await bench.put(file, true)
+    const cancelled = await bench.put(file, { dry_run: true })
     await bench.cancel(cancelled)
     for (const [id, state] of [
       [failed, 'failed'],
