@@ -107,6 +107,19 @@ describe('a committed trial', () => {
     expect((await bench.report(id)).removal).toMatchObject({ state: 'done', removed: 2 })
   })
 
+  test('is read as was said with the trial', async () => {
+    const columns = { name: 'Nombre', gender: 'Sexo', age: 'Edad', country_id: 'País' }
+    const options = { encoding: 'macintosh', columns }
+    const content = Buffer.from('Nombre;Sexo;Edad;Pa\x92s\nJos\x8e;male;36;ES\n', 'latin1')
+    const id = await bench.put(content, { dry_run: true, options })
+    await bench.insert(await bench.split(id))
+    await bench.finish(id)
+    await bench.insert(await committed(id))
+    await bench.finish(id)
+    expect(await bench.names()).toEqual(['José'])
+    expect(await bench.report(id)).toMatchObject({ encoding: 'macintosh', delimiter: ';', inserted: 1 })
+  })
+
   test('of a file without rows comes to its end', async () => {
     const { id } = await aTrial(`${header}\n`)
     await (await bench.commit(id))()
