@@ -82,7 +82,7 @@ describe('the report of a trial', () => {
   })
 
   it('has them once the trial has ended', async () => {
-    const id = await bench.put(`${header}Ann,M,30,NG,\n`, true)
+    const id = await bench.put(`${header}Ann,M,30,NG,\n`, { dry_run: true })
     await bench.insert(await bench.split(id))
     const running = await bench.report(id)
     expect([running.skipped, running.unread_values]).toEqual([1, undefined])
