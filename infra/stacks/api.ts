@@ -94,10 +94,10 @@ export class ApiStack extends Stack {
     )
     allowInvoke(this.functions.profiles, this.enrich, env.enrichFunctionName)
     // A presigned address can do no more than the role that signed it.
-    // It looks whether the upload of a trial is still there, and may have to hear that it is not.
-    allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:PutObject', 's3:GetObject'])
+    // Reading: whether an upload is still there before it is worked on again, and that it may be missing.
+    allowObjects(this.functions.imports, bucket, uploadPrefix, ['s3:GetObject', 's3:PutObject'])
+    allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject', 's3:PutObject'])
     allowToMiss(this.functions.imports, bucket)
-    allowObjects(this.functions.imports, bucket, rejectsPrefix, ['s3:GetObject'])
     allowObjects(this.functions.exports, bucket, exportsPrefix, ['s3:GetObject'])
     const { exportInlineRows } = surroundings.stage
     if (exportInlineRows !== undefined) {
