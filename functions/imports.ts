@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import { cancelImport } from '../lib/imports/cancel.ts'
 import { commitImport } from '../lib/imports/commit.ts'
+import { findRejects } from '../lib/imports/find-rejects.ts'
 import { uploadKey } from '../lib/imports/messages.ts'
 import { importOptions, optionFields } from '../lib/imports/options.ts'
+import { rejectForms } from '../lib/imports/rejects.ts'
 import { startRemoval } from '../lib/imports/remove.ts'
 import {
   listedReportOf,
@@ -61,6 +63,13 @@ const createdSchema = z.strictObject({
   state: z.enum(states),
   /** Null where the upload has already been made. */
   upload: uploadSchema.nullable(),
+})
+
+const rejectsQuery = z.strictObject({
+  format: z.enum(rejectForms).default('report').meta({
+    description:
+      '`report`: what was wrong with each skipped row. `rows`: the rows themselves under the columns of the file, to be corrected and imported again',
+  }),
 })
 
 const listSchema = pageSchema(listedReportSchema)
@@ -157,7 +166,7 @@ export const handler = httpFunction({
     errors: [409],
     answers: { 200: reportSchema },
     async handler({ path, caller }) {
-      const context = { sql: connect(), objects, slices }
+      const context = { sql: connect(), storage, objects, slices }
       await sendOrLeave(await retryImport(context, caller.teamId, path.id))
       return json(200, await report(caller.teamId, path.id))
     },
@@ -190,14 +199,15 @@ export const handler = httpFunction({
   'GET /api/imports/{id}/rejects': route({
     summary: 'The skipped rows, as CSV',
     path: idPath,
+    query: rejectsQuery,
     answers: downloadAnswers,
     errors: [409],
-    async handler({ path, caller, event }) {
-      const { rejects_key } = await find(caller.teamId, path.id)
-      if (!rejects_key) throw new ConflictError('The import has no finished report yet', 'not_finished')
+    async handler({ path, query, caller, event }) {
+      const file = await find(caller.teamId, path.id)
+      const key = await findRejects({ sql: connect(), storage }, file, query.format)
       const address = await storage.presignGet(
-        rejects_key,
-        `rejects-${path.id}.csv`,
+        key,
+        `${query.format === 'rows' ? 'rows' : 'rejects'}-${path.id}.csv`,
         'text/csv; charset=utf-8',
         downloadSeconds,
       )

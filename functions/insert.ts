@@ -24,6 +24,10 @@ export const handler = queueFunction(async (body) => {
     insertSlice({ sql, storage, finish }, import_id, slice_no),
   )
   const duration_ms = Math.round(performance.now() - started)
+  if (result.outcome === 'upload_lost') {
+    logger.warn('The upload is gone: what was not read of it fails')
+    return
+  }
   if (result.outcome !== 'done') {
     logger.info('Slice needed nothing', { outcome: result.outcome })
     return

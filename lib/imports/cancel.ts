@@ -9,9 +9,9 @@ import type { ImportState } from './report.ts'
 const cancellable: readonly ImportState[] = ['awaiting_upload', 'splitting', 'inserting']
 
 /**
- * Cancels an import. Rows that are in stay in, and a slice that a worker holds may still be committed. Answers
- * a function that asks for the file of skipped rows; a crash before it is covered by the sweep. Cancelling twice
- * is cancelling once. Throws ConflictError where the import has ended, or is about to.
+ * Cancels an import. Rows that are in stay in, and a slice that a worker holds may still be committed: the import
+ * finishes after that. Returns a function that asks for it; a crash before it is covered by the sweep. Cancelling
+ * twice is cancelling once. Throws ConflictError if the import has ended, or is about to.
  */
 export async function cancelImport(
   { sql, finish }: { sql: Sql; finish: Queue },
@@ -24,7 +24,11 @@ export async function cancelImport(
     if (!file) throw new NotFoundError('Import not found')
     if (file.state === 'cancelled') return
     if (!cancellable.includes(file.state)) {
-      throw new ConflictError(`The import cannot be cancelled: it is ${file.state}`, 'not_cancellable')
+      const message =
+        file.state === 'finishing'
+          ? 'Every row of the import is in or skipped: it finishes in a moment, and its profiles can be removed then'
+          : `The import has ended already: it is ${file.state}`
+      throw new ConflictError(message, 'not_cancellable')
     }
     await settleLetters(tx, 'discarded', id, Object.values(queues))
     await endImport(tx, id)

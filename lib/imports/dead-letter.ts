@@ -62,9 +62,8 @@ export function importOwners(maxReceiveCount: number) {
       const file = body && (await lockImportAttempts(tx, body.import_id))
       if (!body || !file) return unknownMessage
       const owner = { type: 'import', id: body.import_id, part: null }
-      const { state, rejects_key } = file
-      const owed =
-        state === 'inserting' || state === 'finishing' || (state === 'cancelled' && rejects_key === null)
+      const { state, finished } = file
+      const owed = state === 'inserting' || state === 'finishing' || (state === 'cancelled' && !finished)
       return {
         ...judge(file, maxReceiveCount),
         owner,

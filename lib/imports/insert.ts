@@ -1,14 +1,16 @@
 import type { Sql } from '../platform/db.ts'
 import { InsightaError } from '../platform/errors.ts'
-import { rejectsPrefix } from '../platform/names.ts'
 import type { Queue } from '../platform/queue.ts'
 import { exactly, type Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import { nameKey } from '../profiles/profile.ts'
 import type { Layout } from './header.ts'
+import { lostUpload } from './lost-upload.ts'
 import { type InsertRow, insertProfiles, insertTrialNames, noteConflicts } from './name-store.ts'
 import { readSlice, type SliceRecord } from './records.ts'
-import { type Reject, rejectLine } from './rejects.ts'
+import { failPendingSlices } from './recovery-store.ts'
+import { rowsForm } from './reject-rows.ts'
+import { type Reject, rejectLine, rejectsKey, storeRejects } from './rejects.ts'
 import type { ReasonCounts } from './report.ts'
 import { isRejection, readRow } from './row.ts'
 import {
@@ -26,7 +28,8 @@ export type InsertContext = { sql: Sql; storage: Storage; finish: Queue }
 
 export type InsertOutcome =
   | { outcome: 'done'; dry_run: boolean; inserted: number; skipped: number; reasons: ReasonCounts }
-  | { outcome: 'already_done' | 'ignored' }
+  /** `upload_lost`: the file is gone, and with it every slice that had not been read. */
+  | { outcome: 'already_done' | 'ignored' | 'upload_lost' }
 
 /** Thrown when another worker is at the same slice: the message goes back to the queue. */
 export class SliceBusyError extends InsightaError {
@@ -63,7 +66,13 @@ async function insert(
   file: ImportRow,
   slice: SliceRow,
 ): Promise<InsertOutcome | undefined> {
-  const read = await readRecords(storage, file, slice)
+  const read = await readRecords(storage, file, slice).catch(async (error: unknown) => {
+    const failure = lostUpload(error)
+    if (!failure) throw error
+    return (await failPendingSlices(sql, file.id, failure.message)) ? 'lost' : undefined
+  })
+  if (read === undefined) return undefined
+  if (read === 'lost') return { outcome: 'upload_lost' }
   const { rows, records, rejects } = readRows(read)
   const unread = file.dry_run ? countUnread(read) : null
   return sql.begin(async (tx) => {
@@ -74,7 +83,7 @@ async function insert(
     const losers = rows.filter(({ row }) => taken.has(row))
     await noteConflicts(tx, file, slice.slice_no, losers)
     const all = [...rejects, ...losers.map(({ row, profile }) => duplicate(records.get(row)!, profile.name))]
-    const rejects_key = await writeRejects(storage, file.id, slice.slice_no, all)
+    const rejects_key = await writeRejects(storage, file, slice.slice_no, all)
     const counts = { inserted: rows.length - losers.length, skipped: all.length, reasons: countReasons(all) }
     await markSliceDone(tx, file.id, slice.slice_no, { ...counts, rejects_key, unread })
     if (!file.dry_run) {
@@ -112,12 +121,10 @@ export function readRows({ records, layout }: SliceRead): ReadResult {
   const rejects: Reject[] = []
   const byRow = new Map<number, SliceRecord>()
   for (const record of records) {
-    const { row, line, raw, fields, broken, detail } = record
+    const { fields, broken, detail } = record
     if (!fields || broken) {
       rejects.push({
-        row,
-        line,
-        raw,
+        ...placeOf(record),
         reason: fields ? 'broken_encoding' : 'malformed_row',
         ...(detail && { detail }),
       })
@@ -125,7 +132,7 @@ export function readRows({ records, layout }: SliceRead): ReadResult {
     }
     const profile = readRow(fields, layout)
     if (isRejection(profile)) {
-      rejects.push({ row, line, raw, ...profile })
+      rejects.push({ ...placeOf(record), ...profile })
       continue
     }
     const key = nameKey(profile.name)
@@ -133,14 +140,19 @@ export function readRows({ records, layout }: SliceRead): ReadResult {
       rejects.push(duplicate(record, profile.name))
       continue
     }
-    rows.set(key, { row, key, profile })
-    byRow.set(row, record)
+    rows.set(key, { row: record.row, key, profile })
+    byRow.set(record.row, record)
   }
   return { rows: [...rows.values()], records: byRow, rejects }
 }
 
-export function duplicate({ row, line, raw }: SliceRecord, name: string): Reject {
-  return { row, line, raw, reason: 'duplicate_name', column: 'name', value: name }
+/** What a reject keeps of its record. */
+function placeOf({ row, line, raw, text, split }: SliceRecord) {
+  return { row, line, raw, text, split }
+}
+
+export function duplicate(record: SliceRecord, name: string): Reject {
+  return { ...placeOf(record), reason: 'duplicate_name', column: 'name', value: name }
 }
 
 function countReasons(rejects: readonly Reject[]): ReasonCounts {
@@ -150,18 +162,19 @@ function countReasons(rejects: readonly Reject[]): ReasonCounts {
 }
 
 /**
- * Stores a slice's skipped rows under a key of this attempt's own: a twin that fails after it cannot overwrite
- * the file that the committed one named. What no commit names expires by the bucket's lifecycle.
+ * Stores a slice's skipped rows, in both forms, under keys of this attempt's own: a twin that fails after it cannot
+ * overwrite the file that the committed one named. What no commit names expires by the bucket's lifecycle.
  */
 export async function writeRejects(
   storage: Storage,
-  importId: string,
+  file: ImportRow,
   sliceNo: number,
   rejects: Reject[],
 ): Promise<string | null> {
   if (rejects.length === 0) return null
-  const key = `${rejectsPrefix}${importId}/slices/${sliceNo}-${crypto.randomUUID()}.csv`
-  const lines = rejects.toSorted((a, b) => a.row - b.row).map(rejectLine)
-  await storage.put(key, lines.join(''), 'text/csv; charset=utf-8')
+  const key = rejectsKey(file.id, sliceNo)
+  const sorted = rejects.toSorted((a, b) => a.row - b.row)
+  const report = sorted.map(rejectLine).join('')
+  await storeRejects(storage, key, { report, rows: sorted.map(rowsForm(file).line).join('') })
   return key
 }

@@ -42,7 +42,7 @@ export async function beginImportAttempt(sql: Sql, id: string): Promise<void> {
 
 /** Imports that some worker may be at, as a whole. */
 const atWork = (sql: Sql): postgres.Fragment => sql`
-  (finished_at is null or (state = 'cancelled' and rejects_key is null) or removal_state = 'running')`
+  (finished_at is null or removal_state = 'running')`
 
 export async function noteImportFailure(sql: Sql, id: string, { error, cause }: WorkFailure): Promise<void> {
   await sql`
@@ -73,14 +73,41 @@ export async function failSlice(tx: Transaction, id: string, sliceNo: number, er
 export type ImportAttempts = Attempts & {
   state: ImportState
   removal_state: 'running' | 'done' | null
-  rejects_key: string | null
+  finished: boolean
 }
 
 export async function lockImportAttempts(tx: Transaction, id: string): Promise<ImportAttempts | undefined> {
   const [row] = await tx<ImportAttempts[]>`
-    select state, removal_state, rejects_key, attempts, last_error as error, last_error_cause as error_cause, resent_at
+    select state, removal_state, finished_at is not null as finished, attempts, last_error as error,
+      last_error_cause as error_cause, resent_at
     from imports where id = ${id} for no key update`
   return row
+}
+
+/**
+ * Fails every slice of an import that no worker holds, because of what keeps any of them from being read. False if
+ * the import is no longer inserting.
+ */
+export async function failPendingSlices(sql: Sql, id: string, error: string): Promise<boolean> {
+  return sql.begin(async (tx) => {
+    // As the cancel does it: first the import, then its slices.
+    const [file] = await tx`select from imports where id = ${id} and state = 'inserting' for no key update`
+    if (!file) return false
+    await tx`
+      update import_slices set state = 'failed', error = ${error}, error_cause = 'defect', touched_at = now()
+      where import_id = ${id} and slice_no in (
+        select slice_no from import_slices where import_id = ${id} and state = 'pending'
+        order by slice_no for update skip locked)`
+    return true
+  })
+}
+
+/** Ends an import whose upload was seen and is gone. False while its address takes another, or if it had ended. */
+export async function failAwaited(sql: Sql, id: string, failure: Failure): Promise<boolean> {
+  const { count } = await sql`
+    update imports set state = 'failed', failure = ${sql.json(failure)}, finished_at = now()
+    where id = ${id} and state = 'awaiting_upload' and upload_expires_at < now()`
+  return count === 1
 }
 
 /** Unlike the failure of a file that cannot be imported it keeps the scan, for a retry to go on with. */
@@ -140,8 +167,9 @@ export type RecoverableImport = {
   state: ImportState
   failure_code: string | null
   retried: boolean
-  /** What it put in was asked to be taken out again. */
-  removal: boolean
+  /** Of its profiles, once it was asked for. */
+  removal: 'running' | 'done' | null
+  finished: boolean
 }
 
 /** Locks an import of a team; undefined where the team has no such import. */
@@ -152,19 +180,34 @@ export async function lockImport(
 ): Promise<RecoverableImport | undefined> {
   const [row] = await tx<RecoverableImport[]>`
     select state, failure->>'code' as failure_code, retried_at is not null as retried,
-      removal_state is not null as removal
+      removal_state as removal, finished_at is not null as finished
     from imports where id = ${id} and team_id = ${teamId} for no key update`
   return row
 }
 
+/** The upload of an import of a team, if it would be read again by a retry. */
+export async function findRetriedUpload(
+  sql: Sql,
+  teamId: string,
+  id: string,
+): Promise<{ object_key: string; etag: string | null } | undefined> {
+  const [row] = await sql<{ object_key: string; etag: string | null }[]>`
+    select object_key, etag from imports
+    where id = ${id} and team_id = ${teamId} and removal_state is null
+      and (state = 'completed_with_failures' or state = 'failed' and failure->>'code' = 'split_failed')`
+  return row
+}
+
 /**
- * Ends an import that was cancelled, and with it the slices that nobody is at. A worker that holds a slice may
- * still commit it; every other finds it cancelled, however old what it read before.
+ * Cancels an import, and with it the slices that no worker holds. A worker that holds one may still commit it; every
+ * other finds it cancelled, however old what it read before. So an import with slices has its last numbers, and its
+ * end, only once finishCancelled has run.
  */
 export async function cancelImport(tx: Transaction, id: string): Promise<void> {
   await tx`
-    update imports set state = 'cancelled', finished_at = now(), scan = null, touched_at = now(), resumed = 0,
-      attempts = 0
+    update imports
+    set state = 'cancelled', finished_at = case when slices_total = 0 then now() end, scan = null,
+      touched_at = now(), resumed = 0, attempts = 0
     where id = ${id}`
   await tx`
     update import_slices set state = 'cancelled'
@@ -188,8 +231,8 @@ export async function settleCancelled(sql: Sql, id: string): Promise<boolean> {
 }
 
 /**
- * Names the file of skipped rows of a cancelled import, which ends only now that no worker is at it any more.
- * False where another had done it.
+ * Ends a cancelled import now that no worker is at it any more, and names its file of skipped rows. False if another
+ * had done it.
  */
 export async function finishCancelled(sql: Sql, id: string, rejectsKey: string): Promise<boolean> {
   return sql.begin(async (tx) => {

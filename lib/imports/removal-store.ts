@@ -1,6 +1,7 @@
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { editedAmong } from '../profiles/edit-store.ts'
 import type { NewProfile } from '../profiles/profile.ts'
+import type { ImportState } from './report.ts'
 
 /** Whether a removal that was asked for is still to be done. */
 export async function findRemoval(sql: Sql, id: string): Promise<boolean> {
@@ -8,23 +9,21 @@ export async function findRemoval(sql: Sql, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Notes that a removal was asked for. `at_work` where the import has not ended, `done` where it was done before. */
+/** Notes that a removal was asked for, once the import has finished. Undefined if the team has no such import. */
 export async function requestRemoval(
   sql: Sql,
   teamId: string,
   id: string,
-): Promise<'unknown' | 'at_work' | 'running' | 'done'> {
+): Promise<{ removal: 'running' | 'done' | null; state: ImportState } | undefined> {
   await sql`
     update imports set removal_state = 'running'
     where team_id = ${teamId} and id = ${id} and removal_state is null and ${ended(sql)}`
-  const [row] = await sql<{ removal_state: 'running' | 'done' | null }[]>`
-    select removal_state from imports
-    where team_id = ${teamId} and id = ${id}`
-  if (!row) return 'unknown'
-  return row.removal_state ?? 'at_work'
+  const [row] = await sql<{ removal: 'running' | 'done' | null; state: ImportState }[]>`
+    select removal_state as removal, state from imports where team_id = ${teamId} and id = ${id}`
+  return row
 }
 
-/** A cancelled import may have a worker at its last slice until its rejects file has been written. */
+/** The release before said so at once of a cancelled import, although a worker may be at its last slice. */
 const ended = (sql: Sql) => sql`
   finished_at is not null and (state <> 'cancelled' or rejects_key is not null or slices_total = 0)`
 

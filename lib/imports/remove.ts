@@ -3,10 +3,11 @@ import { ConflictError, NotFoundError } from '../platform/errors.ts'
 import type { Queue } from '../platform/queue.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import { findRemoval, removeBatch, requestRemoval } from './removal-store.ts'
+import type { ImportState } from './report.ts'
 
 export type RemoveContext = {
   sql: Sql
-  /** This function's own queue: a removal that runs out of time sends itself a word to go on. */
+  /** This function's own queue: a removal that runs out of time sends itself a message to go on. */
   self: Queue
   remainingMs(): number
   batchSize?: number
@@ -16,20 +17,21 @@ export type RemoveContext = {
 const defaultBatch = 5000
 
 /**
- * Asks for everything that an ended import put in to be taken out again. Asking twice changes nothing. Throws
- * NotFoundError for another team's import and ConflictError for one that is still at work.
+ * Asks for the profiles of a finished import to be removed. Asking twice changes nothing, also once it is done.
+ * Throws NotFoundError for another team's import and ConflictError for one that has not finished.
  */
 export async function startRemoval(sql: Sql, queue: Queue, teamId: string, id: string): Promise<void> {
-  const outcome = await requestRemoval(sql, teamId, id)
-  if (outcome === 'unknown') throw new NotFoundError('Import not found')
-  if (outcome === 'at_work') {
-    throw new ConflictError(
-      'The import is still at work: cancel it first, or wait for its end',
-      'not_finished',
-    )
-  }
-  // Also when it was asked for before: the word that was sent then may be lost.
-  if (outcome === 'running') await queue.send([{ import_id: id }])
+  const file = await requestRemoval(sql, teamId, id)
+  if (!file) throw new NotFoundError('Import not found')
+  if (file.removal === null) throw new ConflictError(unfinished(file.state), 'not_finished')
+  // Also when it was asked for before: the message that was sent then may be lost.
+  if (file.removal === 'running') await queue.send([{ import_id: id }])
+}
+
+function unfinished(state: ImportState): string {
+  if (state === 'cancelled') return 'The import was cancelled, and its last rows are being written: try again'
+  if (state === 'finishing') return 'The import finishes in a moment: try again'
+  return 'The import is still running: cancel it, or wait until it has finished'
 }
 
 /**

@@ -199,7 +199,7 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     started_at: row.started_at?.toISOString() ?? null,
     finished_at: row.finished_at?.toISOString() ?? null,
     rows_per_second: seconds > 0 ? Math.round(row.total_rows / seconds) : null,
-    rejects_url: row.rejects_key === null ? null : `/api/imports/${row.id}/rejects`,
+    rejects_url: row.finished_at === null ? null : `/api/imports/${row.id}/rejects`,
     dry_run: row.dry_run,
     ...(row.removal_state && {
       removal: { state: row.removal_state, removed: row.removed, kept_edited: row.kept_edited },
@@ -208,7 +208,7 @@ export function reportOf(row: ImportSummary, now: Date): Report {
     ...(row.trial && { trial: row.trial }),
     ...(row.failure && { failure: row.failure }),
     ...(row.failed_ranges.length > 0 && {
-      failed_ranges: row.failed_ranges,
+      failed_ranges: joined(row.failed_ranges),
       failed_ranges_total: row.failed_ranges_total,
     }),
   }
@@ -218,4 +218,18 @@ export function reportOf(row: ImportSummary, now: Date): Report {
 export function listedReportOf(row: ImportSummary, now: Date): z.output<typeof listedReportSchema> {
   const { status: _, sample: __, unread_values: ___, ...listed } = reportOf(row, now)
   return listed
+}
+
+/** Above this many ranges, neighbours that failed alike are one: an upload that is gone fails a thousand slices. */
+const manyRanges = 100
+
+function joined(ranges: readonly FailedRange[]): FailedRange[] {
+  const result: FailedRange[] = []
+  for (const range of ranges) {
+    const last = result.at(-1)
+    const alike = last?.error === range.error && last.last_row + 1 === range.first_row
+    if (last && alike && ranges.length > manyRanges) last.last_row = range.last_row
+    else result.push({ ...range })
+  }
+  return result
 }

@@ -1,9 +1,10 @@
 import type { Sql } from '../platform/db.ts'
-import { isInsightaError } from '../platform/errors.ts'
 import type { Queue } from '../platform/queue.ts'
-import { exactly, type Storage } from '../platform/storage.ts'
+import { exactly, ObjectChangedError, type Storage } from '../platform/storage.ts'
 import { headBytes } from './encoding.ts'
+import { lostUpload } from './lost-upload.ts'
 import { learntOf, openFile, UnusableFileError } from './open-file.ts'
+import { failAwaited } from './recovery-store.ts'
 import type { Failure } from './report.ts'
 import { type Slice, Slicer, type sliceLimits, type Verdict } from './slices.ts'
 import {
@@ -37,7 +38,8 @@ export type SplitOutcome = 'sent' | 'continues' | 'failed' | 'ignored'
  */
 export async function splitImport(context: SplitContext, id: string, etag?: string): Promise<SplitOutcome> {
   const { sql } = context
-  const tag = etag ? `"${etag.replaceAll('"', '')}"` : await lostUpload(context, id)
+  const tag = etag ? `"${etag.replaceAll('"', '')}"` : await unannouncedUpload(context, id)
+  if (tag === 'failed') return 'failed'
   if (tag) await startSplitting(sql, id, tag)
   const row = await findImport(sql, id)
   if (!row) return 'ignored'
@@ -53,26 +55,35 @@ export async function splitImport(context: SplitContext, id: string, etag?: stri
   }
 }
 
-/** The ETag of an object whose event never came: somebody saw it and sent a word without one. */
-async function lostUpload({ sql, storage }: SplitContext, id: string): Promise<string | undefined> {
+/**
+ * The ETag of an object whose event never came: the sweep saw it and sent a message without one. If it is gone since,
+ * the import goes on waiting while its address takes another upload, and fails after that.
+ */
+async function unannouncedUpload(
+  { sql, storage }: SplitContext,
+  id: string,
+): Promise<string | 'failed' | undefined> {
   const row = await findImport(sql, id)
-  return row?.state === 'awaiting_upload' ? (await storage.head(row.object_key)).etag : undefined
+  if (row?.state !== 'awaiting_upload') return undefined
+  try {
+    return (await storage.head(row.object_key)).etag
+  } catch (error) {
+    const failure = lostUpload(error)
+    if (!failure) throw error
+    return (await failAwaited(sql, id, failure)) ? 'failed' : undefined
+  }
 }
 
 function failureOf(error: unknown): Failure | undefined {
-  if (error instanceof UnusableFileError) return error.failure
-  if (!isInsightaError(error)) return undefined
-  if (error.code === 'object_missing')
-    return { code: error.code, message: 'The uploaded file was deleted before it was read' }
-  if (error.code === 'object_changed')
-    return { code: error.code, message: 'The uploaded file was replaced before it was read' }
-  return undefined
+  return error instanceof UnusableFileError ? error.failure : lostUpload(error)
 }
 
 async function scan(context: SplitContext, row: ImportRow): Promise<SplitOutcome> {
   const { storage } = context
-  const { size } = await storage.head(row.object_key)
+  const { size, etag } = await storage.head(row.object_key)
   const ifMatch = row.etag ?? ''
+  // An empty object is never read, and so never compared by S3.
+  if (etag !== ifMatch) throw new ObjectChangedError()
   if (size === 0) return settle(context, row, null, [], nothing)
   const start = row.scan?.state.offset ?? 0
   const body = await storage.read(row.object_key, {

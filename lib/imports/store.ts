@@ -28,6 +28,8 @@ export type ImportRow = {
   delimiter: Layout['delimiter'] | null
   columns: Pick<Layout, 'width' | 'columns'> | null
   options: ImportOptions
+  /** The header record as it was read; null before the scan, and of a file without one. */
+  header: string | null
   scan: SplitProgress | null
   /** A trial: everything happens but the writing of profiles. */
   dry_run: boolean
@@ -93,7 +95,7 @@ export async function createImport(
 
 export async function findImport(sql: Queries, id: string): Promise<ImportRow | undefined> {
   const [row] = await sql<ImportRow[]>`
-    select id, state, size, object_key, etag, encoding, delimiter, columns, options, scan,
+    select id, state, size, object_key, etag, encoding, delimiter, columns, options, header, scan,
       dry_run
     from imports where id = ${id}`
   return row

@@ -12,10 +12,12 @@ import { createKey } from '../../lib/platform/keys.ts'
 import { type QueueName, queues, queueVariables } from '../../lib/platform/names.ts'
 import { type CallOptions, call, lambdaContext } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
+import { startStorage } from '../support/storage.ts'
 
 let folder: string
 let database: TestDatabase
 let sqs: Sqs
+let bucket: Awaited<ReturnType<typeof startStorage>>
 let admin: string
 let analyst: string
 let operations: typeof import('../../functions/operations.ts').handler
@@ -28,10 +30,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-operations-'))
   database = await freshDatabase()
   sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
-  for (const [name, value] of Object.entries(database.env)) vi.stubEnv(name, value)
+  bucket = await startStorage()
+  for (const [name, value] of Object.entries({ ...database.env, ...bucket.env })) vi.stubEnv(name, value)
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'test')
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test')
   vi.stubEnv('UPLOAD_BUCKET', 'uploads')
   for (const [name, { source, deadLetters }] of Object.entries(queueVariables)) {
     vi.stubEnv(source, sqs.createQueue(`insighta-test-${name}`).url)
@@ -56,7 +57,7 @@ beforeEach(async () => {
 })
 afterAll(async () => {
   await disconnect()
-  await Promise.all([database.close(), sqs.close()])
+  await Promise.all([database.close(), sqs.close(), bucket.close()])
   await rm(folder, { recursive: true, force: true })
   vi.unstubAllEnvs()
 })
@@ -111,6 +112,7 @@ async function anImport(slices: number): Promise<string> {
   await database.sql`
     insert into import_slices (import_id, slice_no, byte_start, byte_end, first_row, first_line, record_count)
     select ${id}, n, 0, 1, n * 10 + 1, 1, 10 from generate_series(0, ${slices - 1}::integer) n`
+  await bucket.storage.put(id, 'x', 'text/csv')
   return id
 }
 

@@ -4,6 +4,7 @@ import { finish } from '../../lib/imports/finish.ts'
 import { insertSlice } from '../../lib/imports/insert.ts'
 import { uploadKey } from '../../lib/imports/messages.ts'
 import type { ImportOptions } from '../../lib/imports/options.ts'
+import { keyOf, type RejectForm } from '../../lib/imports/rejects.ts'
 import { type Report, reportOf } from '../../lib/imports/report.ts'
 import type { sliceLimits } from '../../lib/imports/slices.ts'
 import { splitImport } from '../../lib/imports/split.ts'
@@ -96,9 +97,9 @@ export async function startImportBench() {
     }
   }
 
-  async function rejectsCsv(id: string): Promise<string> {
+  async function rejectsCsv(id: string, form: RejectForm = 'report'): Promise<string> {
     const { rejects_key } = (await summarise(sql, caller.team_id, id))!
-    return text(await storage.read(rejects_key!))
+    return text(await storage.read(keyOf(rejects_key!, form)))
   }
 
   /** The whole way of one file, slices in the order that `order` gives them. */

@@ -86,8 +86,8 @@ export async function startRecoveryBench() {
     },
     /** The bucket while an object cannot be read. */
     failing: (error: Error): Storage => ({ ...storage, read: () => Promise.reject(error) }),
-    retry: (id: string, team = teamId) =>
-      retryImport({ sql, objects: sent.objects, slices: sent.slices }, team, id),
+    retry: (id: string, team = teamId, from: Pick<Storage, 'head'> = storage) =>
+      retryImport({ sql, storage: from, objects: sent.objects, slices: sent.slices }, team, id),
     commit: (id: string, team = teamId, from: Storage = storage) =>
       commitImport({ sql, storage: from, objects: sent.objects }, team, id),
     cancel: (id: string, team = teamId) => cancelImport({ sql, finish: sent.finish }, team, id),

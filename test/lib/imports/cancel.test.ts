@@ -19,18 +19,19 @@ const people = (count: number, from = 0) =>
 const small = { records: 3, bytes: 1024 * 1024 }
 
 describe('cancelling', () => {
-  test('ends an import at once; what is in stays in, and the skipped rows can be had', async () => {
+  test('ends an import once no worker is at it; what is in stays in, and the skipped rows can be had', async () => {
     const id = await bench.put(`${header}\n${people(3)}\nx,y\n${people(5, 3)}\n`)
     const [first, second, third] = (await bench.split(id, small)) as [Slice, Slice, Slice]
     await bench.insert([first, second])
     await (await bench.cancel(id))()
     expect(bench.sent.finish.messages).toEqual([{ import_id: id }])
     const expected = { state: 'cancelled', total_rows: 6, inserted: 5, skipped: 1 }
-    expect(await bench.report(id)).toMatchObject({ ...expected, finished_at: expect.any(String) })
+    expect(await bench.report(id)).toMatchObject({ ...expected, finished_at: null, rejects_url: null })
     await bench.insert([third])
     expect(await bench.finish(id)).toBe('cancelled')
     expect(await bench.finish(id)).toBeUndefined()
-    expect(await bench.report(id)).toMatchObject({ ...expected, rejects_url: expect.any(String) })
+    const times = { finished_at: expect.any(String), rejects_url: expect.any(String) }
+    expect(await bench.report(id)).toMatchObject({ ...expected, ...times })
     expect(await bench.rejects(id)).toHaveLength(1)
     expect(await bench.names()).toHaveLength(5)
     expect(await verifyFacets(bench.sql)).toEqual([])
@@ -70,7 +71,8 @@ describe('cancelling', () => {
     await bench.cancel(id)
     expect(await bench.split(id)).toEqual([])
     expect(await bench.finish(id)).toBeUndefined()
-    expect(await bench.report(id)).toMatchObject({ state: 'cancelled', rejects_url: null })
+    const times = { finished_at: expect.any(String), rejects_url: expect.any(String) }
+    expect(await bench.report(id)).toMatchObject({ state: 'cancelled', ...times })
   })
 
   test('a scan that is cut off by it stores no slices', async () => {
@@ -97,14 +99,21 @@ describe('cancelling', () => {
       ...bench.storage,
       // Inside the slice's transaction: the cancel comes between its rows and its commit.
       async put(...file: Parameters<typeof bench.storage.put>) {
-        await (await bench.cancel(id))()
-        finishing = bench.finish(id)
+        cancelling ??= bench.cancel(id).then(async (send) => {
+          await send()
+          atCancel = await bench.report(id)
+          finishing = bench.finish(id)
+        })
+        await cancelling
         return bench.storage.put(...file)
       },
     }
+    let cancelling: Promise<void> | undefined
+    let atCancel: unknown
     let finishing: Promise<unknown> | undefined
     const context = { sql, storage: slow, finish: sent.finish }
     expect(await insertSlice(context, id, second.slice_no)).toMatchObject({ outcome: 'done', inserted: 2 })
+    expect(atCancel).toMatchObject({ total_rows: 3, inserted: 3, finished_at: null, rejects_url: null })
     expect(await finishing).toBe('cancelled')
     expect(await insertSlice(context, id, third.slice_no)).toMatchObject({ outcome: 'ignored' })
     expect(await bench.report(id)).toMatchObject({
@@ -112,8 +121,25 @@ describe('cancelling', () => {
       total_rows: 6,
       inserted: 5,
       skipped: 1,
+      finished_at: expect.any(String),
     })
     expect(await bench.rejects(id)).toHaveLength(1)
+  })
+
+  test('whose message is lost ends by the sweep', async () => {
+    const id = await bench.put(`${header}\n${people(5)}\n`)
+    await bench.insert((await bench.split(id, small)).slice(0, 1))
+    await bench.cancel(id)
+    await bench.sweep()
+    expect(bench.sent.finish.messages).toEqual([])
+    await bench.age(id, 901)
+    await bench.sweep()
+    expect(bench.sent.finish.messages).toEqual([{ import_id: id }])
+    expect(await bench.finish(id)).toBe('cancelled')
+    expect(await bench.report(id)).toMatchObject({ inserted: 3, finished_at: expect.any(String) })
+    await bench.age(id, 90_000)
+    await bench.sweep()
+    expect(bench.sent.finish.messages).toHaveLength(1)
   })
 
   test('beside many workers leaves numbers that add up', async () => {
