@@ -36,10 +36,7 @@ describe('an uploaded file', () => {
       failure: { code: 'missing_columns', details: ['country_id'] },
     })
     expect(report.failure?.message).toContain('country_id')
-    expect(await cloud.call(`GET /api/imports/${report.id}/rejects`)).toMatchObject({
-      status: 409,
-      body: { status: 'error', code: 'not_finished' },
-    })
+    expect(await cloud.imports.rejects(report.id)).toEqual([])
   })
 
   test('that is no text fails as such', async () => {
@@ -124,6 +121,28 @@ describe('an uploaded file', () => {
       })),
     )
     expect(await namesIn('MT')).toEqual(['Zoë Pérez'])
+  })
+
+  test('gives its skipped rows to be corrected and sent again, each once', async () => {
+    const rows = ['Ivo Good,male,1,LI', 'Ida Age,female,x,LI', '"Ina, Short",female', 'Ira Sex,robot,4,LI']
+    const { id } = await cloud.imports.run(`${header}\n${rows.join('\n')}\n`)
+    const { status, headers } = await cloud.call(`GET /api/imports/${id}/rejects?format=rows`)
+    expect(status).toBe(302)
+    const file = await (await fetch(headers.get('location')!)).text()
+    expect(file.split('\r\n')).toEqual([
+      'reject_reason,reject_detail,name,gender,age,country_id',
+      'invalid_age,age,Ida Age,female,x,LI',
+      'malformed_row,2 fields where the header has 4,"Ina, Short",female',
+      'invalid_gender,gender,Ira Sex,robot,4,LI',
+      '',
+    ])
+    const corrected = file
+      .replace(',x,', ',2,')
+      .replace('"Ina, Short",female', '$&,3,LI')
+      .replace('robot', 'male')
+    expect(await cloud.imports.run(corrected)).toMatchObject({ inserted: 3, skipped: 0 })
+    expect(await cloud.imports.run(corrected)).toMatchObject({ inserted: 0, reasons: { duplicate_name: 3 } })
+    expect((await namesIn('LI')).sort()).toEqual(['Ida Age', 'Ina, Short', 'Ira Sex', 'Ivo Good'])
   })
 
   test('of 25,000 rows is cut into slices whose counts sum to the file', async () => {
