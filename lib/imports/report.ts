@@ -160,7 +160,10 @@ export const reportSchema = z
       .array(z.strictObject({ first_row: z.int(), last_row: z.int(), error: z.string() }))
       .optional()
       .meta({ description: 'The first 1,000; in a list of imports the first 20' }),
-    failed_ranges_total: z.int().optional(),
+    failed_ranges_total: z
+      .int()
+      .optional()
+      .meta({ description: 'How many slices failed: of many, neighbours that failed alike are one range' }),
   })
   .meta({ id: 'ImportReport', description: 'inserted and skipped sum to total_rows, reasons to skipped.' })
 export type Report = z.output<typeof reportSchema>
