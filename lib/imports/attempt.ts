@@ -1,13 +1,20 @@
 import type { Sql } from '../platform/db.ts'
+import { InsightaError } from '../platform/errors.ts'
 import { describeFailure, type WorkFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
-import { SliceBusyError } from './insert.ts'
 import {
   beginImportAttempt,
   beginSliceAttempt,
   noteImportFailure,
   noteSliceFailure,
 } from './recovery-store.ts'
+
+/** Thrown when another worker is at the same slice: the message goes back to the queue. */
+export class SliceBusyError extends InsightaError {
+  constructor() {
+    super('Another worker is at this slice', { code: 'slice_busy', status: 409, retryable: true })
+  }
+}
 
 /**
  * Runs an attempt at a slice. That it began and why it failed are noted outside its transaction, for SQS says

@@ -1,9 +1,9 @@
 import type { Sql } from '../platform/db.ts'
-import { InsightaError } from '../platform/errors.ts'
 import type { Queue } from '../platform/queue.ts'
 import { exactly, type Storage } from '../platform/storage.ts'
 import { applyFacetDeltas } from '../profiles/facets.ts'
 import { nameKey } from '../profiles/profile.ts'
+import { SliceBusyError } from './attempt.ts'
 import type { Layout } from './header.ts'
 import { lostUpload } from './lost-upload.ts'
 import { type InsertRow, insertProfiles, insertTrialNames, noteConflicts } from './name-store.ts'
@@ -30,13 +30,6 @@ export type InsertOutcome =
   | { outcome: 'done'; dry_run: boolean; inserted: number; skipped: number; reasons: ReasonCounts }
   /** `upload_lost`: the file is gone, and with it every slice that had not been read. */
   | { outcome: 'already_done' | 'ignored' | 'upload_lost' }
-
-/** Thrown when another worker is at the same slice: the message goes back to the queue. */
-export class SliceBusyError extends InsightaError {
-  constructor() {
-    super('Another worker is at this slice', { code: 'slice_busy', status: 409, retryable: true })
-  }
-}
 
 /** What a slice's records come to before the database is asked which names are free. */
 export type ReadResult = { rows: InsertRow[]; records: Map<number, SliceRecord>; rejects: Reject[] }

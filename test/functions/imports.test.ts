@@ -332,8 +332,8 @@ describe('lists of imports', () => {
       failed_ranges_total: 3000,
       sample: [{ row: 1 }],
     })
-    expect(single.body.failed_ranges).toHaveLength(1000)
-    expect(single.body.failed_ranges[999]).toMatchObject({ first_row: 10_000, last_row: 10_009 })
+    // A thousand of them, which failed alike.
+    expect(single.body.failed_ranges).toMatchObject([{ last_row: 10_009 }])
   })
 
   it('list the first 20 ranges of each import and count all', async () => {

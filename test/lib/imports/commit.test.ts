@@ -247,10 +247,12 @@ describe('a delivery of a trial that comes late', () => {
   test('does not end the import that it has become', async () => {
     const id = await bench.put(file, { dry_run: true })
     await bench.insert(await bench.split(id, limits))
+    let ended: Promise<void> | undefined
     const storage: Storage = {
       ...bench.storage,
       async write(...args) {
-        await endAndCommit(id)
+        ended ??= endAndCommit(id)
+        await ended
         return bench.storage.write(...args)
       },
     }
