@@ -287,28 +287,24 @@ export class WesternJudge {
     this.counts = { ...from }
   }
 
-  /** A whole record, without its line end. */
-  row(bytes: Uint8Array): void {
-    if (isAscii(bytes)) return
-    this.counts.rows++
-    if (this.bytes(bytes)) this.counts.undefinedRows++
+  /** A whole record, from `from` to before `to`, without its line end. */
+  row(bytes: Uint8Array, from: number, to: number): void {
+    const before = this.counts.bytes
+    const broken = this.bytes(bytes, from, to)
+    if (this.counts.bytes > before) this.counts.rows++
+    if (broken) this.counts.undefinedRows++
   }
 
-  /** The same of a record that is no row. Answers whether it holds a byte that windows-1252 leaves undefined. */
-  bytes(bytes: Uint8Array): boolean {
+  /** The same of what is no row. Returns whether it holds a byte that windows-1252 leaves undefined. */
+  bytes(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
     const { counts } = this
-    let run = 0
     let broken = false
-    for (let at = 0; at <= bytes.length; at++) {
-      const byte = bytes[at] ?? 0
-      if (byte >= 0x80) {
-        run++
-        broken ||= this.#undefined[byte] === 1
-        continue
-      }
-      counts.bytes += run
-      if (run >= 3) counts.inRuns += run
-      run = 0
+    for (let at = from; at < to; at++) {
+      if (bytes[at]! < 0x80) continue
+      const begin = at
+      for (; at < to && bytes[at]! >= 0x80; at++) broken ||= this.#undefined[bytes[at]!] === 1
+      counts.bytes += at - begin
+      if (at - begin >= 3) counts.inRuns += at - begin
     }
     return broken
   }

@@ -81,7 +81,7 @@ export class Slicer {
       ({ kind, bytes: held, from: begin, to, end }) => {
         this.#open.byte_end = this.#base + end * unit
         if (kind !== 'blank') this.#open.record_count++
-        if (undecided) this.#western.row(held.subarray(begin, to))
+        if (undecided) this.#western.row(held, begin, to)
         const bytes = this.#open.byte_end - this.#open.byte_start
         if (this.#open.record_count >= this.#limits.records || bytes >= this.#limits.bytes) this.#cut()
       },
