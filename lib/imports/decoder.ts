@@ -14,3 +14,8 @@ export function decoderOf(encoding: Encoding, { fatal = false }: { fatal?: boole
   const Class = encoding.startsWith('utf-') ? TextDecoder : StandardDecoder
   return new Class(encoding, { fatal, ignoreBOM: true })
 }
+
+/** The text of bytes in an encoding, a byte order mark included. */
+export function textOf(bytes: Uint8Array, encoding: Encoding): string {
+  return decoderOf(encoding).decode(bytes)
+}

@@ -1,8 +1,9 @@
 import { maxRecordBytes, type RecordFault, type RecordKind, RecordScanner } from './boundaries.ts'
 import { decoderOf, type Encoding } from './decoder.ts'
-import { brokenIn, Narrower } from './encoding.ts'
+import { brokenIn } from './encoding.ts'
 import { splitFields } from './fields.ts'
 import { type Layout, requiredColumns } from './header.ts'
+import { Narrower } from './narrower.ts'
 
 /** Of a record at the most this much goes into the rejects file. */
 export const maxRawBytes = 4 * 1024

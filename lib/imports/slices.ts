@@ -1,7 +1,9 @@
 import { RecordScanner } from './boundaries.ts'
 import type { Encoding } from './decoder.ts'
-import { Narrower, Utf8Counter, type WesternCounts, WesternJudge } from './encoding.ts'
 import type { Layout } from './header.ts'
+import { Narrower } from './narrower.ts'
+import { Utf8Counter } from './utf8-counter.ts'
+import { type WesternCounts, WesternJudge } from './western-judge.ts'
 
 /** A run of whole records, small enough for one worker and one transaction. */
 export type Slice = {

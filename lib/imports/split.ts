@@ -2,8 +2,9 @@ import type { Sql } from '../platform/db.ts'
 import type { Queue } from '../platform/queue.ts'
 import { exactly, ObjectChangedError, type Storage } from '../platform/storage.ts'
 import { headBytes } from './encoding.ts'
+import { learntOf } from './learnt.ts'
 import { lostUpload } from './lost-upload.ts'
-import { learntOf, openFile, UnusableFileError } from './open-file.ts'
+import { openFile } from './open-file.ts'
 import { failAwaited } from './recovery-store.ts'
 import type { Failure } from './report.ts'
 import { type Slice, Slicer, type sliceLimits, type Verdict } from './slices.ts'
@@ -17,6 +18,7 @@ import {
   startSplitting,
   storeSlices,
 } from './store.ts'
+import { UnusableFileError } from './unusable-file.ts'
 
 export type SplitContext = {
   sql: Sql

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decoderOf } from '../../../lib/imports/decoder.ts'
-import { Narrower } from '../../../lib/imports/encoding.ts'
 import { encodingOf } from '../../../lib/imports/encoding-names.ts'
+import { Narrower } from '../../../lib/imports/narrower.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
 
 let bench: ImportBench
