@@ -1,3 +1,4 @@
+import { unescapeFormula } from '../platform/csv.ts'
 import { foldName, withoutInvisible } from '../profiles/names.ts'
 import { splitFields } from './fields.ts'
 import type { Accept, ImportOptions, ValueMap } from './options.ts'
@@ -52,7 +53,8 @@ export function readHeader(
   delimiter: Delimiter,
   mapped: ImportOptions['columns'] = {},
 ): Header {
-  const names = splitFields(text, delimiter).map(withoutInvisible)
+  // A file of skipped rows escapes names of columns as it does values.
+  const names = splitFields(text, delimiter).map((name) => unescapeFormula(withoutInvisible(name)))
   const wanted = new Map<string, Column>()
   for (const column of allColumns) wanted.set(columnName(mapped[column] ?? column), column)
   const columns: Partial<Record<Column, number>> = {}

@@ -95,6 +95,12 @@ describe('names of columns', () => {
     expect(await people()).toEqual(['Ada'])
   })
 
+  test('are found behind the apostrophe that a file of ours puts before a formula', async () => {
+    const file = "'=name,gender,age,country_id,'-notes\nAda,female,30,NG,x\n"
+    const report = await run(file, { columns: { name: '=name' } })
+    expect(report).toMatchObject({ inserted: 1, ignored_columns: ['-notes'] })
+  })
+
   test('that `columns` says and the file lacks fail the import, also of optional columns', async () => {
     const file = 'name,gender,age,country_id\nAda,female,30,NG\n'
     const report = await run(file, { columns: { gender_probability: 'Sicherheit', age: 'Alter' } })
