@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { PurgeQueueCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import postgres from 'postgres'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -68,13 +68,21 @@ async function queueNamed(name: QueueName) {
   return body.data.find(({ queue }: { queue: string }) => queue === name)
 }
 
-test('slices that nobody can read end as dead letters and named ranges, and a retry mends the import', async () => {
+/** A defect of the database: no row of an import goes in. */
+async function refuseRowsOf(id: string): Promise<void> {
+  await sql.unsafe(`
+    create function refuse_row() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+    create trigger refuse_row before insert on profiles for each row
+      when (new.import_id = '${id}') execute function refuse_row()`)
+}
+
+test('slices that fail each time end as dead letters and named ranges, and a retry mends the import', async () => {
   const id = await inserting('Poison')
-  await s3.send(new DeleteObjectCommand({ Bucket, Key: uploadKey(id) }))
+  await refuseRowsOf(id)
   const failed = await imports.finished(id)
   expect(failed).toMatchObject({ state: 'completed_with_failures', total_rows: 0, inserted: 0 })
   expect(failed.failed_ranges).toMatchObject([
-    { first_row: 1, last_row: 10, error: 'The object is not there' },
+    { first_row: 1, last_row: 10, error: 'The database answered with error P0001' },
     { first_row: 11, last_row: 20 },
     { first_row: 21, last_row: 25 },
   ])
@@ -86,10 +94,21 @@ test('slices that nobody can read end as dead letters and named ranges, and a re
   const letters = await call('GET /api/ops/dead-letters/import-slices?limit=2')
   expect(letters.body.data).toMatchObject([{ cause: 'defect' }, { owner: { type: 'import', id } }])
 
-  await s3.send(new PutObjectCommand({ Bucket, Key: uploadKey(id), Body: people('Poison') }))
+  await sql`drop function refuse_row cascade`
   expect((await call(`POST /api/imports/${id}/retry`)).body).toMatchObject({ finished_at: null })
   expect(await imports.finished(id)).toMatchObject({ state: 'completed', inserted: 25, total_rows: 25 })
   expect(await queueNamed('import-slices')).toMatchObject({ dead_letters: { open: 0 } })
+})
+
+test('an upload that is deleted ends its import at once, and a retry says what is missing', async () => {
+  const id = await inserting('Gone')
+  await s3.send(new DeleteObjectCommand({ Bucket, Key: uploadKey(id) }))
+  const failed = await imports.finished(id)
+  expect(failed).toMatchObject({ state: 'completed_with_failures', total_rows: 0, inserted: 0 })
+  const error = 'The uploaded file was deleted before it was read'
+  expect(failed.failed_ranges?.map((range) => range.error)).toEqual([error, error, error])
+  expect(await queueNamed('import-slices')).toMatchObject({ dead_letters: { open: 0 } })
+  expect((await call(`POST /api/imports/${id}/retry`)).body).toMatchObject({ code: 'not_retryable' })
 })
 
 test('a cancelled import takes no further rows, and still has its file of skipped rows', async () => {
