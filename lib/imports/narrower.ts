@@ -16,7 +16,7 @@ export class Narrower {
   readonly identity: boolean
   /** Which byte holds the ASCII of a unit of UTF-16. */
   readonly #low: 0 | 1
-  readonly #pairs: Uint8Array | undefined
+  readonly #pairs: Pairs | undefined
   /** A lead byte whose second has not come, or half a unit. */
   #held = -1
 
@@ -58,7 +58,7 @@ export class Narrower {
     return narrowed
   }
 
-  #masked(bytes: Uint8Array, pairs: Uint8Array): Uint8Array {
+  #masked(bytes: Uint8Array, { leads, taken }: Pairs): Uint8Array {
     if (this.#held < 0 && isAscii(bytes)) return bytes
     // Not slice(), which of a Buffer is no copy.
     const masked = new Uint8Array(bytes)
@@ -66,10 +66,9 @@ export class Narrower {
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at]!
       if (lead < 0) {
-        lead = byte < 0x80 ? -1 : byte
+        lead = leads[byte] === 1 ? byte : -1
       } else {
-        const taken = byte >= 0x80 || pairs[(lead - 0x80) * 0x80 + byte] === 1
-        if (taken) masked[at] = letter
+        if (byte >= 0x80 || taken[(lead - 0x80) * 0x80 + byte] === 1) masked[at] = letter
         lead = -1
       }
     }
@@ -78,27 +77,32 @@ export class Narrower {
   }
 }
 
-const pairTables = new Map<Encoding, Uint8Array | undefined>()
+/** Which bytes begin a character of several, and, for each from 0x80 on, whether it takes the byte of ASCII after it. */
+type Pairs = { leads: Uint8Array; taken: Uint8Array }
+
+const pairTables = new Map<Encoding, Pairs>()
 
 /**
- * For each byte from 0x80 on, whether it takes the byte of ASCII after it into one character; undefined where none
- * does. Asked of the decoder that reads the records later, so that the two cannot differ.
+ * Undefined if no byte of ASCII is part of another character. Asked of the decoder that reads the records later, so
+ * that the two cannot differ. Not every byte from 0x80 on is a lead: half-width katakana of Shift_JIS have one byte.
  */
-function pairsOf(encoding: Encoding): Uint8Array | undefined {
+function pairsOf(encoding: Encoding): Pairs | undefined {
   if (!multiByte.has(encoding)) return undefined
-  let table = pairTables.get(encoding)
-  if (!table) {
-    table = new Uint8Array(0x80 * 0x80)
+  let tables = pairTables.get(encoding)
+  if (!tables) {
+    tables = { leads: new Uint8Array(0x100), taken: new Uint8Array(0x80 * 0x80) }
     const decoder = decoderOf(encoding)
     for (let lead = 0x80; lead < 0x100; lead++) {
+      const alone = decoderOf(encoding).decode(Uint8Array.of(lead), { stream: true })
+      if (alone === '') tables.leads[lead] = 1
       for (let next = 0x21; next < 0x80; next++) {
         const text = decoder.decode(Uint8Array.of(lead, next))
-        if (!text.endsWith(String.fromCharCode(next))) table[(lead - 0x80) * 0x80 + next] = 1
+        if (!text.endsWith(String.fromCharCode(next))) tables.taken[(lead - 0x80) * 0x80 + next] = 1
       }
     }
-    pairTables.set(encoding, table)
+    pairTables.set(encoding, tables)
   }
-  return table
+  return tables
 }
 
 const multiByte = new Set(['shift_jis', 'gbk', 'gb18030', 'big5', 'euc-kr', 'euc-jp'])

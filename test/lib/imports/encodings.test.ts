@@ -53,6 +53,9 @@ const run = (content: string | Uint8Array, encoding?: string, limits?: { records
 describe('an encoding that is said with the import', () => {
   test.each([
     ['shift_jis', ['表示 太郎', 'ソ ー', '高橋｜花子']],
+    // Characters of one byte before characters whose second is that of a pipe.
+    ['shift_jis', ['ｱ－"x', 'ﾊﾞ｜"', 'ソｱ－"']],
+    ['gbk', ['€亅"x', '亅€亅"', '亅']],
     ['gb18030', ['样一', '镕 基', '张｜伟']],
     ['big5', ['許功蓋', '樣一', '陳｜明']],
     ['euc-kr', ['김철수', '이영희', '박똠']],
@@ -127,6 +130,12 @@ test('of every pair of bytes the scanner sees a delimiter exactly where the deco
           next,
           decoder.decode(bytes).endsWith(String.fromCharCode(next)),
         ])
+      }
+      // The same behind another byte: one that is a character of its own takes none.
+      for (let between = 0x80; between < 0x100; between++) {
+        const bytes = Uint8Array.of(lead, between, 0x7c)
+        const seen = new Narrower(encoding).push(bytes)[2] === 0x7c
+        if (seen !== decoder.decode(bytes).endsWith('|')) expect([encoding, lead, between]).toEqual('alike')
       }
     }
   }
