@@ -56,7 +56,11 @@ export function readHeader(
   // A file of skipped rows escapes names of columns as it does values.
   const names = splitFields(text, delimiter).map((name) => unescapeFormula(withoutInvisible(name)))
   const wanted = new Map<string, Column>()
-  for (const column of allColumns) wanted.set(columnName(mapped[column] ?? column), column)
+  const isMapped = (column: Column) => mapped[column] !== undefined
+  // Those that are mapped last: a header may be mapped to one of ours and bear the name of another.
+  for (const column of allColumns.toSorted((a, b) => Number(isMapped(a)) - Number(isMapped(b)))) {
+    wanted.set(columnName(mapped[column] ?? column), column)
+  }
   const columns: Partial<Record<Column, number>> = {}
   const ignored: string[] = []
   for (const [position, name] of names.entries()) {
@@ -65,7 +69,7 @@ export function readHeader(
     else ignored.push(name)
   }
   const missing = allColumns.flatMap((column) => {
-    const needed = mapped[column] !== undefined || requiredColumns.some((required) => required === column)
+    const needed = isMapped(column) || requiredColumns.some((required) => required === column)
     return needed && columns[column] === undefined ? [mapped[column] ?? column] : []
   })
   return { layout: { delimiter, width: names.length, columns }, missing, names, ignored }

@@ -101,6 +101,15 @@ describe('names of columns', () => {
     expect(report).toMatchObject({ inserted: 1, ignored_columns: ['-notes'] })
   })
 
+  test('that `columns` says may bear the name of another of ours', async () => {
+    const file = 'age,name,gender,country_id,country_probability\nAda,female,30,NG,0.5\n'
+    const columns = { name: 'age', gender: 'name', age: 'gender', gender_probability: 'country_probability' }
+    expect(await run(file, { columns })).toMatchObject({ inserted: 1, ignored_columns: [] })
+    expect(await bench.sql`select name, gender_probability, country_probability from profiles`).toEqual([
+      { name: 'Ada', gender_probability: 0.5, country_probability: null },
+    ])
+  })
+
   test('that `columns` says and the file lacks fail the import, also of optional columns', async () => {
     const file = 'name,gender,age,country_id\nAda,female,30,NG\n'
     const report = await run(file, { columns: { gender_probability: 'Sicherheit', age: 'Alter' } })
