@@ -1,3 +1,4 @@
+import { isVisible } from '../profiles/names.ts'
 import { maxRecordBytes, type RecordFault, type RecordKind, RecordScanner } from './boundaries.ts'
 import { decoderOf, type Encoding } from './decoder.ts'
 import { brokenIn } from './encoding.ts'
@@ -137,7 +138,7 @@ export function toWidth(
 ): string[] | undefined {
   if (split.length === width) return split
   if (split.length > width) {
-    return split.slice(width).every((field) => field.trim() === '') ? split.slice(0, width) : undefined
+    return split.slice(width).every((field) => !isVisible(field)) ? split.slice(0, width) : undefined
   }
   if (requiredColumns.some((column) => (columns[column] ?? 0) >= split.length)) return undefined
   return [...split, ...new Array<string>(width - split.length).fill('')]

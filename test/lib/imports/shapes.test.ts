@@ -29,7 +29,9 @@ describe('rows of another width than the header', () => {
   })
 
   test('lose empty fields too many, also quoted and blank ones', async () => {
-    const report = await run(`${header}Ada,female,30,NG,,,\nBo,male,31,NG,,,"", ,\t\nCy,male,32,NG,,,x\n`)
+    const report = await run(
+      `${header}Ada,female,30,NG,,,\nBo,male,31,NG,,,"", ,\t,\u00a0,\u200b\u2800\nCy,male,32,NG,,,x\n`,
+    )
     expect(report).toMatchObject({ inserted: 2, reasons: { malformed_row: 1 } })
   })
 
