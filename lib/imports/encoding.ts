@@ -37,6 +37,11 @@ const marks = [
   { encoding: 'utf-8', bytes: [0xef, 0xbb, 0xbf] },
 ]
 
+/** The byte order mark of an encoding; undefined if it has none. */
+export function markOf(encoding: Encoding): readonly number[] | undefined {
+  return marks.find((mark) => mark.encoding === encoding)?.bytes
+}
+
 /** Whether every four bytes are a code point, none of them U+0000, and nearly all of the first plane. */
 function isUtf32(head: Uint8Array): boolean {
   const units = head.length >> 2

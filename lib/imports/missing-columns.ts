@@ -51,7 +51,7 @@ export function missingColumns(
 function headerHint({ names, missing }: FoundHeader, columns: ImportOptions['columns']): string {
   const bare = names.map((name) => (isSingleQuoted(name) ? name.slice(1, -1) : name))
   const unquoted = readHeader(bare.map((name) => name.replaceAll(/[",]/g, '')).join(','), ',', columns)
-  if (unquoted.missing.length < missing.length) return singleQuotes
+  if (names.some(isSingleQuoted) && unquoted.missing.length < missing.length) return singleQuotes
   const person =
     names.some((name) => /^(?:fe)?male$/i.test(name)) && names.some((name) => /^\d{1,3}$/.test(name))
   return person ? 'It looks like a row: does the file lack a header?' : ''

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { RecordScanner } from './boundaries.ts'
 import { type Encoding, textOf } from './decoder.ts'
-import { headBytes, headEncoding } from './encoding.ts'
+import { headBytes, headEncoding, markOf } from './encoding.ts'
 import { binaryKind } from './file-kinds.ts'
 import { type Delimiter, delimiters, readHeader } from './header.ts'
 import { type FoundHeader, missingColumns } from './missing-columns.ts'
@@ -102,13 +102,36 @@ function findHeaders(opened: Opened, { columns }: ImportOptions): Candidate[] {
   const sep = excelDelimiter(opened)
   const candidates = sep ? [sep.delimiter, ...delimiters] : delimiters
   return candidates.flatMap((delimiter) => {
-    const record = firstRecord(scanned, delimiter, sep)
+    const record = headerRecord(opened, delimiter, sep)
     if (!record) return []
     const raw = bytes.subarray(record.start * unit, record.textEnd * unit)
     const as = provisional(encoding, raw)
     const text = record.wellFormed ? textOf(raw, as) : ''
     return [{ ...record, raw, encoding: as, ...readHeader(text, delimiter, columns) }]
   })
+}
+
+/**
+ * The first record that is not blank, byte order marks aside: a tool that joins files, or puts a line before one,
+ * leaves marks of theirs, and a quote behind one opens a field.
+ */
+function headerRecord(opened: Opened, delimiter: Delimiter, place?: Place): FirstRecord | undefined {
+  let record = firstRecord(opened.scanned, delimiter, place)
+  // Each time the head is scanned again: a file of lines of nothing but marks has no header.
+  for (let scans = 1; record && scans < 10; scans++) {
+    const at = afterMarks(opened, record.start)
+    if (at === record.start) break
+    record = firstRecord(opened.scanned, delimiter, { at, line: record.line })
+  }
+  return record
+}
+
+/** Where the byte order marks at a place end, in scanned units. */
+function afterMarks({ encoding, bytes, unit }: Opened, place: number): number {
+  const mark = markOf(encoding === 'undecided' ? 'utf-8' : encoding)
+  let at = place
+  while (mark?.every((byte, n) => bytes[at * unit + n] === byte)) at += mark.length / unit
+  return at
 }
 
 /** Where a scan begins, in scanned units. */

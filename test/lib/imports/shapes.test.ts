@@ -90,6 +90,21 @@ describe('names of columns', () => {
     expect(await run(`${header}Ada,female,30,NG\n`)).toMatchObject({ inserted: 1, ignored_columns: [] })
   })
 
+  test.each([
+    ['two marks', '\ufeff\ufeff'],
+    ['blank lines between them', '\ufeff\n,,,\n\ufeff\n\ufeff'],
+    ['a mark behind the line of Excel', 'sep=,\r\n\ufeff'],
+  ])('are found in quotes behind %s', async (_, before) => {
+    const file = `${before}"name","gender","age","country_id"\n"Ada",female,30,NG\nbad\n`
+    for (const encoding of ['utf8', 'utf16le'] as const) {
+      await bench.clear()
+      const report = await run(Buffer.from(file, encoding))
+      expect(report).toMatchObject({ inserted: 1, reasons: { malformed_row: 1 }, ignored_columns: [] })
+      const [{ line }] = (await bench.rejects(report.id)) as [{ line: string }]
+      expect(Number(line)).toBe(file.split('\n').length - 1)
+    }
+  })
+
   test('are those that `columns` says, and only those', async () => {
     const file = 'Nombre Completo,Sexo,Edad,País,name\nAda,female,30,NG,Other\n'
     const columns = { name: 'nombre-completo', gender: 'SEXO', age: 'Edad', country_id: 'pai\u0301s' }
@@ -159,6 +174,12 @@ describe('a header that lacks a column', () => {
     expect(report).toMatchObject({ state: 'failed', failure: { code: 'missing_columns' } })
     expect(report.failure!.message).toContain(hint)
   })
+})
+
+test('a header of which one name has quotes in it gets no hint at single quotes', async () => {
+  const { failure } = await run('x"name",gender,age,country_id\nAda,female,30,NG\n')
+  expect(failure).toMatchObject({ code: 'missing_columns', details: ['name'] })
+  expect(failure!.message).not.toContain('single quotes')
 })
 
 describe('a file that is no CSV', () => {
