@@ -58,32 +58,49 @@ function isUtf32(head: Uint8Array): boolean {
   })
 }
 
+/** Of the head of a file the part that surely holds names of columns, delimiters and line ends. */
+const headerBytes = 512
+
 /**
  * In UTF-16 each ASCII character, so at least every delimiter, digit and line end, has a zero in one half. A letter
- * such as U+0100 or U+4E00 has one in the other, but never both: that is U+0000, which a binary file has.
+ * such as U+0100 or U+4E00 has one in the other. Long Chinese texts leave few of them beyond the header.
  */
 function utf16WithoutBom(head: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
-  const pairs = head.length >> 1
-  let [first, second] = [0, 0]
-  for (let at = 0; at < pairs * 2; at += 2) {
-    if (head[at] === 0) first++
-    if (head[at + 1] === 0) second++
-  }
-  if (Math.max(first, second) < pairs / 10 || first === second) return undefined
-  const encoding = second > first ? 'utf-16le' : 'utf-16be'
-  return decodesAs(encoding, head.subarray(0, pairs * 2)) ? encoding : undefined
+  const all = zerosOf(head)
+  const enough = [all, zerosOf(head.subarray(0, headerBytes))].some(
+    ({ first, second, units }) => Math.max(first, second) * 10 >= units,
+  )
+  if (!enough || all.first === all.second) return undefined
+  const encoding = all.second > all.first ? 'utf-16le' : 'utf-16be'
+  return isMostlyText(head, encoding === 'utf-16le') ? encoding : undefined
 }
 
-/** Whether bytes are UTF-16 without lone surrogates and U+0000, which no writer leaves: signs of chance. */
-function decodesAs(encoding: 'utf-16le' | 'utf-16be', bytes: Uint8Array): boolean {
-  // The head may end between the halves of a surrogate pair.
-  const high = bytes[bytes.length - (encoding === 'utf-16le' ? 1 : 2)] ?? 0
-  const whole = high >= 0xd8 && high < 0xdc ? bytes.subarray(0, -2) : bytes
-  try {
-    return !decoderOf(encoding, { fatal: true }).decode(whole).includes('\0')
-  } catch {
-    return false
+/** How many units of two bytes have a zero in their first half, and in their second. */
+function zerosOf(bytes: Uint8Array): { first: number; second: number; units: number } {
+  const units = bytes.length >> 1
+  let [first, second] = [0, 0]
+  for (let at = 0; at < units * 2; at += 2) {
+    if (bytes[at] === 0) first++
+    if (bytes[at + 1] === 0) second++
   }
+  return { first, second, units }
+}
+
+/**
+ * Whether bytes as UTF-16 hold at least ten characters of printable ASCII for each U+0000 and each half of a
+ * surrogate pair. Programs leave a few of these, binary files are full of them.
+ */
+function isMostlyText(head: Uint8Array, little: boolean): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  let [printable, lost, high] = [0, 0, false]
+  for (let at = 0; at + 1 < head.length; at += 2) {
+    const unit = view.getUint16(at, little)
+    const low = unit >= 0xdc00 && unit < 0xe000
+    if (unit === 0 || low !== high) lost++
+    high = unit >= 0xd800 && unit < 0xdc00
+    if (unit >= 0x20 && unit < 0x7f) printable++
+  }
+  return lost * 10 <= printable
 }
 
 /**

@@ -98,7 +98,7 @@ type Candidate = FoundHeader & FirstRecord & { raw: Uint8Array }
 
 /** What each delimiter makes of the first record that is not blank: none where the file has none. */
 function findHeaders(opened: Opened, { columns }: ImportOptions): Candidate[] {
-  const { encoding, bytes, scanned, unit } = opened
+  const { encoding, bytes, unit } = opened
   const sep = excelDelimiter(opened)
   const candidates = sep ? [sep.delimiter, ...delimiters] : delimiters
   return candidates.flatMap((delimiter) => {

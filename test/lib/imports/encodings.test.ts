@@ -200,6 +200,31 @@ describe('UTF-16 without a mark', () => {
   })
 })
 
+describe('UTF-16 without a mark, of which parts look otherwise,', () => {
+  const notes = 'name,gender,age,country_id,notes\n'
+  test.each([
+    ['half of a surrogate pair', `${notes}样一,male,30,CN,\nB\ud83d,male,3,CN\n`, { broken_encoding: 1 }],
+    ['a NUL', `${notes}样一,male,30,CN,\nB\0,male,3,CN\n`, { malformed_row: 1 }],
+    ['long Chinese notes', `${notes}样一,male,30,CN,${'备注文字'.repeat(9000)}\n`, {}],
+  ])('is read although it holds %s', async (_, text, reasons) => {
+    for (const big of [false, true]) {
+      await bench.clear()
+      const bytes = Buffer.from(text, 'utf16le')
+      const report = await run(big ? bytes.swap16() : bytes)
+      expect(report).toMatchObject({ encoding: big ? 'utf-16be' : 'utf-16le', inserted: 1 })
+      expect(report.reasons).toEqual(reasons)
+      expect(await people()).toEqual(['样一'])
+    }
+  })
+  test.each([
+    ['numbers of 32 bits', Buffer.from(Uint32Array.from({ length: 999 }, (_, n) => n).buffer)],
+    ['a NUL in each line of ASCII', Buffer.from(`${header}${'Ada\0,male,3,NG\n'.repeat(99)}`)],
+    ['a NUL in one', Buffer.from(`${header}Ada\0,male,3,NG\n`)],
+  ])('is not what has zeros otherwise: %s', async (_, bytes) => {
+    expect(await run(bytes)).toMatchObject({ state: 'failed', failure: { code: 'not_csv' } })
+  })
+})
+
 describe('a file that is neither marked nor said', () => {
   const latin = (text: string) => Buffer.from(header + text, 'latin1')
 
