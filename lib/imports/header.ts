@@ -38,10 +38,10 @@ export type Header = {
 
 /**
  * The form in which names of columns are compared: case, the form of a letter, invisible characters, byte order
- * marks, and white space or dashes for underscores do not matter.
+ * marks, the apostrophe of an export, and white space or dashes for underscores do not matter.
  */
 export function columnName(field: string): string {
-  return foldName(field).replace(/[\s\p{Pd}]+/gu, '_')
+  return foldName(unescapeFormula(withoutInvisible(field))).replace(/[\s\p{Pd}]+/gu, '_')
 }
 
 /**

@@ -1,8 +1,10 @@
 import { csvField, csvText, unescapeFormula } from '../platform/csv.ts'
+import { withoutInvisible } from '../profiles/names.ts'
 import { splitFields } from './fields.ts'
 import { type Column, optionalColumns, requiredColumns } from './header.ts'
 import type { Reject } from './rejects.ts'
 import type { ImportRow } from './store.ts'
+import { meantValue } from './values.ts'
 
 /** The first columns of a file of whole skipped rows. An import ignores them. */
 const added = ['reject_reason', 'reject_detail']
@@ -12,7 +14,7 @@ const mark = '\ufeff'
 
 /** Whose numbers may have a decimal comma where the delimiter is none. */
 const numbers: readonly Column[] = ['age', 'gender_probability', 'country_probability']
-const decimalComma = /^(\s*\d*),(\d+\s*)$/
+const decimalComma = /^\d*,\d*(?:e-?\d{1,3})?$/i
 
 export type RowsForm = {
   /** What the file begins with. */
@@ -28,19 +30,26 @@ export function rowsForm({
   header,
   delimiter,
   columns,
-}: Pick<ImportRow, 'header' | 'delimiter' | 'columns'>): RowsForm {
+  options: { values },
+}: Pick<ImportRow, 'header' | 'delimiter' | 'columns' | 'options'>): RowsForm {
   const read = header !== null && delimiter !== null ? splitFields(header, delimiter) : undefined
   const names = read ?? [...requiredColumns, ...optionalColumns]
   // A file of corrected rows whose rows are skipped again: its reasons give way to the new ones.
   const own = added.every((name, at) => names[at]?.trim().toLowerCase() === name) ? added.length : 0
-  const points = new Set(delimiter === ',' ? [] : numbers.flatMap((column) => columns?.columns[column] ?? []))
+  const points = new Map(
+    delimiter === ',' ? [] : numbers.map((column) => [columns?.columns[column], column] as const),
+  )
+  const withPoint = (field: string, column: Column | undefined): string => {
+    if (!column || !decimalComma.test(withoutInvisible(field))) return field
+    // A value of the import's own is looked up as it stands.
+    const isOwn = meantValue(column, field, values) !== meantValue(column, field, undefined)
+    return isOwn ? field : field.replace(',', '.')
+  }
   const fieldsOf = ({ split, text }: Reject): string[] => {
     // A record that cannot be split stays one field, so that it does not go in unless it is corrected. A NUL would
     // cost the whole file.
     if (!split) return text === undefined ? [] : [text.replaceAll('\0', '\ufffd')]
-    return split
-      .map((field, at) => (points.has(at) ? field.replace(decimalComma, '$1.$2') : field))
-      .slice(own)
+    return split.map((field, at) => withPoint(field, points.get(at))).slice(own)
   }
   return {
     header: `${mark}${line([...added, ...names.slice(own)])}`,

@@ -1,5 +1,6 @@
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ImportOptions } from '../../../lib/imports/options.ts'
 import { keyOf } from '../../../lib/imports/rejects.ts'
 import { summarise } from '../../../lib/imports/store.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
@@ -215,6 +216,40 @@ describe('a file in another form', () => {
     expect(await bench.names()).toEqual(['Malformé', second, 'Zoë Núñez'])
     const [zoe] = await bench.sql`select gender_probability from profiles where name like 'Zo%'`
     expect(zoe).toEqual({ gender_probability: 0.98 })
+  })
+
+  test('gives decimal commas of every form back as points, but for values of its own', async () => {
+    const text = [
+      'name;gender;age;country_id;gender_probability;country_probability',
+      'Ada;robot;1;NG;9,8e-1;,5',
+      'Bo;robot;2,0;NG;\u200b0,\u200b25; 1, ',
+      'Cy;robot;1,5;NG;0,75;0,5',
+    ].join('\n')
+    const options: ImportOptions = {
+      accept: 'lenient',
+      values: { age: { '1,5': '2' }, gender_probability: { '0,75': '0.125' } },
+    }
+    const { id } = await bench.run(text, undefined, undefined, { options })
+    const corrected = (await bench.rejectsCsv(id, 'rows')).replaceAll('robot', 'male')
+    expect(await bench.run(corrected, undefined, undefined, { options })).toMatchObject({ inserted: 3 })
+    const people = await bench.sql`
+      select name, age, gender_probability as g, country_probability as c from profiles order by name`
+    expect(people).toEqual([
+      { name: 'Ada', age: 1, g: 0.98, c: 0.5 },
+      { name: 'Bo', age: 2, g: 0.25, c: 1 },
+      { name: 'Cy', age: 2, g: 0.125, c: 0.5 },
+    ])
+  })
+
+  test('whose columns a spreadsheet would calculate has them found again, as `columns` says', async () => {
+    const columns = { name: '=Nome', gender: "'+Sexo", age: '-Edad', country_id: '@País' }
+    const text = `=Nome;'+Sexo;-Edad;@País\n=Ada;robot;30;NG\n`
+    const { id } = await bench.run(text, undefined, undefined, { options: { columns } })
+    const corrected = (await bench.rejectsCsv(id, 'rows')).replace('robot', 'male')
+    expect(corrected).toContain("'=Nome,'+Sexo,'-Edad,'@País")
+    const report = await bench.run(corrected, undefined, undefined, { options: { columns } })
+    expect(report).toMatchObject({ inserted: 1, ignored_columns: ['reject_reason', 'reject_detail'] })
+    expect(await bench.names()).toEqual(['=Ada'])
   })
 
   test('with broken bytes shows U+FFFD, and its row does not go in by accident', async () => {
