@@ -1,10 +1,11 @@
 import type { Sql } from '../platform/db.ts'
 import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
-import { ConflictError, isInsightaError, NotFoundError } from '../platform/errors.ts'
+import { ConflictError, NotFoundError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import type { Queue } from '../platform/queue.ts'
 import type { Storage } from '../platform/storage.ts'
 import { reopenAsImport } from './commit-store.ts'
+import { whyGone } from './lost-upload.ts'
 import { lockImport } from './recovery-store.ts'
 import type { ImportSummary } from './report.ts'
 import { findImport, summarise } from './store.ts'
@@ -14,8 +15,8 @@ export type CommitContext = { sql: Sql; storage: Pick<Storage, 'head'>; objects:
 /**
  * Turns a finished trial into the real import of the same upload, in its place: the slices that the trial found are
  * inserted, and what it came to is kept. Returns a function that asks for the slices to be sent; a crash before it
- * is covered by the sweep. Throws NotFoundError for another team's import and ConflictError, saying why, for one
- * that cannot be committed.
+ * is covered by the sweep. Throws NotFoundError for another team's import, ConflictError, saying why, for one that
+ * cannot be committed, and UnavailableError if S3 does not say whether the upload is there.
  */
 export async function commitImport(
   { sql, storage, objects }: CommitContext,
@@ -63,20 +64,6 @@ async function refuseLostUpload(
   id: string,
 ): Promise<void> {
   const file = await findImport(sql, id)
-  const etag = file && (await etagOf(storage, file.object_key))
-  if (etag === undefined || etag !== file?.etag) {
-    throw new ConflictError(
-      'The upload is no longer there: it has expired or was replaced. Upload the file as a new import',
-      'upload_expired',
-    )
-  }
-}
-
-async function etagOf(storage: Pick<Storage, 'head'>, key: string): Promise<string | undefined> {
-  try {
-    return (await storage.head(key)).etag
-  } catch (error) {
-    if (isInsightaError(error) && error.code === 'object_missing') return undefined
-    throw error
-  }
+  const gone = file && (await whyGone(storage, file))
+  if (gone) throw new ConflictError(`${gone}: upload it as a new import`, 'upload_expired')
 }
