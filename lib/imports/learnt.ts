@@ -68,7 +68,9 @@ export function listed(names: readonly string[]): string[] {
 const storable = (text: string) => text.replaceAll('\0', '\ufffd')
 
 function cut(text: string, characters: number): string {
-  return text.length > characters ? `${[...text].slice(0, characters - 1).join('')}…` : text
+  // Characters of two units each may be fewer.
+  const all = text.length > characters ? [...text] : []
+  return all.length > characters ? `${all.slice(0, characters - 1).join('')}…` : text
 }
 
 function sampleRow(row: number, fields: readonly string[], { columns }: Layout): SampleRow {

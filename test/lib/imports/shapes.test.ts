@@ -214,6 +214,12 @@ describe('a file that is no CSV', () => {
   })
 })
 
+test('values in a sample are cut at a hundred characters, emoji too', async () => {
+  const names = ['😀'.repeat(100), '😀'.repeat(101)]
+  const report = await run(`name,gender,age,country_id\n${names.join(',male,3,NG\n')},male,3,NG\n`)
+  expect(report.sample.map(({ name }) => name)).toEqual([names[0], `${'😀'.repeat(99)}…`])
+})
+
 test('values in single quotes are read with them, and the report says so', async () => {
   const report = await run("name,gender,age,country_id\n'Ada','female','30','NG'\n'Bo','male','31','NG'\n")
   expect(report.reasons).toEqual({ invalid_gender: 2 })
