@@ -49,7 +49,7 @@ export function openFile(head: Uint8Array, options: ImportOptions): SplitProgres
     overruled: marked && options.encoding !== undefined && options.encoding !== encoding,
     layout: header.layout,
     header: base64(header.raw),
-    sample: firstRows(opened, header).map(({ row, from, to }) => ({
+    sample: firstRows(opened, header, head.length < headBytes).map(({ row, from, to }) => ({
       row,
       bytes: base64(bytes.subarray(from * unit, to * unit)),
     })),
@@ -185,8 +185,8 @@ function firstRecord(bytes: Uint8Array, delimiter: Delimiter, place?: Place): Fi
   return first
 }
 
-/** The first well-formed rows after the header, in scanned units. */
-function firstRows({ scanned }: Opened, { layout, end: begin }: Candidate) {
+/** The first well-formed rows after the header, in scanned units. One that the head of a longer file cuts is none. */
+function firstRows({ scanned }: Opened, { layout, end: begin }: Candidate, whole: boolean) {
   const rows: { row: number; from: number; to: number }[] = []
   let row = 0
   const scanner = new RecordScanner(
@@ -200,7 +200,8 @@ function firstRows({ scanned }: Opened, { layout, end: begin }: Candidate) {
   for (let at = begin; at < scanned.length && rows.length < sampleRows; at += sampleChunk) {
     scanner.push(scanned.subarray(at, at + sampleChunk))
   }
-  if (rows.length < sampleRows) scanner.finish()
+  // Otherwise the lines of a quoted field that the head cuts would be taken for rows.
+  if (rows.length < sampleRows && whole) scanner.finish()
   return rows
 }
 

@@ -128,6 +128,11 @@ describe('quoted fields', () => {
       const names = await bench.names()
       expect(names).toContain('Hope Last')
       expect(names).not.toContain('Hope Phantom')
+      // Also where the record is the first of the file, and its end lies beyond what a sample is read from.
+      const sample = await bench.run(
+        Buffer.from(`\ufeff${withNotes}${record}\nHope Last,male,31,NG,\n`, encoding),
+      )
+      expect(sample.sample.map(({ name }) => name)).not.toContain('Hope Phantom')
     }
   })
 
