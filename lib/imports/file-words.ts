@@ -1,3 +1,4 @@
+import { unescapeFormula } from '../platform/csv.ts'
 import { foldName } from '../profiles/names.ts'
 import { nameKey } from '../profiles/profile.ts'
 import type { FileWords } from './erase-store.ts'
@@ -13,8 +14,10 @@ const shortestCut = 40
 function naming(name: string): Names {
   const folded = foldName(name)
   return (text) => {
-    const other = foldName(text)
-    if (other === folded) return true
+    const written = foldName(text)
+    // With the apostrophe of an export, as the name of a row was read without it.
+    const other = unescapeFormula(written)
+    if (written === folded || other === folded) return true
     const cut = other.replace(/\s?(?:…|\.{3})$/, '')
     return cut.length >= shortestCut && folded.startsWith(cut)
   }

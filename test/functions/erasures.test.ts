@@ -308,6 +308,20 @@ describe('the erasure of a person', () => {
     ])
   })
 
+  it('finds a name behind the apostrophe of an export, which its row was read without', async () => {
+    const [acme] = await sql<{ id: string }[]>`select id from teams where name = 'acme'`
+    const id = randomUUID()
+    const sample = ["'=Zqx Formula", '=ZQX  formula', "''=Zqx Formula", "'Zqx Formula"].map((name, at) => ({
+      row: at + 1,
+      name,
+    }))
+    await sql`
+      insert into imports (id, team_id, filename, size, object_key, upload_expires_at, sample)
+      values (${id}, ${acme!.id}, 'people.csv', 1, ${id}, now(), ${sql.json(sample)})`
+    expect((await erase({ name: '=Zqx Formula' })).body.counts).toMatchObject({ import_rows: 2 })
+    expect(await sql`select sample from imports where id = ${id}`).toEqual([{ sample: sample.slice(2) }])
+  })
+
   it('is written down without the person, and finds nothing the second time', async () => {
     const { email, name } = await seed('acme', 'zqxtwice')
     const first = await erase({ email, name })
