@@ -19,7 +19,10 @@ export type HeadEncoding =
 export function headEncoding(head: Uint8Array, said?: Encoding): HeadEncoding {
   const mark = marks.find(({ bytes }) => bytes.every((byte, at) => head[at] === byte))
   if (mark?.encoding === 'utf-32') return { encoding: 'utf-32' }
-  if (mark) return { encoding: mark.encoding, bomBytes: mark.bytes.length, marked: true }
+  if (mark) {
+    if (mark.encoding === 'utf-8' && head.includes(0)) return { encoding: 'none' }
+    return { encoding: mark.encoding, bomBytes: mark.bytes.length, marked: true }
+  }
   const unmarked = (encoding: Encoding) => ({ encoding, bomBytes: 0, marked: false })
   if (said === 'utf-16le' || said === 'utf-16be') return unmarked(said)
   if (!head.includes(0)) return unmarked(said ?? 'undecided')

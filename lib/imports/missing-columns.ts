@@ -1,13 +1,20 @@
+import type { RecordFault } from './boundaries.ts'
 import type { Encoding } from './decoder.ts'
 import { headBytes } from './encoding.ts'
 import { textKind } from './file-kinds.ts'
 import { type Header, readHeader } from './header.ts'
 import { isSingleQuoted, listed, singleQuotes } from './learnt.ts'
 import type { ImportOptions } from './options.ts'
+import { faults } from './records.ts'
 import { notCsv, UnusableFileError } from './unusable-file.ts'
 
 /** What one delimiter makes of the line that is read as the header. */
-export type FoundHeader = Header & { line: number; wellFormed: boolean; encoding: Encoding }
+export type FoundHeader = Header & {
+  line: number
+  wellFormed: boolean
+  fault: RecordFault | undefined
+  encoding: Encoding
+}
 
 const delimiterWords: Record<string, string> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' }
 
@@ -37,7 +44,7 @@ export function missingColumns(
     `The header lacks the required columns: ${missing.join(', ')}.`,
     best.wellFormed
       ? `Line ${line} was read as the header, in ${encoding} with the delimiter ${word}: ${shown.join(', ')}.`
-      : `Line ${line} was read as the header, but is no well-formed record: look at its quotes.`,
+      : `Line ${line} was read as the header, but is no well-formed record: ${malformed(best)}.`,
     headerHint(best, columns),
   ]
   return new UnusableFileError({
@@ -46,6 +53,10 @@ export function missingColumns(
     details: missing,
     header: { line, delimiter, encoding, names: shown },
   })
+}
+
+function malformed({ fault }: FoundHeader): string {
+  return fault === 'too_long' || fault === 'nul' ? faults[fault] : 'look at its quotes'
 }
 
 function headerHint({ names, missing }: FoundHeader, columns: ImportOptions['columns']): string {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { RecordScanner } from './boundaries.ts'
+import { type RecordFault, RecordScanner } from './boundaries.ts'
 import { type Encoding, textOf } from './decoder.ts'
 import { headBytes, headEncoding, markOf } from './encoding.ts'
 import { binaryKind } from './file-kinds.ts'
@@ -166,6 +166,7 @@ type FirstRecord = {
   line: number
   nextLine: number
   wellFormed: boolean
+  fault: RecordFault | undefined
 }
 
 /** The first record that is not blank, in scanned units; it must lie within the head. */
@@ -173,10 +174,10 @@ function firstRecord(bytes: Uint8Array, delimiter: Delimiter, place?: Place): Fi
   let first: FirstRecord | undefined
   const { at = 0, line = 1 } = place ?? {}
   const scanner = new RecordScanner(
-    ({ kind, from, to, start, end, line }) => {
+    ({ kind, fault, from, to, start, end, line }) => {
       if (first || kind === 'blank') return
       const wellFormed = kind === 'row'
-      first = { start, textEnd: start + to - from, end, line, nextLine: scanner.line, wellFormed }
+      first = { start, textEnd: start + to - from, end, line, nextLine: scanner.line, wellFormed, fault }
     },
     { delimiter: delimiter.charCodeAt(0), start: at, line },
   )

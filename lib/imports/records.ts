@@ -117,7 +117,8 @@ function decode(found: Found[], firstRow: number, layout: Layout, encoding: Enco
   })
 }
 
-const faults: Record<RecordFault, string> = {
+/** What is wrong with a malformed record, in words. */
+export const faults: Record<RecordFault, string> = {
   open_quote: 'a quote is opened and not closed',
   text_after_quote: 'text follows a closing quote',
   nul: 'it holds a NUL character',

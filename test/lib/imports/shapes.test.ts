@@ -168,6 +168,8 @@ describe('a header that lacks a column', () => {
     ["'name','gender','age','country_id'\n'Ada','female','30','NG'\n", 'single quotes'],
     ['Ada,female,30,NG\nBo,male,31,NG\n', 'lack a header'],
     ['"name,gender,age,country_id\nAda,female,30,NG\n', 'look at its quotes'],
+    [`name,gender,age,country_id,${'more,'.repeat(14_000)}\n`, 'longer than 64 KiB'],
+    ['\ufeffname,gender,age,country_id\0\n', 'NUL'],
     ['\n'.repeat(300_000), 'blank lines'],
   ])('%j gets a hint', async (file, hint) => {
     const report = await run(file.slice(0, 400_000))
