@@ -100,8 +100,8 @@ describe('names of columns', () => {
       await bench.clear()
       const report = await run(Buffer.from(file, encoding))
       expect(report).toMatchObject({ inserted: 1, reasons: { malformed_row: 1 }, ignored_columns: [] })
-      const [{ line }] = (await bench.rejects(report.id)) as [{ line: string }]
-      expect(Number(line)).toBe(file.split('\n').length - 1)
+      const [reject] = await bench.rejects(report.id)
+      expect(Number(reject!.line)).toBe(file.split('\n').length - 1)
     }
   })
 
