@@ -1,15 +1,19 @@
-import { timingSafeEqual } from 'node:crypto'
-import { canonicalRequest, type SigningScope, sha256Hex, signingScope, signLines } from './canonical.ts'
-import { S3Error } from './errors.ts'
-import type { S3Credentials } from './types.ts'
-
-/** The part of a request that a signature covers. `path` is decoded; header names are lower case. */
-export type SignedTarget = {
-  method: string
-  path: string
-  query: readonly (readonly [string, string])[]
-  headers: Readonly<Record<string, string | undefined>>
-}
+import type { SigningScope } from '../sigv4/canonical.ts'
+import { isSignatureRefusal, type RefusalReason, type SignatureRefusal } from '../sigv4/refusal.ts'
+import {
+  type AwsCredentials,
+  algorithm,
+  checkCredential,
+  checkSignature,
+  checkSignedHeaders,
+  checkSkew,
+  headerClaim,
+  maxSkewMs,
+  type SignatureClaim,
+  type SignedTarget,
+  signedAt,
+} from '../sigv4/verify.ts'
+import { S3Error, type S3ErrorCode } from './errors.ts'
 
 /** `payloadHash` is hexadecimal, UNSIGNED-PAYLOAD or STREAMING-...; chunk signatures start from `signature`. */
 export type Authorization = {
@@ -19,17 +23,6 @@ export type Authorization = {
   scope: SigningScope
 }
 
-type Claim = {
-  presigned: boolean
-  credential: string
-  signedHeaders: string[]
-  signature: string
-  date: string
-  payloadHash: string
-}
-
-const algorithm = 'AWS4-HMAC-SHA256'
-const maxSkewMs = 15 * 60 * 1000
 const maxExpiresSeconds = 7 * 24 * 3600
 const payloadForms = new Set([
   'UNSIGNED-PAYLOAD',
@@ -38,13 +31,28 @@ const payloadForms = new Set([
   'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
 ])
 
+/** S3's error for each reason, with its own message for those of inOwnWords. */
+const codes: Record<RefusalReason, S3ErrorCode> = {
+  missing: 'AccessDenied',
+  algorithm: 'InvalidRequest',
+  malformed: 'AuthorizationHeaderMalformed',
+  date: 'AccessDenied',
+  scope: 'AuthorizationHeaderMalformed',
+  key: 'InvalidAccessKeyId',
+  token: 'InvalidToken',
+  skew: 'RequestTimeTooSkewed',
+  unsigned: 'AccessDenied',
+  mismatch: 'SignatureDoesNotMatch',
+}
+const inOwnWords: ReadonlySet<RefusalReason> = new Set(['missing', 'malformed', 'key', 'token', 'skew'])
+
 /**
  * Checks a SigV4 header or presigned query against the one key pair, as of `now` (ms).
  * Throws the S3Error that S3 gives for each defect.
  */
 export function authenticate(
   target: SignedTarget,
-  credentials: S3Credentials,
+  credentials: AwsCredentials,
   region: string,
   now: number,
 ): Authorization {
@@ -55,82 +63,42 @@ export function authenticate(
       'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
     )
   }
-  const claim = query.has('X-Amz-Algorithm') ? queryClaim(target, query) : headerClaim(target)
-  const [accessKeyId, day, claimedRegion, service, terminator, ...rest] = claim.credential.split('/')
-  const malformed = claim.presigned ? 'AuthorizationQueryParametersError' : 'AuthorizationHeaderMalformed'
-  if (
-    service !== 's3' ||
-    terminator !== 'aws4_request' ||
-    rest.length > 0 ||
-    day !== claim.date.slice(0, 8)
-  ) {
-    throw new S3Error(malformed, 'The credential must be <key>/<date>/<region>/s3/aws4_request')
+  const presigned = query.has('X-Amz-Algorithm')
+  const party = { credentials, region, service: 's3' }
+  try {
+    const claim = presigned ? queryClaim(target, query) : headerClaim(target)
+    const payloadHash = presigned ? queryPayloadHash(target, query) : headerPayloadHash(target)
+    checkCredential(claim, target, party)
+    if (presigned) checkExpiry(claim, query, now)
+    else checkSkew(claim, now)
+    checkSignedHeaders(claim, target)
+    const unsigned = target.query.filter(([name]) => name !== 'X-Amz-Signature')
+    const scope = checkSignature(claim, { ...target, query: unsigned }, payloadHash, party)
+    return { presigned, payloadHash, signature: claim.signature, scope }
+  } catch (error) {
+    throw isSignatureRefusal(error) ? s3Refusal(error, presigned) : error
   }
-  if (accessKeyId !== credentials.accessKeyId) throw new S3Error('InvalidAccessKeyId')
-  if (target.headers['x-amz-security-token'] !== undefined || query.has('X-Amz-Security-Token')) {
-    throw new S3Error('InvalidToken')
-  }
-  if (claimedRegion !== region) {
-    throw new S3Error(malformed, `The region '${claimedRegion}' is wrong; expecting '${region}'`, {
-      Region: region,
-    })
-  }
-  checkTime(claim, query, now)
-  checkSignedHeaders(claim, target)
-
-  const scope = signingScope(credentials.secretAccessKey, claim.date, region)
-  const canonical = canonicalRequest({
-    ...target,
-    query: target.query.filter(([name]) => name !== 'X-Amz-Signature'),
-    signedHeaders: claim.signedHeaders,
-    payloadHash: claim.payloadHash,
-  })
-  const expected = signLines(algorithm, scope, sha256Hex(canonical))
-  if (!equalSignatures(claim.signature, expected)) throw new S3Error('SignatureDoesNotMatch')
-  return { presigned: claim.presigned, payloadHash: claim.payloadHash, signature: expected, scope }
 }
 
-/** Compares in constant time; anything that is not 64 hexadecimal digits is unequal. */
-export function equalSignatures(given: string, expected: string): boolean {
-  if (!/^[0-9a-f]{64}$/.test(given)) return false
-  return timingSafeEqual(Buffer.from(given, 'hex'), Buffer.from(expected, 'hex'))
+function s3Refusal({ reason, message, details }: SignatureRefusal, presigned: boolean): S3Error {
+  const code = codes[reason]
+  const malformed = code === 'AuthorizationHeaderMalformed' && presigned
+  return new S3Error(
+    malformed ? 'AuthorizationQueryParametersError' : code,
+    inOwnWords.has(reason) ? undefined : message,
+    details,
+  )
 }
 
-function headerClaim({ headers }: SignedTarget): Claim {
-  const header = headers.authorization
-  if (header === undefined) throw new S3Error('AccessDenied')
-  const match = /^AWS4-HMAC-SHA256\s(.*)$/.exec(header)
-  if (match?.[1] === undefined) throw new S3Error('InvalidRequest', 'Please use AWS4-HMAC-SHA256.')
-  const fields = new Map<string, string>()
-  for (const field of match[1].split(',')) {
-    const at = field.indexOf('=')
-    fields.set(field.slice(0, at).trim(), field.slice(at + 1).trim())
-  }
-  const credential = fields.get('Credential')
-  const signedHeaders = fields.get('SignedHeaders')
-  const signature = fields.get('Signature')
-  if (credential === undefined || signedHeaders === undefined || signature === undefined) {
-    throw new S3Error('AuthorizationHeaderMalformed')
-  }
-  const date = headers['x-amz-date']
-  if (date === undefined)
-    throw new S3Error('AccessDenied', 'AWS authentication requires an x-amz-date header')
+function headerPayloadHash({ headers }: SignedTarget): string {
   const payloadHash = headers['x-amz-content-sha256']
   if (payloadHash === undefined) {
     throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
   }
-  checkPayloadForm(payloadHash)
-  return {
-    presigned: false,
-    credential,
-    signedHeaders: signedHeaders.split(';'),
-    signature,
-    date,
-    payloadHash,
-  }
+  return checkedPayloadForm(payloadHash)
 }
 
-function queryClaim({ headers }: SignedTarget, query: ReadonlyMap<string, string>): Claim {
+function queryClaim({ headers }: SignedTarget, query: ReadonlyMap<string, string>): SignatureClaim {
   const required = (name: string): string => {
     const value = query.get(name)
     if (value === undefined || value === '') {
@@ -144,39 +112,30 @@ function queryClaim({ headers }: SignedTarget, query: ReadonlyMap<string, string
   if (headers.authorization !== undefined) {
     throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed')
   }
-  const payloadHash =
-    headers['x-amz-content-sha256'] ?? query.get('X-Amz-Content-Sha256') ?? 'UNSIGNED-PAYLOAD'
-  checkPayloadForm(payloadHash)
   return {
-    presigned: true,
     credential: required('X-Amz-Credential'),
     signedHeaders: required('X-Amz-SignedHeaders').split(';'),
     signature: required('X-Amz-Signature'),
     date: required('X-Amz-Date'),
-    payloadHash,
   }
 }
 
-function checkPayloadForm(payloadHash: string): void {
-  if (payloadForms.has(payloadHash) || /^[0-9a-f]{64}$/.test(payloadHash)) return
+function queryPayloadHash({ headers }: SignedTarget, query: ReadonlyMap<string, string>): string {
+  return checkedPayloadForm(
+    headers['x-amz-content-sha256'] ?? query.get('X-Amz-Content-Sha256') ?? 'UNSIGNED-PAYLOAD',
+  )
+}
+
+function checkedPayloadForm(payloadHash: string): string {
+  if (payloadForms.has(payloadHash) || /^[0-9a-f]{64}$/.test(payloadHash)) return payloadHash
   throw new S3Error(
     'InvalidArgument',
     'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-UNSIGNED-PAYLOAD-TRAILER or a valid sha256 value.',
   )
 }
 
-function checkTime(claim: Claim, query: ReadonlyMap<string, string>, now: number): void {
-  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(claim.date)
-  const signedAt =
-    parts === null
-      ? Number.NaN
-      : Date.parse(`${parts[1]}-${parts[2]}-${parts[3]}T${parts[4]}:${parts[5]}:${parts[6]}Z`)
-  if (Number.isNaN(signedAt))
-    throw new S3Error('AccessDenied', 'The date of the signature is not ISO 8601 basic')
-  if (!claim.presigned) {
-    if (Math.abs(now - signedAt) > maxSkewMs) throw new S3Error('RequestTimeTooSkewed')
-    return
-  }
+function checkExpiry(claim: SignatureClaim, query: ReadonlyMap<string, string>, now: number): void {
+  const from = signedAt(claim)
   const expires = query.get('X-Amz-Expires') ?? ''
   const seconds = Number(expires)
   if (!/^\d+$/.test(expires) || seconds < 1 || seconds > maxExpiresSeconds) {
@@ -185,31 +144,12 @@ function checkTime(claim: Claim, query: ReadonlyMap<string, string>, now: number
       `X-Amz-Expires must be a number of seconds from 1 to ${maxExpiresSeconds}`,
     )
   }
-  if (signedAt - now > maxSkewMs) throw new S3Error('AccessDenied', 'Request is not yet valid')
-  if (now > signedAt + seconds * 1000) {
+  if (from - now > maxSkewMs) throw new S3Error('AccessDenied', 'Request is not yet valid')
+  if (now > from + seconds * 1000) {
     throw new S3Error('AccessDenied', 'Request has expired', {
       'X-Amz-Expires': expires,
-      Expires: new Date(signedAt + seconds * 1000).toISOString(),
+      Expires: new Date(from + seconds * 1000).toISOString(),
       ServerTime: new Date(now).toISOString(),
-    })
-  }
-}
-
-/** Every signed header must be sent, and every x-amz-* header that is sent must be signed. */
-function checkSignedHeaders(claim: Claim, target: SignedTarget): void {
-  const signed = new Set(claim.signedHeaders)
-  if (!signed.has('host')) throw new S3Error('AccessDenied', "The 'host' header must be signed")
-  for (const name of signed) {
-    if (target.headers[name] === undefined) {
-      throw new S3Error('SignatureDoesNotMatch', `The signed header '${name}' was not sent`)
-    }
-  }
-  const unsigned = Object.keys(target.headers).filter(
-    (name) => name.startsWith('x-amz-') && !signed.has(name),
-  )
-  if (unsigned.length > 0) {
-    throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {
-      HeadersNotSigned: unsigned.join(', '),
     })
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { equalSignatures } from './auth.ts'
-import { type SigningScope, sha256Hex, signLines } from './canonical.ts'
+import { type SigningScope, sha256Hex, signLines } from '../sigv4/canonical.ts'
+import { equalSignatures } from '../sigv4/verify.ts'
 import { S3Error } from './errors.ts'
 
 /** The signature of the request, from which those of its chunks are chained. */

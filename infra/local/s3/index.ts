@@ -4,7 +4,6 @@ export type {
   BucketSettings,
   CorsRule,
   NotificationRule,
-  S3Credentials,
   S3EventName,
   S3EventRecord,
   S3ObjectEvent,

@@ -1,4 +1,4 @@
-import { uriEncode } from './canonical.ts'
+import { uriEncode } from '../sigv4/canonical.ts'
 import {
   accountId,
   type NotificationRule,

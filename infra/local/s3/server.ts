@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { AwsCredentials } from '../sigv4/verify.ts'
 import { errorAnswer, sendAnswer } from './answer.ts'
 import { authenticate } from './auth.ts'
 import { type Bucket, openBucket } from './bucket.ts'
@@ -13,14 +14,14 @@ import { createKeyedLock } from './lock.ts'
 import { checkRules } from './notifications.ts'
 import { findOperation } from './routes.ts'
 import { readTarget, type Target, withQueryHeaders } from './target.ts'
-import type { BucketSettings, S3Answer, S3Credentials } from './types.ts'
+import type { BucketSettings, S3Answer } from './types.ts'
 
 export type S3Options = {
   dataDir: string
   /** 0 or none: a free one. */
   port?: number
   region: string
-  credentials: S3Credentials
+  credentials: AwsCredentials
   /** Sends an event message `{"Records":[record]}`; on a rejection it is called again later. */
   publish(queueArn: string, body: string): Promise<void>
   log(line: string): void

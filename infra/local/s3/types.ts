@@ -2,8 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Authorization } from './auth.ts'
 import type { Checksum } from './checksum.ts'
 
-export type S3Credentials = { accessKeyId: string; secretAccessKey: string }
-
 /** One rule of a bucket's CORS configuration; origins and headers may hold one `*`. */
 export type CorsRule = {
   id?: string

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { sha256Hex, signingScope, signLines } from '../../../../infra/local/s3/canonical.ts'
 import { decodeChunked } from '../../../../infra/local/s3/chunked.ts'
+import { sha256Hex, signingScope, signLines } from '../../../../infra/local/sigv4/canonical.ts'
 import {
   bucket,
   credentials,
@@ -66,6 +66,7 @@ const documentedScope = signingScope(
   'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
   '20130524T000000Z',
   'us-east-1',
+  's3',
 )
 const documentedData = Buffer.alloc(66_560, 'a')
 
@@ -188,7 +189,7 @@ describe('a chunked PUT', () => {
     }
     const { headers, signature } = signedHeaders(request)
     const date = headers['x-amz-date'] ?? ''
-    const scope = signingScope(credentials.secretAccessKey, date, region)
+    const scope = signingScope(credentials.secretAccessKey, date, region, 's3')
     const body = encode(
       parts,
       more.trailer,

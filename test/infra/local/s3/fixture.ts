@@ -3,13 +3,18 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
-import { canonicalRequest, sha256Hex, signingScope, signLines } from '../../../../infra/local/s3/canonical.ts'
 import {
   type BucketSettings,
   type LocalS3,
   type S3EventRecord,
   startS3,
 } from '../../../../infra/local/s3/index.ts'
+import {
+  canonicalRequest,
+  sha256Hex,
+  signingScope,
+  signLines,
+} from '../../../../infra/local/sigv4/canonical.ts'
 
 export const region = 'eu-west-1'
 export const bucket = 'uploads'
@@ -170,7 +175,7 @@ export function signedHeaders(request: SignedRequest): {
     ...headers,
   }
   const names = Object.keys(all).sort()
-  const scope = signingScope(keys.secretAccessKey, date, region)
+  const scope = signingScope(keys.secretAccessKey, date, region, 's3')
   const canonical = canonicalRequest({
     method,
     path: decodeURIComponent(url.pathname),

@@ -14,7 +14,7 @@ export function encodePath(path: string): string {
 
 export type CanonicalParts = {
   method: string
-  /** Decoded, with its leading slash. */
+  /** With its leading slash: decoded for S3, as it was sent for every other service, which encode it twice. */
   path: string
   query: readonly (readonly [string, string])[]
   headers: Readonly<Record<string, string | undefined>>
@@ -32,7 +32,7 @@ function compareText(left: string, right: string): number {
   return left < right ? -1 : 1
 }
 
-/** S3's canonical request: the path is encoded once and not normalised. */
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html */
 export function canonicalRequest(parts: CanonicalParts): string {
   const query = parts.query
     .map(([name, value]) => [uriEncode(name), uriEncode(value)] as const)
@@ -61,10 +61,21 @@ function hmac(key: string | Buffer, data: string): Buffer {
 /** What a signature is made over besides the data: `date` as 20130524T000000Z, `scope` without the key id. */
 export type SigningScope = { date: string; scope: string; signingKey: Buffer }
 
-export function signingScope(secret: string, date: string, region: string): SigningScope {
+/** Derived keys of the last few days and services. Callers have checked the key id and the date before. */
+const signingKeys = new Map<string, Buffer>()
+const keptSigningKeys = 64
+
+export function signingScope(secret: string, date: string, region: string, service: string): SigningScope {
   const day = date.slice(0, 8)
-  const signingKey = hmac(hmac(hmac(hmac(`AWS4${secret}`, day), region), 's3'), 'aws4_request')
-  return { date, scope: `${day}/${region}/s3/aws4_request`, signingKey }
+  const scope = `${day}/${region}/${service}/aws4_request`
+  const id = `${secret} ${scope}`
+  let signingKey = signingKeys.get(id)
+  if (signingKey === undefined) {
+    signingKey = hmac(hmac(hmac(hmac(`AWS4${secret}`, day), region), service), 'aws4_request')
+    if (signingKeys.size >= keptSigningKeys) signingKeys.clear()
+    signingKeys.set(id, signingKey)
+  }
+  return { date, scope, signingKey }
 }
 
 /** Signs the lines under the algorithm's own name, as hexadecimal. */
