@@ -1,47 +1,58 @@
-import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { text } from 'node:stream/consumers'
-import type { InvokeApi } from './lambda/invoke-api.ts'
+import { forOwnHosts } from './hosts.ts'
+import { type InvokeApi, isInvocation } from './lambda/invoke-api.ts'
 import { answerSecretsCall, type SecretStore } from './secrets.ts'
+import { isSignatureRefusal } from './sigv4/refusal.ts'
+import { readSignedBody } from './sigv4/signed-body.ts'
+import type { AwsCredentials } from './sigv4/verify.ts'
+import { errorNames } from './sigv4/wire-errors.ts'
 
 export type AwsApiOptions = {
   port: number
-  accessKeyId: string
+  region: string
+  credentials: AwsCredentials
   secrets: SecretStore
   lambda: InvokeApi
   log(line: string): void
 }
 
+/** The largest event of a synchronous invocation, in bytes: more than any other request here. */
+const bodyLimit = 6 * 1024 * 1024
+
 /**
- * Lambda's and Secrets Manager's wire protocols on one port of 127.0.0.1. A request must name the access key
- * of this data folder, which no web page and no other user knows; its signature is not checked.
+ * Lambda's and Secrets Manager's wire protocols on one port of 127.0.0.1, for requests signed with the key pair of
+ * this data folder.
  */
 export async function startAwsApi(options: AwsApiOptions): Promise<{ url: string; close(): Promise<void> }> {
+  const { credentials, region, secrets, lambda } = options
+
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (!namesKey(request.headers.authorization, options.accessKeyId)) {
-      return json(response, 403, {
-        __type: 'UnrecognizedClientException',
-        message: 'The security token included in the request is invalid.',
-      })
+    const [targetService, action = ''] = String(request.headers['x-amz-target'] ?? '').split('.')
+    const isSecrets = targetService === 'secretsmanager'
+    if (!isSecrets && !isInvocation(request)) {
+      const message = `${targetService || request.url} is not served by the local cloud`
+      return refuse(response, 404, 'UnknownOperationException', message)
     }
-    const [service, action = ''] = String(request.headers['x-amz-target'] ?? '').split('.')
-    if (service === 'secretsmanager') {
-      const { status, body } = answerSecretsCall(options.secrets, action, await text(request))
-      return json(response, status, body)
+    const service = isSecrets ? 'secretsmanager' : 'lambda'
+    try {
+      const body = await readSignedBody(request, { credentials, region, service }, bodyLimit)
+      if (!isSecrets) return await lambda.handle(request, body, response)
+      const answer = answerSecretsCall(secrets, action, body.bytes.toString())
+      json(response, answer.status, answer.body)
+    } catch (error) {
+      if (!isSignatureRefusal(error)) throw error
+      refuse(response, isSecrets ? 400 : 403, errorNames(error).type, error.message)
     }
-    if (await options.lambda.handle(request, response)) return
-    json(response, 404, {
-      __type: 'UnknownOperationException',
-      message: `${service || request.url} is not served by the local cloud`,
-    })
   }
 
-  const server = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      options.log(`AWS API: ${String(error)}`)
-      response.destroy()
-    })
-  })
+  const server = createServer(
+    forOwnHosts((request, response) => {
+      serve(request, response).catch((error: unknown) => {
+        options.log(`AWS API: ${String(error)}`)
+        response.destroy()
+      })
+    }),
+  )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, '127.0.0.1', resolve)
@@ -61,8 +72,7 @@ function json(response: ServerResponse, status: number, body: object): void {
   response.end(JSON.stringify(body))
 }
 
-function namesKey(header: string | undefined, accessKeyId: string): boolean {
-  const given = Buffer.from(/Credential=([^/,\s=]+)\//.exec(header ?? '')?.[1] ?? '')
-  const expected = Buffer.from(accessKeyId)
-  return given.length === expected.length && timingSafeEqual(given, expected)
+function refuse(response: ServerResponse, status: number, type: string, message: string): void {
+  response.setHeader('x-amzn-errortype', type)
+  json(response, status, { __type: type, message })
 }

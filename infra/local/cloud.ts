@@ -156,7 +156,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const secrets = await openSecrets(dataDir, region, accountId)
     const sqs = await step(
       'SQS',
-      () => startSqs({ dataDir: join(dataDir, 'sqs'), port: ports.sqs, region }),
+      () =>
+        startSqs({
+          dataDir: join(dataDir, 'sqs'),
+          port: ports.sqs,
+          region,
+          credentials: platform,
+          log,
+        }),
       (started) => started.close(),
     )
     const publish = async (queueArn: string, body: string) => void sqs.sendMessage(queueArn, body)
@@ -214,8 +221,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push({ name: 'Lambda API', close: () => invokeApi.close() })
     await step(
       'AWS API',
-      () =>
-        startAwsApi({ port: ports.aws, accessKeyId: platform.accessKeyId, secrets, lambda: invokeApi, log }),
+      () => startAwsApi({ port: ports.aws, region, credentials: platform, secrets, lambda: invokeApi, log }),
       (started) => started.close(),
     )
 

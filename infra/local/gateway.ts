@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { forOwnHosts } from './hosts.ts'
 import { type HttpApi, tokenBucket } from './http-api.ts'
 import { corsFor, corsHeaders, isPreflight } from './http-cors.ts'
 import { answerOf, type HttpAnswer, jsonAnswer, requestEvent } from './http-payload.ts'
@@ -173,14 +174,15 @@ export async function startGateway(
     if (!request.complete) request.resume()
   }
 
-  const handle = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-    serve(request, response, expectsContinue).catch((error: unknown) => {
-      // The client went away in the middle of its body: there is nobody to answer.
-      if (request.destroyed && !request.complete) return
-      options.log(`a request failed: ${String(error)}`)
-      response.destroy()
+  const handle = (expectsContinue: boolean) =>
+    forOwnHosts((request, response) => {
+      serve(request, response, expectsContinue).catch((error: unknown) => {
+        // The client went away in the middle of its body: there is nobody to answer.
+        if (request.destroyed && !request.complete) return
+        options.log(`a request failed: ${String(error)}`)
+        response.destroy()
+      })
     })
-  }
   const server = createServer({ maxHeaderSize: headerLimit }, handle(false))
   server.on('checkContinue', handle(true))
   server.on('clientError', refuseUnread)

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { renderXml, type XmlContent } from './s3/xml.ts'
+import { isSignatureRefusal } from './sigv4/refusal.ts'
+import type { SignedBody } from './sigv4/signed-body.ts'
+import { errorNames } from './sigv4/wire-errors.ts'
 
 /** A call of SQS's JSON protocol; `queryError` is its header `x-amzn-query-error`. */
 export type JsonCall = (
@@ -8,14 +11,22 @@ export type JsonCall = (
   body: object,
 ) => Promise<{ status: number; queryError: string | undefined; body: string }>
 
+export type QueryOptions = {
+  /** The queue that the path names, for clients that do not repeat it in the form. */
+  queueUrl: string | undefined
+  /** Rejects with a SignatureRefusal. */
+  body(): Promise<SignedBody>
+  call: JsonCall
+}
+
 type Json = { readonly [name: string]: unknown }
 
 /** The parameters of a form by the dots in their names: `Attribute.1.Name`. */
 type Parameter = { text: string; members: Map<string, Parameter> }
 
 const namespace = 'http://queue.amazonaws.com/doc/2012-11-05/'
-// As much as fauxqs takes of JSON. A message of 1 MiB has up to 3 MiB in a form.
-const maxFormBytes = 11 * 1024 * 1024
+/** Of a request in either protocol: as much as fauxqs takes of JSON. A message of 1 MiB has up to 3 MiB in a form. */
+export const maxBodyBytes = 11 * 1024 * 1024
 // SendMessageBatchRequestEntry.1.MessageAttribute.1.Value.StringValue has six.
 const maxNameParts = 8
 
@@ -81,8 +92,7 @@ export function isQueryRequest({ method, url = '/', headers }: IncomingMessage):
 export async function answerQuery(
   request: IncomingMessage,
   response: ServerResponse,
-  queueUrl: string | undefined,
-  call: JsonCall,
+  { queueUrl, body: signedBody, call }: QueryOptions,
 ): Promise<void> {
   const requestId = randomUUID()
   const answer = (status: number, xml: string) => {
@@ -90,7 +100,7 @@ export async function answerQuery(
     response.end(xml)
   }
   try {
-    const form = await readForm(request)
+    const form = await readForm(request, signedBody)
     const action = form.get('Action') ?? ''
     if (action === '') throw new QueryError(400, 'MissingAction', 'The request has no parameter Action')
     const body = requestBody(action, form)
@@ -103,7 +113,7 @@ export async function answerQuery(
     }
     answer(200, renderXml(`${action}Response`, content, namespace))
   } catch (error) {
-    const known = error instanceof QueryError ? error : new QueryError(500, 'InternalFailure', String(error))
+    const known = queryError(error)
     const { status, code, message } = known
     const content = {
       Error: { Type: status < 500 ? 'Sender' : 'Receiver', Code: code, Message: message, Detail: {} },
@@ -113,18 +123,18 @@ export async function answerQuery(
   }
 }
 
-async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
-  const chunks: Buffer[] = []
-  let size = 0
-  // Read to its end even if refused, so that the client sees the answer and not a reset.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size <= maxFormBytes) chunks.push(chunk)
-  }
-  // No page of a browser can send this header to another origin unasked, whereas a form is sent by any of them.
-  if (!request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ')) {
-    throw new QueryError(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token')
-  }
+function queryError(error: unknown): QueryError {
+  if (error instanceof QueryError) return error
+  if (!isSignatureRefusal(error)) return new QueryError(500, 'InternalFailure', String(error))
+  const { queryCode } = errorNames(error)
+  return new QueryError(queryCode === 'IncompleteSignature' ? 400 : 403, queryCode, error.message)
+}
+
+async function readForm(
+  request: IncomingMessage,
+  signedBody: QueryOptions['body'],
+): Promise<URLSearchParams> {
+  const { bytes, size } = await signedBody()
   if (request.method !== 'POST') {
     throw new QueryError(
       400,
@@ -132,10 +142,10 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
       'The local cloud takes the query protocol by POST only',
     )
   }
-  if (size > maxFormBytes) {
-    throw new QueryError(413, 'RequestEntityTooLarge', `The request is longer than ${maxFormBytes} bytes`)
+  if (size > maxBodyBytes) {
+    throw new QueryError(413, 'RequestEntityTooLarge', `The request is longer than ${maxBodyBytes} bytes`)
   }
-  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+  return new URLSearchParams(bytes.toString('utf8'))
 }
 
 function requestBody(action: string, form: URLSearchParams): Json {

@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buildApp } from 'fauxqs'
-import { answerQuery, isQueryRequest, type JsonCall } from './sqs-query.ts'
+import { forOwnHosts } from './hosts.ts'
+import { isSignatureRefusal } from './sigv4/refusal.ts'
+import { readSignedBody, type SignedBody } from './sigv4/signed-body.ts'
+import type { AwsCredentials } from './sigv4/verify.ts'
+import { errorNames } from './sigv4/wire-errors.ts'
+import { answerQuery, isQueryRequest, type JsonCall, maxBodyBytes } from './sqs-query.ts'
 import { loadStore, type SqsQueue } from './sqs-store.ts'
 
 /** The only account fauxqs knows. */
@@ -13,6 +18,9 @@ export type SqsOptions = {
   /** A free one when absent or 0. */
   port?: number
   region: string
+  /** Whose signed requests are answered. */
+  credentials: AwsCredentials
+  log?(line: string): void
 }
 
 export type QueueReference = { url: string; arn: string }
@@ -71,8 +79,12 @@ export type Sqs = {
   close(): Promise<void>
 }
 
-/** SQS over fauxqs on 127.0.0.1: the JSON and the query protocol over HTTP, and the same queues by direct calls. */
-export async function startSqs({ dataDir, port = 0, region }: SqsOptions): Promise<Sqs> {
+/**
+ * SQS over fauxqs on 127.0.0.1: the JSON and the query protocol over HTTP for signed requests, and the same queues by
+ * direct calls.
+ */
+export async function startSqs(options: SqsOptions): Promise<Sqs> {
+  const { dataDir, port = 0, region, credentials, log = () => {} } = options
   const { stores, restore } = await loadStore(dataDir)
   const store = stores.sqsStore
   // Without a host of its own fauxqs takes that of the request for the URL of a new queue. Its default,
@@ -83,40 +95,63 @@ export async function startSqs({ dataDir, port = 0, region }: SqsOptions): Promi
 
   // fauxqs answers for S3, SNS and STS too, and on every path. Only its SQS is reached from here, at the root
   // and at the URL of a queue, which SDKs use as the endpoint unless they are told another.
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const isJson = String(request.headers['x-amz-target']).startsWith('AmazonSQS.')
     const [path = '/'] = (request.url ?? '/').split('?')
     const queueName = new RegExp(`^/${accountId}/([^/]+)$`).exec(path)?.[1]
     const isSqs = path === '/' || queueName !== undefined
+    const body = () => readSignedBody(request, { credentials, region, service: 'sqs' }, maxBodyBytes)
     if (request.method === 'POST' && isJson && isSqs) {
-      request.url = '/'
-      app.routing(request, response)
+      await answerJson(request, response, body)
     } else if (isSqs && isQueryRequest(request)) {
       const queueUrl = queueName === undefined ? undefined : `${url}${path}`
-      void answerQuery(request, response, queueUrl, jsonCall(request))
+      await answerQuery(request, response, { queueUrl, body, call: jsonCall(request) })
     } else {
       response.writeHead(404, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ message: 'Only SQS is answered here' }))
     }
-  })
+  }
+
+  async function answerJson(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: () => Promise<SignedBody>,
+  ): Promise<void> {
+    try {
+      const { bytes, size } = await body()
+      if (size > maxBodyBytes) {
+        return sendJsonError(response, 413, 'RequestEntityTooLarge', `The request has ${size} bytes`)
+      }
+      const target = String(request.headers['x-amz-target'])
+      const answer = await app.inject(jsonRequest(request, target, bytes))
+      response.writeHead(answer.statusCode, answer.headers)
+      response.end(answer.rawPayload)
+    } catch (error) {
+      if (!isSignatureRefusal(error)) throw error
+      const { type, queryCode } = errorNames(error)
+      // What SDKs and the CLI call the error: SQS had the query protocol first.
+      response.setHeader('x-amzn-query-error', `${queryCode};Sender`)
+      sendJsonError(response, 403, `com.amazon.coral.service#${type}`, error.message)
+    }
+  }
+
   const jsonCall =
-    ({ headers }: IncomingMessage): JsonCall =>
+    (request: IncomingMessage): JsonCall =>
     async (action, body) => {
-      const answer = await app.inject({
-        method: 'POST',
-        url: '/',
-        // Host and region are in the URL and the ARN of a queue that is created.
-        headers: {
-          host: headers.host ?? '',
-          authorization: headers.authorization ?? '',
-          'content-type': 'application/x-amz-json-1.0',
-          'x-amz-target': `AmazonSQS.${action}`,
-        },
-        payload: JSON.stringify(body),
-      })
+      const answer = await app.inject(jsonRequest(request, `AmazonSQS.${action}`, JSON.stringify(body)))
       const queryError = answer.headers['x-amzn-query-error']?.toString()
       return { status: answer.statusCode, queryError, body: answer.body }
     }
+
+  const server = createServer(
+    forOwnHosts((request, response) => {
+      serve(request, response).catch((error: unknown) => {
+        // A client that left in the middle of its body needs no answer.
+        if (request.complete) log(`SQS: ${String(error)}`)
+        response.destroy()
+      })
+    }),
+  )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', resolve)
@@ -191,6 +226,26 @@ export async function startSqs({ dataDir, port = 0, region }: SqsOptions): Promi
       stores.close()
     },
   }
+}
+
+/** A request of the JSON protocol to fauxqs. Host and region are in the URL and the ARN of a queue that is created. */
+function jsonRequest({ headers }: IncomingMessage, target: string, payload: string | Buffer) {
+  return {
+    method: 'POST' as const,
+    url: '/',
+    headers: {
+      host: headers.host ?? '',
+      authorization: headers.authorization ?? '',
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-target': target,
+    },
+    payload,
+  }
+}
+
+function sendJsonError(response: ServerResponse, status: number, type: string, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' })
+  response.end(JSON.stringify({ __type: type, message }))
 }
 
 /** A redrive policy that the new template no longer has must not stay behind. */

@@ -24,7 +24,11 @@ let failed = 0
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-apply-event-'))
   database = await freshDatabase()
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
+  sqs = await startSqs({
+    dataDir: folder,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  })
   events = sqs.createQueue('interview-events', { VisibilityTimeout: '600' })
   for (const [name, value] of Object.entries(database.env)) vi.stubEnv(name, value)
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)

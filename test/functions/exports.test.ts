@@ -35,7 +35,7 @@ beforeAll(async () => {
   const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
   const region = 'eu-west-1'
   database = await freshDatabase()
-  sqs = await startSqs({ dataDir: folder, region })
+  sqs = await startSqs({ dataDir: folder, region, credentials })
   s3 = await startS3({
     dataDir: join(folder, 's3'),
     region,

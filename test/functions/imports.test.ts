@@ -25,11 +25,8 @@ const keys = { admin: '', analyst: '', other: '' }
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-imports-'))
-  ;[database, bucket, sqs] = await Promise.all([
-    freshDatabase(),
-    startStorage(),
-    startSqs({ dataDir: folder, region: 'eu-west-1' }),
-  ])
+  ;[database, bucket] = await Promise.all([freshDatabase(), startStorage()])
+  sqs = await startSqs({ dataDir: folder, region: bucket.region, credentials: bucket.credentials })
   const environment = {
     ...database.env,
     ...bucket.env,

@@ -29,8 +29,15 @@ const arn = (name: string) => `arn:aws:sqs:eu-west-1:000000000000:insighta-test-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-operations-'))
   database = await freshDatabase()
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
   bucket = await startStorage()
+  sqs = await startSqs({
+    dataDir: folder,
+    region: 'eu-west-1',
+    credentials: {
+      accessKeyId: bucket.env.AWS_ACCESS_KEY_ID,
+      secretAccessKey: bucket.env.AWS_SECRET_ACCESS_KEY,
+    },
+  })
   for (const [name, value] of Object.entries({ ...database.env, ...bucket.env })) vi.stubEnv(name, value)
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)
   vi.stubEnv('UPLOAD_BUCKET', 'uploads')

@@ -22,7 +22,7 @@ beforeAll(async () => {
   const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
   const region = 'eu-west-1'
   database = await freshDatabase()
-  sqs = await startSqs({ dataDir: join(folder), region })
+  sqs = await startSqs({ dataDir: join(folder), region, credentials })
   s3 = await startS3({
     dataDir: join(folder, 's3'),
     region,

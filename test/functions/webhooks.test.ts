@@ -17,7 +17,11 @@ const secrets = mockClient(SecretsManagerClient)
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-webhooks-'))
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
+  sqs = await startSqs({
+    dataDir: folder,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  })
   const { url, arn } = sqs.createQueue('interview-events')
   queueArn = arn
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)

@@ -40,10 +40,11 @@ export async function startTestAws(timeoutMs = 12_000): Promise<TestAws> {
       }
     },
   }
-  const accessKeyId = 'TESTTESTTESTTESTTEST'
+  const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
+  const region = 'us-east-1'
   const invokeApi = serveInvokeApi(lambda as Lambda)
   const port = await randomFreePort()
-  const api = await startAwsApi({ port, accessKeyId, secrets, lambda: invokeApi, log: () => {} })
+  const api = await startAwsApi({ port, region, credentials, secrets, lambda: invokeApi, log: () => {} })
   const aws: TestAws = {
     functions: {},
     lambdaAnswers: undefined,
@@ -51,9 +52,9 @@ export async function startTestAws(timeoutMs = 12_000): Promise<TestAws> {
     environment: {
       AWS_ENDPOINT_URL_LAMBDA: api.url,
       AWS_ENDPOINT_URL_SECRETS_MANAGER: api.url,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: 'secret',
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       AWS_MAX_ATTEMPTS: '1',
     },
     async close() {

@@ -22,6 +22,8 @@ export async function startStorage({ maxAttempts }: { maxAttempts?: number } = {
   })
   return {
     s3,
+    region,
+    credentials,
     client,
     storage: createStorage('uploads', client),
     /** What a function's environment holds of it. */

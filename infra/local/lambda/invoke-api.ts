@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { SignedBody } from '../sigv4/signed-body.ts'
 import { isLambdaError, isTooManyRequests, LambdaError } from './errors.ts'
 import type { Lambda } from './functions.ts'
 
@@ -16,14 +17,19 @@ export type InvokeApiOptions = {
 
 /**
  * Lambda's own HTTP API as far as invoking goes, so that `@aws-sdk/client-lambda` and `aws lambda invoke` work
- * with an `endpoint`. The handler answers true when the request was for it.
+ * with an `endpoint`.
  */
 export type InvokeApi = {
-  handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>
+  /** Serves a request for which isInvocation is true, of which the signature has been checked. */
+  handle(request: IncomingMessage, body: SignedBody, response: ServerResponse): Promise<void>
   /** Invokes like an event: at once when possible, again after a failure or a throttle. */
   invokeAsync(name: string, payload: string): void
   /** Drops what still waits for its next attempt. */
   close(): void
+}
+
+export function isInvocation({ method, url = '' }: IncomingMessage): boolean {
+  return method === 'POST' && path.test(url)
 }
 
 export function serveInvokeApi(lambda: Lambda, options: InvokeApiOptions = {}): InvokeApi {
@@ -52,21 +58,19 @@ export function serveInvokeApi(lambda: Lambda, options: InvokeApiOptions = {}): 
     timers.add(timer.unref())
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse) {
-    const name = path.exec(request.url ?? '')?.[1]
-    if (request.method !== 'POST' || name === undefined) return false
+  async function handle(request: IncomingMessage, body: SignedBody, response: ServerResponse) {
+    const name = path.exec(request.url ?? '')?.[1] ?? ''
     try {
-      await answer(functionNameOf(decodeURIComponent(name)), request, response)
+      await answer(functionNameOf(decodeURIComponent(name)), request, body, response)
     } catch (error) {
       sendError(response, isLambdaError(error) ? error : new LambdaError('ServiceException', String(error)))
     }
-    return true
   }
 
-  async function answer(name: string, request: IncomingMessage, response: ServerResponse) {
+  async function answer(name: string, request: IncomingMessage, body: SignedBody, response: ServerResponse) {
     const type = String(request.headers['x-amz-invocation-type'] ?? 'RequestResponse')
     const limit = type === 'Event' ? asyncLimit : syncLimit
-    const payload = await readPayload(request, limit, type)
+    const payload = payloadOf(body, limit, type)
     if (!lambda.names().includes(name)) {
       throw new LambdaError('ResourceNotFoundException', `Function not found: ${lambda.arnOf(name)}`)
     }
@@ -104,18 +108,12 @@ function functionNameOf(reference: string): string {
   return /(?:^|:function:)([^:]+)(?::[^:]+)?$/.exec(reference)?.[1] ?? reference
 }
 
-async function readPayload(request: IncomingMessage, limit: number, type: string): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size <= limit) chunks.push(chunk)
-  }
+function payloadOf({ bytes, size }: SignedBody, limit: number, type: string): string {
   if (size > limit) {
     const message = `${size} byte payload is too large for the ${type} invocation type (limit ${limit} bytes)`
     throw new LambdaError('RequestTooLargeException', message)
   }
-  const text = Buffer.concat(chunks).toString() || '{}'
+  const text = bytes.toString() || '{}'
   try {
     JSON.parse(text)
   } catch (error) {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { forOwnHosts } from '../hosts.ts'
 import type { AwsCredentials } from '../sigv4/verify.ts'
 import { errorAnswer, sendAnswer } from './answer.ts'
 import { authenticate } from './auth.ts'
@@ -122,11 +123,13 @@ export async function startS3(options: S3Options): Promise<LocalS3> {
   }
 
   // No requestTimeout: node's default of 5 minutes would cut long uploads.
-  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (incoming, outgoing) =>
-    accept(incoming, outgoing, () => {}),
+  const server = createServer(
+    { requestTimeout: 0, keepAliveTimeout: 60_000 },
+    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => {})),
   )
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) =>
-    accept(incoming, outgoing, () => outgoing.writeContinue()),
+  server.on(
+    'checkContinue',
+    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => outgoing.writeContinue())),
   )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

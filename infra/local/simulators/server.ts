@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
+import { forOwnHosts } from '../hosts.ts'
 import { demographics } from './demographics.ts'
 import { createFaults, type Fault, faultSchema } from './faults.ts'
 import { gemini } from './gemini.ts'
@@ -90,12 +91,14 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
     return { status: 201, body: { faults: faults.list() } }
   }
 
-  const server = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      if (!closing.signal.aborted) log(`Simulators: ${String(error)}`)
-      response.destroy()
-    })
-  })
+  const server = createServer(
+    forOwnHosts((request, response) => {
+      serve(request, response).catch((error: unknown) => {
+        if (!closing.signal.aborted) log(`Simulators: ${String(error)}`)
+        response.destroy()
+      })
+    }),
+  )
   server.listen(options.port, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -55,7 +55,11 @@ async function startCloud(
   options: Partial<LambdaOptions>,
 ) {
   const functions = await startTestLambda(options)
-  const sqs: Sqs = await startSqs({ dataDir: join(functions.dir, 'sqs'), region: 'eu-west-1' })
+  const sqs: Sqs = await startSqs({
+    dataDir: join(functions.dir, 'sqs'),
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  })
   const queue = sqs.createQueue('work', queueAttributes)
   // Every record that a handler sees is written to a file named for the invocation.
   await functions.define(

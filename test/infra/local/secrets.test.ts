@@ -29,9 +29,10 @@ beforeAll(async () => {
   store = await openSecrets(folder, 'us-east-1', '000000000000')
   server = await startAwsApi({
     port: await randomFreePort(),
-    accessKeyId: 'AKIATEST',
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
     secrets: store,
-    lambda: { handle: async () => false, invokeAsync: () => {}, close: () => {} },
+    lambda: { handle: async () => {}, invokeAsync: () => {}, close: () => {} },
     log: () => {},
   })
   client = connect('AKIATEST')

@@ -4,16 +4,17 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { childText, parseXml, type XmlElement } from '../../../infra/local/s3/xml.ts'
 import { type Sqs, startSqs } from '../../../infra/local/sqs.ts'
+import { signedHeaders } from '../../support/sigv4.ts'
 
-const authorization =
-  'AWS4-HMAC-SHA256 Credential=local/20261101/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=0'
+const region = 'eu-west-1'
+const keys = { accessKeyId: 'local', secretAccessKey: 'local' }
 let dataDir: string
 let sqs: Sqs
 let url: string
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'insighta-sqs-'))
-  sqs = await startSqs({ dataDir, region: 'eu-west-1' })
+  sqs = await startSqs({ dataDir, region, credentials: keys })
   url = sqs.createQueue('webhooks').url
 })
 afterEach(async () => {
@@ -23,13 +24,13 @@ afterEach(async () => {
 
 type Form = Record<string, string>
 
-async function post(form: Form | string, path = '/', headers: Record<string, string> = { authorization }) {
-  const body = typeof form === 'string' ? form : new URLSearchParams({ Version: '2012-11-05', ...form })
-  const response = await fetch(sqs.url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8', ...headers },
-    body,
-  })
+async function post(form: Form | string, path = '/', signed = true) {
+  const body =
+    typeof form === 'string' ? form : String(new URLSearchParams({ Version: '2012-11-05', ...form }))
+  const plain = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+  const request = { method: 'POST', url: sqs.url + path, headers: plain, body }
+  const headers = signed ? signedHeaders({ ...request, keys, region, service: 'sqs' }).headers : plain
+  const response = await fetch(request.url, { method: 'POST', headers, body })
   expect(response.headers.get('content-type')).toBe('text/xml')
   return { status: response.status, root: parseXml(await response.text()) }
 }
@@ -237,12 +238,14 @@ describe('the query protocol of SQS', () => {
   test('refuses a form that any page of a browser could send, and does nothing for it', async () => {
     sqs.sendMessage('arn:aws:sqs:eu-west-1:000000000000:webhooks', 'kept')
     const purge = { Action: 'PurgeQueue', QueueUrl: url }
-    expect(await refused(post(purge, '/', {}))).toEqual({
+    expect(await refused(post(purge, '/', false))).toEqual({
       status: 403,
       type: 'Sender',
       code: 'MissingAuthenticationToken',
     })
-    const response = await fetch(`${sqs.url}/?${new URLSearchParams(purge)}`, { headers: { authorization } })
+    const query = { method: 'GET', url: `${sqs.url}/?${new URLSearchParams(purge)}` }
+    const { headers } = signedHeaders({ ...query, keys, region, service: 'sqs' })
+    const response = await fetch(query.url, { headers })
     expect([response.status, await response.text()]).toEqual([
       400,
       expect.stringContaining('<Code>AWS.SimpleQueueService.UnsupportedOperation</Code>'),

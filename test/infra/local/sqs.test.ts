@@ -22,7 +22,7 @@ let sqs: Sqs
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'insighta-sqs-'))
-  sqs = await startSqs({ dataDir, region })
+  sqs = await startSqs({ dataDir, region, credentials })
 })
 
 afterEach(async () => {
@@ -32,7 +32,7 @@ afterEach(async () => {
 
 async function restart(port = 0) {
   await sqs.close()
-  sqs = await startSqs({ dataDir, region, port })
+  sqs = await startSqs({ dataDir, region, port, credentials })
 }
 
 const receive = (arn: string, max = 10, waitSeconds = 0) => sqs.receive(arn, { max, waitSeconds })

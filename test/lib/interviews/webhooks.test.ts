@@ -31,7 +31,7 @@ const clients: { destroy(): void }[] = []
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-webhooks-'))
-  sqs = await startSqs({ dataDir: join(folder, 'sqs'), region })
+  sqs = await startSqs({ dataDir: join(folder, 'sqs'), region, credentials })
   s3 = await startS3({
     dataDir: join(folder, 's3'),
     region,

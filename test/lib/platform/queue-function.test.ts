@@ -18,7 +18,11 @@ let sqs: Sqs
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-queue-function-'))
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
+  sqs = await startSqs({
+    dataDir: folder,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  })
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'test')
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test')

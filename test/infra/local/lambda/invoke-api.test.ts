@@ -1,15 +1,18 @@
 import { readFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startAwsApi } from '../../../../infra/local/aws-api.ts'
 import { type InvokeApi, serveInvokeApi } from '../../../../infra/local/lambda/invoke-api.ts'
+import { randomFreePort } from '../../../../infra/local/ports.ts'
+import { openSecrets } from '../../../../infra/local/secrets.ts'
 import { startTestLambda, until } from './handlers.ts'
 
 let functions: Awaited<ReturnType<typeof startTestLambda>>
 let api: InvokeApi
-let server: Server
+let server: Awaited<ReturnType<typeof startAwsApi>>
 let client: LambdaClient
+const region = 'eu-west-1'
+const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const dropped: string[] = []
 
 beforeEach(async () => {
@@ -19,14 +22,18 @@ beforeEach(async () => {
     retryDelaysMs: [1, 1],
     onDropped: (name, payload) => dropped.push(`${name} ${payload}`),
   })
-  server = createServer(async (request, response) => {
-    if (!(await api.handle(request, response))) response.writeHead(418).end()
+  server = await startAwsApi({
+    port: await randomFreePort(),
+    region,
+    credentials,
+    secrets: await openSecrets(functions.dir, region, '000000000000'),
+    lambda: api,
+    log: () => {},
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   client = new LambdaClient({
-    endpoint: endpoint(),
-    region: 'eu-west-1',
-    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    endpoint: server.url,
+    region,
+    credentials,
     maxAttempts: 1,
   })
 })
@@ -34,12 +41,9 @@ beforeEach(async () => {
 afterEach(async () => {
   client.destroy()
   api.close()
-  server.closeAllConnections()
-  await new Promise((resolve) => server.close(resolve))
+  await server.close()
   await functions.close()
 })
-
-const endpoint = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
 test('the SDK invokes by name and by ARN, and gets the answer', async () => {
   await functions.define('echo', 'export const handler = async (event) => ({ got: event })')
@@ -97,6 +101,13 @@ test('an event is accepted at once and tried three times', async () => {
   expect(await readFile(`${functions.dir}/tries`, 'utf8')).toBe('xxx')
 })
 
-test('other paths are left to others', async () => {
-  expect((await fetch(`${endpoint()}/2015-03-31/functions`)).status).toBe(418)
+test('what is not served is named', async () => {
+  const response = await fetch(`${server.url}/2015-03-31/functions`)
+  expect([response.status, await response.json()]).toEqual([
+    404,
+    {
+      __type: 'UnknownOperationException',
+      message: '/2015-03-31/functions is not served by the local cloud',
+    },
+  ])
 })

@@ -9,12 +9,7 @@ import {
   type S3EventRecord,
   startS3,
 } from '../../../../infra/local/s3/index.ts'
-import {
-  canonicalRequest,
-  sha256Hex,
-  signingScope,
-  signLines,
-} from '../../../../infra/local/sigv4/canonical.ts'
+import { type RequestToSign, signedHeaders as sign } from '../../../support/sigv4.ts'
 
 export const region = 'eu-west-1'
 export const bucket = 'uploads'
@@ -142,51 +137,11 @@ export function send({
   })
 }
 
-export type SignedRequest = RawRequest & {
-  payloadHash?: string
-  at?: Date
-  keys?: { accessKeyId: string; secretAccessKey: string }
-  /** Headers sent but not signed. */
-  unsigned?: Record<string, string>
-}
+export type SignedRequest = RawRequest & Partial<Omit<RequestToSign, keyof RawRequest>>
 
-/** Headers of a request signed as the SDKs do, for bodies and mistakes that no SDK would send. */
-export function signedHeaders(request: SignedRequest): {
-  headers: Record<string, string>
-  signature: string
-} {
-  const {
-    method,
-    headers = {},
-    body,
-    payloadHash,
-    at = new Date(),
-    keys = credentials,
-    unsigned = {},
-  } = request
-  const url = new URL(request.url)
-  const date = at.toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const hash = payloadHash ?? sha256Hex(body ?? '')
-  const all: Record<string, string> = {
-    host: url.host,
-    'x-amz-date': date,
-    'x-amz-content-sha256': hash,
-    ...(body === undefined ? {} : { 'content-length': String(body.length) }),
-    ...headers,
-  }
-  const names = Object.keys(all).sort()
-  const scope = signingScope(keys.secretAccessKey, date, region, 's3')
-  const canonical = canonicalRequest({
-    method,
-    path: decodeURIComponent(url.pathname),
-    query: [...url.searchParams],
-    headers: all,
-    signedHeaders: names,
-    payloadHash: hash,
-  })
-  const signature = signLines('AWS4-HMAC-SHA256', scope, sha256Hex(canonical))
-  const authorization = `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope.scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`
-  return { headers: { ...all, authorization, ...unsigned }, signature }
+/** Headers of a request signed with the test's key, unless it brings another one. */
+export function signedHeaders(request: SignedRequest): ReturnType<typeof sign> {
+  return sign({ keys: credentials, region, service: 's3', ...request })
 }
 
 export function sendSigned(request: SignedRequest): Promise<RawAnswer> {
