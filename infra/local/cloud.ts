@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { readAssembly } from './assembly.ts'
@@ -243,12 +244,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       startReader: () => step('reader', () => database.startReader()),
       async startCache() {
         const binary = await findRedis()
-        cacheEnvironment.CACHE_URL = binary ? `redis://127.0.0.1:${ports.cache}` : ''
+        const password = randomBytes(24).toString('hex')
+        cacheEnvironment.CACHE_URL = binary ? `redis://:${password}@127.0.0.1:${ports.cache}` : ''
         if (binary === undefined) return undefined
         const logFile = join(logDir, 'cache.log')
         const { port } = await step(
           'cache',
-          () => startRedis({ binary, port: ports.cache, logFile, log }),
+          () => startRedis({ binary, port: ports.cache, password, logFile, log }),
           (started) => started.close(),
         )
         return { host: '127.0.0.1', port }

@@ -9,6 +9,8 @@ export type RedisOptions = {
   /** As found by findRedis(). */
   binary: string
   port: number
+  /** That every client must give: letters and digits. */
+  password: string
   logFile: string
   log(line: string): void
 }
@@ -43,11 +45,18 @@ export async function findRedis(path = process.env.PATH ?? ''): Promise<string |
  * A cache on 127.0.0.1:port that keeps nothing on disk, ready for connections. It ends with this process,
  * however that ends. One that dies is not started again: nothing but time is lost with a cache.
  */
-export async function startRedis({ binary, port, logFile, log }: RedisOptions): Promise<LocalRedis> {
+export async function startRedis({
+  binary,
+  port,
+  password,
+  logFile,
+  log,
+}: RedisOptions): Promise<LocalRedis> {
   const settings = {
     bind: '127.0.0.1',
     port: String(port),
-    save: '',
+    requirepass: password,
+    save: '""',
     appendonly: 'no',
     maxmemory: memory,
     'maxmemory-policy': 'allkeys-lru',
@@ -55,15 +64,21 @@ export async function startRedis({ binary, port, logFile, log }: RedisOptions): 
   const output = await open(logFile, 'a', 0o600)
   let server: ChildProcess
   try {
-    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
     // A session of its own: Ctrl-C in the terminal must not end it before the functions that use it.
-    server = spawn(binary, flags, { cwd: '/', detached: true, stdio: ['ignore', output.fd, output.fd] })
+    server = spawn(binary, ['-'], { cwd: '/', detached: true, stdio: ['pipe', output.fd, output.fd] })
     await once(server, 'spawn')
+    // By its input, since every user of the machine may read the command line of a process.
+    server.stdin?.on('error', () => {})
+    server.stdin?.end(
+      Object.entries(settings)
+        .map(([name, value]) => `${name} ${value}\n`)
+        .join(''),
+    )
   } finally {
     await output.close()
   }
   guard(server)
-  await becomesReady(server, port, logFile)
+  await becomesReady(server, { port, password, logFile })
   let closing = false
   server.once('exit', (code, signal) => {
     if (!closing) log(`The shared cache ended by itself (${code ?? signal}); its log is ${logFile}`)
@@ -91,9 +106,12 @@ function guard(server: ChildProcess): void {
   server.once('exit', () => watcher.stdin?.end('ended\n'))
 }
 
-async function becomesReady(server: ChildProcess, port: number, logFile: string): Promise<void> {
+async function becomesReady(
+  server: ChildProcess,
+  { port, password, logFile }: Pick<RedisOptions, 'port' | 'password' | 'logFile'>,
+): Promise<void> {
   const deadline = performance.now() + startTimeoutMs
-  while (!(await answers(server, port))) {
+  while (!(await answers(server, port, password))) {
     if (ended(server)) throw new Error(`The shared cache did not start; its log is ${logFile}`)
     if (performance.now() > deadline) {
       await end(server)
@@ -104,10 +122,10 @@ async function becomesReady(server: ChildProcess, port: number, logFile: string)
 }
 
 /** Whether this server, and not another one that has the port, is ready for commands. */
-function answers({ pid }: ChildProcess, port: number): Promise<boolean> {
+function answers({ pid }: ChildProcess, port: number, password: string): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write('INFO server\r\n'))
+    const socket = connect(port, '127.0.0.1', () => socket.write(`AUTH ${password}\r\nINFO server\r\n`))
     socket.setTimeout(1000, () => socket.destroy())
     socket.on('data', (data) => {
       answer += data.toString('latin1')

@@ -23,7 +23,8 @@ export type TestRedis = AsyncDisposable & {
 export async function startRedis(): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'insighta-test-redis-'))
   const port = await randomFreePort()
-  const options = { binary: redisBinary!, port, logFile: join(folder, 'redis.log'), log: () => {} }
+  const password = 'test'
+  const options = { binary: redisBinary!, port, password, logFile: join(folder, 'redis.log'), log: () => {} }
   let server = await startServer(options)
   const signal = (name: NodeJS.Signals) => process.kill(server.pid()!, name)
   const close = async () => {
@@ -31,7 +32,7 @@ export async function startRedis(): Promise<TestRedis> {
     await rm(folder, { recursive: true, force: true })
   }
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis://:${password}@127.0.0.1:${port}`,
     kill: () => server.close(),
     async start() {
       server = await startServer(options)

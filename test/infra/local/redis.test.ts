@@ -1,8 +1,11 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { portIsFree, randomFreePort } from '../../../infra/local/ports.ts'
@@ -33,13 +36,14 @@ describe('the server of the cache', () => {
     const options = async () => ({
       binary: redisBinary!,
       port: await randomFreePort(),
+      password: 'a0b1c2d3',
       logFile: join(folder, 'cache.log'),
       log: () => {},
     })
 
     it('keeps 64 MB at the most and nothing on disk, and ends when it is told to', async () => {
       const server = await startRedis(await options())
-      const redis = new Redis(server.port, '127.0.0.1')
+      const redis = new Redis(server.port, '127.0.0.1', { password: 'a0b1c2d3' })
       const settings = await redis.config(
         'GET',
         'maxmemory',
@@ -57,12 +61,30 @@ describe('the server of the cache', () => {
       expect(await portIsFree(server.port)).toBe(true)
     })
 
+    it('asks for its password, which is not on its command line', async () => {
+      const server = await startRedis(await options())
+      const commands = [
+        'GET a',
+        'SET a 1',
+        'INFO',
+        'CONFIG GET requirepass',
+        'AUTH wrong',
+        'AUTH default wrong',
+      ]
+      const socket = connect(server.port, '127.0.0.1')
+      socket.end([...commands, 'QUIT', ''].join('\r\n'))
+      const answers = (await text(socket)).trim().split('\r\n')
+      expect(answers.slice(0, 4).join()).toMatch(/^(?:-NOAUTH [^\r]*?,?){4}$/)
+      expect(answers.slice(4, 6).join()).toMatch(/^(?:-WRONGPASS [^\r]*?,?){2}$/)
+      const processes = await promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', String(server.pid())])
+      expect(processes.stdout).toContain('redis')
+      expect(processes.stdout).not.toContain('a0b1c2d3')
+      await server.close()
+    })
+
     it('says what is wrong where the port is taken', async () => {
       const server = await startRedis(await options())
-      const { logFile } = await options()
-      await expect(
-        startRedis({ binary: redisBinary!, port: server.port, logFile, log: () => {} }),
-      ).rejects.toThrow('did not start')
+      await expect(startRedis({ ...(await options()), port: server.port })).rejects.toThrow('did not start')
       await server.close()
     })
 
