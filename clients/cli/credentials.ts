@@ -18,6 +18,8 @@ const schema = z.object({
   facets_function: z.string(),
   /** Where the third parties are simulated. */
   simulators: z.url(),
+  /** As a bearer token for what controls them. */
+  simulators_key: z.string(),
 })
 
 /** How to reach a local cloud. */

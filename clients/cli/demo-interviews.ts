@@ -54,9 +54,9 @@ const said: readonly [question: string, answer: string][] = [
 
 /** Plays a whole interview against the running local cloud, with everything that goes wrong on the way. */
 export async function interviewDemo(): Promise<void> {
-  const { url, api_key, simulators } = await localCredentials()
+  const { url, api_key, simulators, simulators_key } = await localCredentials()
   const api = createApi(url, api_key)
-  const outside = createOutsideWorld(simulators)
+  const outside = createOutsideWorld(simulators, simulators_key)
   await outside.clearFaults()
   const started = performance.now()
   const address = `amara.${Date.now()}@candidates.example`
@@ -93,11 +93,12 @@ async function waitFor<T>(what: string, look: () => Promise<T | undefined>): Pro
 type Outside = ReturnType<typeof createOutsideWorld>
 
 /** The third parties, which are simulated, and what is scripted to go wrong with them. */
-function createOutsideWorld(simulators: string) {
+function createOutsideWorld(simulators: string, key: string) {
   async function call<T>(method: string, path: string, body?: object): Promise<T> {
     const response = await fetch(simulators + path, {
       method,
-      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path} of the simulators: ${response.status} ${text}`)

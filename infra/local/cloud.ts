@@ -186,6 +186,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       () =>
         startSimulators({
           port: ports.simulators,
+          key: platform.simulatorsKey,
           log,
           outgoing: () => ({
             gatewayUrl: url,
@@ -294,6 +295,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       keys_function: functionOf(outputs, 'KeysFunctionName'),
       facets_function: functionOf(outputs, 'FacetsFunctionName'),
       simulators: simulators.url,
+      simulators_key: platform.simulatorsKey,
     }
     const credentials = await step('access key', () =>
       writeCredentials(dataDir, facts, database.isNew(), services.invoke),

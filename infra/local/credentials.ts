@@ -23,6 +23,8 @@ export type Credentials = {
   facets_function: string
   /** Where the third parties are simulated. */
   simulators: string
+  /** As a bearer token for what controls the simulators: faults, sent mails, webhooks. */
+  simulators_key: string
 }
 
 const storedSchema = z.object({ api_key: z.string().min(1) })

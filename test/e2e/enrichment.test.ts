@@ -16,7 +16,10 @@ it('a name becomes a profile through the enrich function, and a third party that
 
   const scripted = await fetch(`${credentials.simulators}/faults`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${credentials.simulators_key}`,
+      'content-type': 'application/json',
+    },
     body: JSON.stringify({ path: '/agify', status: 500, times: 3 }),
   })
   expect(scripted.status).toBe(201)

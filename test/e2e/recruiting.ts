@@ -42,11 +42,18 @@ export const turnEvent = (interview_id: string, turn: Turn) => ({
 })
 
 /** The simulated third parties of a cloud: what they are to do, and what they got. */
-export function outsideOf({ simulators }: Pick<Credentials, 'simulators'>) {
+export function outsideOf({
+  simulators,
+  simulators_key,
+}: Pick<Credentials, 'simulators' | 'simulators_key'>) {
   async function ask<T>(method: string, path: string, body?: object): Promise<T> {
     const response = await fetch(simulators + path, {
       method,
-      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      headers: {
+        authorization: `Bearer ${simulators_key}`,
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path} of the simulators: ${response.status} ${text}`)

@@ -16,19 +16,23 @@ export type ThirdParties = Simulators & {
   unmet(): Promise<Fault[]>
   /** Requests so far, by path. */
   asked: Map<string, number>
+  /** Of the control routes. */
+  key: string
 }
 
 /** The simulated third parties on a port of their own, with a count of who was asked. */
 export async function startThirdParties(): Promise<ThirdParties> {
   const asked = new Map<string, number>()
+  const key = 'test-key'
   const simulators = await startSimulators({
     port: 0,
+    key,
     onRequest: (path) => asked.set(path, (asked.get(path) ?? 0) + 1),
   })
   const script = async (method: string, fault?: Fault): Promise<{ faults: Fault[] }> => {
     const answer = await fetch(`${simulators.url}/faults`, {
       method,
-      headers: { 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       ...(fault && { body: JSON.stringify(fault) }),
     })
     if (!answer.ok) throw new Error(`${method} /faults: ${answer.status} ${await answer.text()}`)
@@ -37,6 +41,7 @@ export async function startThirdParties(): Promise<ThirdParties> {
   return {
     ...simulators,
     asked,
+    key,
     fault: async (fault) => void (await script('POST', fault)),
     async unmet() {
       const { faults } = await script('GET')

@@ -73,7 +73,7 @@ export function createLivekit(webhooks: WebhookSender): Simulator {
     return { status: 404, body: { error: '/send or /agent' } }
   }
 
-  return { prefix: '/livekit', variable: env.livekitUrl, answer }
+  return { prefix: '/livekit', variable: env.livekitUrl, isControl: () => true, answer }
 }
 
 /** As protobuf writes JSON: 64-bit numbers are texts. */

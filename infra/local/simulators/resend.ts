@@ -111,7 +111,8 @@ export function createResend(webhooks: WebhookSender): Simulator {
     return mail ? { status: 200, body: retrieved(mail) } : refusal(404, 'not_found', 'Email not found')
   }
 
-  return { prefix: '/resend', variable: env.resendUrl, answer, errorBody }
+  const isControl = (path: string) => path === '/outbox'
+  return { prefix: '/resend', variable: env.resendUrl, isControl, answer, errorBody }
 }
 
 function invalidAddress(field: string): string {

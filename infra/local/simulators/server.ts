@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,6 +16,8 @@ import { createWebhookSender, type Outgoing } from './webhook-sender.ts'
 export type SimulatorsOptions = {
   /** Of 127.0.0.1; 0 = any free one. */
   port: number
+  /** That control routes ask for: those of faults, mails and webhooks. */
+  key: string
   /** All of them where it is not given. */
   simulators?: readonly Simulator[]
   /** Where webhooks go and how they are signed. Asked at each one, since the gateway starts later than this. */
@@ -35,7 +38,7 @@ export type Simulators = {
 
 /**
  * Third parties on one port of 127.0.0.1, each under a prefix of its own. `POST /faults` scripts what goes wrong
- * next, `GET /faults` lists what is still to come, `DELETE /faults` forgets it.
+ * next, `GET /faults` lists what is still to come, `DELETE /faults` forgets it. Such control routes ask for the key.
  */
 export async function startSimulators(options: SimulatorsOptions): Promise<Simulators> {
   const { log = () => {}, outgoing, webhookWaitsMs } = options
@@ -63,16 +66,18 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
       headers: request.headers,
       body: await buffer(request),
     }
-    if (pathname === '/faults') return send(response, script(asked))
     const simulator = simulators.find(
       ({ prefix }) => pathname === prefix || pathname.startsWith(`${prefix}/`),
     )
+    const path = simulator ? pathname.slice(simulator.prefix.length) || '/' : pathname
+    const isControl = pathname === '/faults' || simulator?.isControl?.(path)
+    if (isControl && !bringsKey(request, options.key)) return send(response, keyless)
+    if (pathname === '/faults') return send(response, script(asked))
     if (!simulator) return send(response, { status: 404, body: { error: 'Nobody is simulated here' } })
     options.onRequest?.(pathname)
     const fault = faults.take(pathname)
     if (fault?.delay_ms) await setTimeout(fault.delay_ms, undefined, { signal: closing.signal })
     if (fault?.status !== undefined) return send(response, failed(simulator, fault, fault.status))
-    const path = pathname.slice(simulator.prefix.length) || '/'
     send(response, await simulator.answer({ ...asked, path }))
   }
 
@@ -113,6 +118,17 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
       await closed
     },
   }
+}
+
+const keyless: SimulatedAnswer = {
+  status: 401,
+  headers: { 'www-authenticate': 'Bearer' },
+  body: { error: 'Authorization: Bearer <simulators_key of credentials.json> is needed' },
+}
+
+function bringsKey({ headers }: IncomingMessage, key: string): boolean {
+  const [given, expected] = [headers.authorization ?? '', `Bearer ${key}`].map((text) => Buffer.from(text))
+  return given!.length === expected!.length && timingSafeEqual(given!, expected!)
 }
 
 function failed(simulator: Simulator, fault: Fault, status: number): SimulatedAnswer {

@@ -22,6 +22,8 @@ export type Simulator = {
   prefix: `/${string}`
   /** The variable that tells the functions its address. */
   variable: string
+  /** Whether a path under the prefix is for the person at this machine, whose key it asks for. */
+  isControl?(path: string): boolean
   answer(request: SimulatedRequest): SimulatedAnswer | Promise<SimulatedAnswer>
   /** What it says with a status of 400 or more, where a scripted fault does not say it. */
   errorBody?(status: number, retryAfter: string | undefined): object

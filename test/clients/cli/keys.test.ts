@@ -39,6 +39,7 @@ beforeAll(async () => {
     api_key: 'ins_key',
     database_url: 'postgres://127.0.0.1',
     simulators: url,
+    simulators_key: 'key',
     ...functions,
   }
   await writeFile(join(folder, 'credentials.json'), JSON.stringify({ ...rest, aws }))

@@ -109,7 +109,7 @@ type Until = (what: string, condition: () => Promise<boolean>) => Promise<void>
 /** A candidate with a résumé and an interview that is over and assessed. */
 async function interviewIn(
   api: Api,
-  { simulators }: Credentials,
+  { simulators, simulators_key }: Credentials,
   until: Until,
 ): Promise<{ id: string; candidate: string }> {
   const made = async (path: string, body: object) =>
@@ -142,7 +142,7 @@ async function interviewIn(
   for (const event of events) {
     const sent = await fetch(`${simulators}/livekit/agent`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${simulators_key}`, 'content-type': 'application/json' },
       body: JSON.stringify(event),
     })
     if (!sent.ok) throw new Error(`The simulated agent: ${sent.status} ${await sent.text()}`)

@@ -16,6 +16,7 @@ let gatewayUrl: string
 beforeAll(async () => {
   simulators = await startSimulators({
     port: 0,
+    key: 'test-key',
     outgoing: () => ({ gatewayUrl, secret: (name) => secrets[name] }),
   })
 })
@@ -28,7 +29,7 @@ afterAll(() => simulators.close())
 
 type Sent = { id: string; status: number; error: string }
 async function post(path: string, body: object, type = 'application/json') {
-  const headers = { 'content-type': type }
+  const headers = { authorization: 'Bearer test-key', 'content-type': type }
   const answer = await fetch(simulators.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
   return { status: answer.status, body: (await answer.json()) as Sent }
 }

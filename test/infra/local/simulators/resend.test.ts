@@ -27,6 +27,7 @@ beforeEach(async () => {
   secret = () => ({ api_key: 're_local', webhook_secret })
   simulators = await startSimulators({
     port: 0,
+    key: 'test-key',
     log: (line) => lines.push(line),
     webhookWaitsMs: [1, 1, 1],
     outgoing: () => ({ gatewayUrl: receiver.url, secret: () => secret() }),
@@ -38,7 +39,11 @@ afterEach(async () => {
   await receiver.close()
 })
 
-const outbox = async () => (await (await fetch(`${simulators.url}/resend/outbox`)).json()) as SentMail[]
+const control = { authorization: 'Bearer test-key' }
+const outbox = async () => {
+  const response = await fetch(`${simulators.url}/resend/outbox`, { headers: control })
+  return (await response.json()) as SentMail[]
+}
 const send = (more: object = {}, idempotencyKey?: string) =>
   resend.emails.send({ ...mail, ...more }, idempotencyKey === undefined ? {} : { idempotencyKey })
 
@@ -109,7 +114,7 @@ describe('a mail', () => {
   })
 
   it('fails as scripted, in the form of Resend', async () => {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { ...control, 'content-type': 'application/json' }
     const body = JSON.stringify({ path: '/resend', status: 429, retry_after: 2 })
     await fetch(`${simulators.url}/faults`, { method: 'POST', headers, body })
     const failed = await send()
@@ -195,6 +200,6 @@ describe('what becomes of it is told by signed webhooks', () => {
     await receiver.untilIdle()
     expect(receiver.received).toHaveLength(1)
     expect(lines).toEqual([])
-    simulators = await startSimulators({ port: 0 })
+    simulators = await startSimulators({ port: 0, key: 'test-key' })
   })
 })

@@ -74,10 +74,30 @@ it('fails for a method of Google, which stands behind a colon', async () => {
 
 it('refuses a script that it does not understand, and one that a web page could send', async () => {
   const post = (body: string, type = 'application/json') =>
-    fetch(`${parties.url}/faults`, { method: 'POST', headers: { 'content-type': type }, body })
+    fetch(`${parties.url}/faults`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${parties.key}`, 'content-type': type },
+      body,
+    })
   expect((await post('{"path":"/agify"}')).status).toBe(422)
   expect((await post('{"path":"/agify","status":500,"often":2}')).status).toBe(422)
   expect((await post('nonsense')).status).toBe(422)
   expect((await post('{"path":"/agify","status":500}', 'text/plain')).status).toBe(415)
   expect(await parties.unmet()).toEqual([])
+})
+
+it.each([
+  ['GET', '/faults'],
+  ['POST', '/faults'],
+  ['DELETE', '/faults'],
+  ['GET', '/resend/outbox'],
+  ['POST', '/livekit/send'],
+  ['POST', '/livekit/agent'],
+])('asks for its key before %s %s, and takes no other one', async (method, path) => {
+  const statusWith = async (authorization?: string) =>
+    (await fetch(parties.url + path, { method, headers: { ...(authorization && { authorization }) } })).status
+  for (const wrong of [undefined, 'Bearer', 'Bearer x', `Basic ${parties.key}`, `Bearer ${parties.key}x`]) {
+    expect(await statusWith(wrong)).toBe(401)
+  }
+  expect(await statusWith(`Bearer ${parties.key}`)).not.toBe(401)
 })
