@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { readAssembly } from './assembly.ts'
 import { startAwsApi } from './aws-api.ts'
 import { type Credentials, writeCredentials } from './credentials.ts'
 import { createPages } from './dashboards/pages.ts'
 import { watchQueues } from './dashboards/queue-metrics.ts'
+import { openDataFolder } from './data-folder.ts'
 import { createDatabase, type LocalDatabase } from './database.ts'
 import { deploy } from './deployment.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
@@ -81,7 +81,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const closers: { name: string; close(): unknown }[] = []
   const dataDir = resolve(options.dataDir)
   const logDir = join(dataDir, 'logs')
-  await makeDataDir(dataDir)
+  await openDataFolder(dataDir)
   closers.push({ name: 'lock', close: await lockDataDir(dataDir) })
   const logFile = openLogFile(join(logDir, 'cloud.log'))
   const log = (line: string) => {
@@ -355,18 +355,6 @@ export class PortTakenError extends Error {
   constructor(port: number) {
     super(`Port ${port} of 127.0.0.1 is taken: stop what uses it, or set INSIGHTA_PORT to another one`)
   }
-}
-
-/**
- * What is stored here is for its owner's eyes; only, under root the database runs as another user, who must be
- * able to pass through to its own folder.
- */
-async function makeDataDir(dataDir: string): Promise<void> {
-  const made = await mkdir(dataDir, { recursive: true })
-  for (const part of ['logs', 's3', 'sqs']) await mkdir(join(dataDir, part), { recursive: true, mode: 0o700 })
-  if (process.getuid?.() !== 0) return
-  // The data folder itself too where it was there: what `mktemp -d` makes is closed to everybody else.
-  for (let at = dataDir; at.startsWith(made ?? dataDir); at = dirname(at)) await chmod(at, 0o711)
 }
 
 /** What every function gets on top of its own environment, which it overrides. */

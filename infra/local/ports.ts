@@ -65,7 +65,7 @@ export class DataDirInUseError extends Error {
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
   const name = `lock.${process.pid}.${randomInt(2 ** 40)}`
   const file = join(dataDir, name)
-  await writeFile(`${file}.tmp`, await startOf(process.pid))
+  await writeFile(`${file}.tmp`, await startOf(process.pid), { mode: 0o600 })
   // Written in one step, and before looking around: whoever comes later sees it.
   await rename(`${file}.tmp`, file)
   for (const other of await readdir(dataDir)) {

@@ -7,6 +7,8 @@ const sameKeyPressMs = 500
 /** Longer than the longest step of a clean stop, a checkpoint of the database. */
 const closeWithinMs = 30_000
 
+// What the cloud and its functions write is for its owner alone, to the last file.
+process.umask(0o077)
 const dataDir = resolve(process.env.INSIGHTA_DATA_DIR || '.insighta')
 const startedAt = performance.now()
 const stopping = new AbortController()

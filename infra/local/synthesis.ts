@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { glob, readFile, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -27,6 +27,7 @@ export async function synthesise({ outDir, context, signal }: SynthesisOptions):
   const inputs = await digestOfInputs(context)
   if ((await readFile(stamp, 'utf8').catch(() => '')) === inputs) return false
   await rm(outDir, { recursive: true, force: true })
+  await mkdir(outDir, { recursive: true, mode: 0o700 })
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('CDK_'))
   const app = spawn(process.execPath, ['infra/app.ts'], {
     cwd: root,
