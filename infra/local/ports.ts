@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { readJsonFile, writePrivateJson } from './private-file.ts'
+import { isRunning, startOf } from './processes.ts'
 
 export const portNames = ['s3', 'sqs', 'aws', 'postgres', 'reader', 'simulators', 'cache'] as const
 export type PortName = (typeof portNames)[number]
@@ -58,8 +59,8 @@ export class DataDirInUseError extends Error {
 }
 
 /**
- * Takes the data folder for this process; answers what gives it back. A lock whose process is gone, or whose
- * number now belongs to another process, counts for nothing. Throws DataDirInUseError; of two that start in the
+ * Takes the data folder for this process; returns what gives it back. A lock whose process has ended, reaped or
+ * not, or whose number now belongs to another process, counts for nothing. Throws DataDirInUseError; of two that start in the
  * same moment neither may get it, but never both.
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
@@ -73,7 +74,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
     if (!pid || other === name) continue
     const start = await readFile(join(dataDir, other), 'utf8').catch(() => undefined)
     if (start === undefined) continue
-    if (await isRunning(pid, start)) {
+    if ((await isRunning(pid)) && start === (await startOf(pid))) {
       await rm(file)
       throw new DataDirInUseError(
         `Process ${pid} already runs the local cloud on ${dataDir}: stop it, or set INSIGHTA_DATA_DIR to another folder`,
@@ -82,20 +83,4 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
     await rm(join(dataDir, other), { force: true })
   }
   return () => rm(file, { force: true })
-}
-
-async function isRunning(pid: number, start: string): Promise<boolean> {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false
-  }
-  return start === (await startOf(pid))
-}
-
-/** When a process began, in ticks since boot: with its number it names one process. `-` without /proc. */
-async function startOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The name of the program, in parentheses, may itself hold blanks and parentheses.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-'
 }

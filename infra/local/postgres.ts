@@ -1,9 +1,19 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import {
@@ -13,6 +23,7 @@ import {
   serverSettings,
   sharedMemorySettings,
 } from './postgres-setup.ts'
+import { commandLine, isRunning, killAll, processesIn, processesNaming } from './processes.ts'
 
 const run = promisify(execFile)
 
@@ -24,8 +35,10 @@ export type PostgresOptions = {
   superuser: { name: string; password: string }
   logFile: string
   log(line: string): void
-  /** Called when the server cannot be brought back after it ended by itself. */
+  /** Called when the server ended by itself and there is no cluster any more to bring back. */
   onLost(error: Error): void
+  /** Before the second attempt to bring it back, in milliseconds; each wait is twice the one before, up to 30 s. */
+  firstWaitMs?: number
 }
 
 export type Postgres = {
@@ -40,36 +53,45 @@ export type Postgres = {
 const majorVersion = '18'
 /** A fast shutdown writes a checkpoint first: up to shared_buffers of dirty pages. */
 const stopTimeoutMs = 20_000
+/** Behind the name of a cluster's folder while initdb makes it. */
+const attemptMark = '.new-'
+const longestWaitMs = 30_000
 const logLimit = 10 * 1024 * 1024
 
 /**
- * PostgreSQL on 127.0.0.1:port, ready for connections. It ends with this process, however that ends. A server
- * left over on the folder is stopped first; one that dies is started again.
+ * PostgreSQL on 127.0.0.1:port, ready for connections. It ends with this process, however that ends. What an earlier
+ * server left over on the folder is ended first; one that dies is started again until it comes up.
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { folder } = options
   await makeCluster(options)
   const binaries = await postgresBinaries()
   const account = await postgresAccount(folder)
-  await stopLeftover(folder)
   const settings = [...serverSettings(), ...(await sharedMemorySettings())]
 
   let server: ChildProcess | undefined
-  let stopping = false
+  let starting: ChildProcess | undefined
+  let stopping = new AbortController()
+  let comingBack = Promise.resolve()
 
   async function start(): Promise<void> {
-    stopping = false
-    for (let attempt = 1; ; attempt++) {
-      const child = await launch()
-      if (await becomesReady(child, folder)) {
-        server = child
-        child.once('exit', (code, signal) => void restart(code ?? signal))
-        return
-      }
-      // Backends of a killed server take a moment to notice, and hold its shared memory until then.
+    stopping = new AbortController()
+    for (let attempt = 1; !(await comesUp()); attempt++) {
       if (attempt === 5) throw new Error(`PostgreSQL did not start: ${await lastLines(options.logFile)}`)
       await wait(500)
     }
+  }
+
+  /** One attempt: whether the server is ready for connections. */
+  async function comesUp(): Promise<boolean> {
+    await endLeftovers(folder)
+    const child = await launch()
+    starting = child
+    const isReady = await becomesReady(child, folder)
+    starting = undefined
+    if (!isReady || hasEnded(child)) return false
+    server = child
+    return true
   }
 
   async function launch(): Promise<ChildProcess> {
@@ -82,6 +104,11 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
         env: { LC_MESSAGES: 'C', PATH: process.env.PATH },
         ...account,
       })
+      child.once('exit', (code, signal) => {
+        if (server !== child) return
+        server = undefined
+        if (!stopping.signal.aborted) comingBack = comeBack(code ?? signal)
+      })
       await once(child, 'spawn')
       guard(child)
       return child
@@ -90,13 +117,22 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     }
   }
 
-  async function restart(reason: string | number | null) {
-    server = undefined
-    if (stopping) return
+  /** Never gives up while there is a cluster: a full disk, for one, has room again some day. */
+  async function comeBack(reason: string | number | null): Promise<void> {
+    const { signal } = stopping
     options.log(`PostgreSQL ended by itself (${reason}) and is started again; its log is ${options.logFile}`)
-    await start().catch((error: unknown) =>
-      options.onLost(error instanceof Error ? error : new Error(String(error))),
-    )
+    for (let waitMs = options.firstWaitMs ?? 500; ; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
+      const failure = await comesUp().then(
+        async (isUp) => (isUp ? undefined : lastLines(options.logFile)),
+        (error: unknown) => String(error),
+      )
+      if (failure === undefined || signal.aborted) return
+      const version = await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(() => undefined)
+      if (version === undefined) return options.onLost(new Error(`${folder} holds no database any more`))
+      options.log(`PostgreSQL did not start and is tried again in ${waitMs / 1000} s: ${failure}`)
+      await wait(waitMs, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return
+    }
   }
 
   await start()
@@ -105,7 +141,9 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     pid: () => server?.pid,
     start,
     async stop() {
-      stopping = true
+      stopping.abort()
+      if (starting) await end(starting)
+      await comingBack
       if (server) await end(server)
     },
   }
@@ -124,8 +162,12 @@ function guard(child: ChildProcess): void {
   child.once('exit', () => watcher.stdin?.end('ended\n'))
 }
 
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (hasEnded(child)) return
   const exited = once(child, 'exit')
   child.kill('SIGINT')
   const timer = setTimeout(() => child.kill('SIGQUIT'), stopTimeoutMs)
@@ -135,7 +177,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** The eighth line of the pid file says `ready` once connections are accepted. */
 async function becomesReady(child: ChildProcess, folder: string): Promise<boolean> {
-  while (child.exitCode === null && child.signalCode === null) {
+  while (!hasEnded(child)) {
     const lines = (await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
     if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return true
     await wait(20)
@@ -164,11 +206,12 @@ export async function makeCluster({
     if (version.trim() === majorVersion) return false
     throw new Error(`${folder} was made by PostgreSQL ${version.trim()}; this is ${majorVersion}`)
   }
-  // Made under another name, so that an interrupted initdb is never taken for a cluster.
-  const unfinished = `${folder}.new`
-  await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true, mode: 0o700 })
-  const passwordFile = join(tmpdir(), `insighta-${randomBytes(8).toString('hex')}`)
+  // Made under another name, so that an interrupted initdb is never taken for a cluster; and under one of its own,
+  // since that of a start which was killed may still be writing.
+  await mkdir(dirname(folder), { recursive: true })
+  await endAttempts(folder)
+  const unfinished = await mkdtemp(`${folder}${attemptMark}`)
+  const passwordFile = `${unfinished}.password`
   try {
     await writeFile(passwordFile, superuser.password, { mode: 0o600, flag: 'wx' })
     if (account) {
@@ -194,41 +237,36 @@ export async function makeCluster({
   return true
 }
 
-/** A server that outlived its cloud, found by the folder in its command line: the number may be anyone's by now. */
-async function stopLeftover(folder: string): Promise<void> {
+/** Ends what killed starts left behind of their initdb, and removes what it had made. */
+async function endAttempts(folder: string): Promise<void> {
+  await killAll(await processesNaming(`${folder}${attemptMark}`, 'initdb'))
+  for (const entry of await readdir(dirname(folder))) {
+    if (!entry.startsWith(`${basename(folder)}${attemptMark}`)) continue
+    const attempt = join(dirname(folder), entry)
+    await killAll(await processesIn(await realpath(attempt), 'postgres'))
+    await rm(attempt, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Ends a server that outlived its cloud, found by the folder in its command line, since the number may be anyone's by
+ * now; and backends that outlived their server: one that computes does not notice, and holds the shared memory that
+ * the next server needs.
+ */
+async function endLeftovers(folder: string): Promise<void> {
   const file = join(folder, 'postmaster.pid')
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
-  if (!pid || !isAlive(pid)) return
-  if (!(await commandLine(pid)).includes(folder)) {
-    await rm(file, { force: true })
-    return
+  if (pid && (await isRunning(pid)) && (await commandLine(pid)).includes(folder)) {
+    process.kill(pid, 'SIGINT')
+    const deadline = performance.now() + stopTimeoutMs
+    while (await isRunning(pid)) {
+      if (performance.now() > deadline) process.kill(pid, 'SIGQUIT')
+      await wait(50)
+    }
   }
-  process.kill(pid, 'SIGINT')
-  const deadline = performance.now() + stopTimeoutMs
-  while (isAlive(pid)) {
-    if (performance.now() > deadline) process.kill(pid, 'SIGQUIT')
-    await wait(50)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function commandLine(pid: number): Promise<string> {
-  try {
-    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ')
-  } catch {
-    return run('ps', ['-o', 'command=', '-p', String(pid)]).then(
-      ({ stdout }) => stdout,
-      () => '',
-    )
-  }
+  await killAll(await processesIn(await realpath(folder), 'postgres'))
+  // No server is left, whatever the number says: a new one would take any process for it, even one not yet reaped.
+  await rm(file, { force: true })
 }
 
 async function openLog(file: string) {

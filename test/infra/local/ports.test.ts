@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { choosePorts, DataDirInUseError, lockDataDir, portNames } from '../../../infra/local/ports.ts'
 
@@ -41,6 +42,21 @@ test('the lock of a process that is gone is taken over', async () => {
   await writeFile(join(folder, `lock.${gone.pid}.1`), '12345')
   await (await lockDataDir(folder))()
 })
+
+test.runIf(process.platform === 'linux')(
+  'a process that has ended and that its parent has not asked for holds no lock',
+  async () => {
+    const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const pid = String((await once(parent.stdout, 'data'))[0]).trim()
+    const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ')
+    while ((await stat())[0] !== 'Z') await setTimeout(10)
+    await writeFile(join(folder, `lock.${pid}.1`), (await stat())[19]!)
+    await (await lockDataDir(folder))()
+    parent.kill()
+  },
+)
 
 test.runIf(process.platform === 'linux')(
   'a number that now belongs to another process holds no lock',
