@@ -42,9 +42,17 @@ const codes: Record<RefusalReason, S3ErrorCode> = {
   token: 'InvalidToken',
   skew: 'RequestTimeTooSkewed',
   unsigned: 'AccessDenied',
+  unsent: 'SignatureDoesNotMatch',
   mismatch: 'SignatureDoesNotMatch',
 }
-const inOwnWords: ReadonlySet<RefusalReason> = new Set(['missing', 'malformed', 'key', 'token', 'skew'])
+const inOwnWords: ReadonlySet<RefusalReason> = new Set([
+  'missing',
+  'malformed',
+  'key',
+  'token',
+  'skew',
+  'mismatch',
+])
 
 /**
  * Checks a SigV4 header or presigned query against the one key pair, as of `now` (ms).

@@ -9,6 +9,7 @@ export type RefusalReason =
   | 'token'
   | 'skew'
   | 'unsigned'
+  | 'unsent'
   | 'mismatch'
 
 /** Thrown when a request is not signed as it must be. */

@@ -105,7 +105,7 @@ export function checkSignedHeaders(claim: SignatureClaim, target: SignedTarget):
   if (!signed.has('host')) throw new SignatureRefusal('unsigned', "The 'host' header must be signed")
   for (const name of signed) {
     if (target.headers[name] === undefined) {
-      throw new SignatureRefusal('mismatch', `The signed header '${name}' was not sent`)
+      throw new SignatureRefusal('unsent', `The signed header '${name}' was not sent`)
     }
   }
   const unsigned = Object.keys(target.headers).filter(

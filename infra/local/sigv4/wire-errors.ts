@@ -17,6 +17,7 @@ const names: Record<RefusalReason, ErrorNames> = {
   token: unknown,
   skew: wrong,
   unsigned: wrong,
+  unsent: wrong,
   mismatch: wrong,
 }
 
