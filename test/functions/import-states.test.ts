@@ -23,8 +23,8 @@ let imports: typeof import('../../functions/imports.ts').handler
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-import-states-'))
   database = await freshDatabase()
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
   bucket = await startStorage()
+  sqs = await startSqs({ dataDir: folder, region: bucket.region, credentials: bucket.credentials })
   for (const [name, value] of Object.entries({ ...database.env, ...bucket.env })) vi.stubEnv(name, value)
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)
   vi.stubEnv('UPLOAD_BUCKET', 'uploads')

@@ -30,14 +30,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-operations-'))
   database = await freshDatabase()
   bucket = await startStorage()
-  sqs = await startSqs({
-    dataDir: folder,
-    region: 'eu-west-1',
-    credentials: {
-      accessKeyId: bucket.env.AWS_ACCESS_KEY_ID,
-      secretAccessKey: bucket.env.AWS_SECRET_ACCESS_KEY,
-    },
-  })
+  sqs = await startSqs({ dataDir: folder, region: bucket.region, credentials: bucket.credentials })
   for (const [name, value] of Object.entries({ ...database.env, ...bucket.env })) vi.stubEnv(name, value)
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.url)
   vi.stubEnv('UPLOAD_BUCKET', 'uploads')
