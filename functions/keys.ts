@@ -14,10 +14,12 @@ import {
   teamOfKey,
 } from '../lib/platform/keys.ts'
 import { beginLog, logger } from '../lib/platform/log.ts'
+import { roleNames } from '../lib/platform/routes.ts'
 
 const team = z.string().trim().min(1).max(100)
 /** Requests per minute; null is no limit. */
 const rateLimit = z.int().positive().max(1_000_000).nullable()
+const role = z.enum(roleNames)
 /** Of whoever is to hold the key. */
 const email = z.email().max(254).optional()
 /** Of a new key, in requests per minute: a client that asks ten times a second. */
@@ -26,7 +28,7 @@ const defaultRateLimit = 600
 const payloadSchema = z.discriminatedUnion('action', [
   z.strictObject({
     action: z.literal('create'),
-    role: z.enum(['admin', 'analyst', 'recruiter']),
+    role: z.union([role, z.array(role).min(1)]),
     team,
     label: z.string().trim().min(1).max(200),
     expires_in_days: z.number().positive().max(36_500).optional(),
@@ -54,7 +56,7 @@ async function perform(payload: Payload): Promise<object> {
         await tellHolder(tx, 'welcome', made, email)
         return made
       })
-      logger.info('Key created', { key_id: key.id, role })
+      logger.info('Key created', { key_id: key.id, roles: key.roles })
       return key
     }
     case 'list':
@@ -87,12 +89,13 @@ async function perform(payload: Payload): Promise<object> {
 async function tellHolder(
   tx: Transaction,
   kind: 'welcome' | 'reset',
-  { id, team, role, label }: ApiKey,
+  { id, team, roles, label }: ApiKey,
   recipient: string | undefined,
 ): Promise<void> {
   if (recipient === undefined) return
   const teamId = await teamOfKey(tx, id)
-  await queueEmail(tx, { teamId, interviewId: null, kind, recipient, data: { team, role, label } })
+  const data = { team, role: roles.join(' and '), label }
+  await queueEmail(tx, { teamId, interviewId: null, kind, recipient, data })
 }
 
 function parsePayload(event: unknown): Payload {

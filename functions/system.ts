@@ -6,6 +6,7 @@ import { etagOf } from '../lib/platform/http/etag.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
 import { sharedRedis } from '../lib/platform/redis.ts'
+import { roleNames } from '../lib/platform/routes.ts'
 import { within } from '../lib/platform/within.ts'
 
 /** Milliseconds after which a dependency counts as down: a health check must answer sooner than it is asked. */
@@ -16,7 +17,8 @@ const meSchema = z.strictObject({
   key: z.strictObject({
     id: z.uuid(),
     label: z.string(),
-    role: z.enum(['admin', 'analyst', 'recruiter']),
+    role: z.enum(roleNames).meta({ description: 'The first of its roles' }),
+    roles: z.array(z.enum(roleNames)).min(1),
     expires_at: z.iso.datetime().nullable(),
   }),
   team: z.strictObject({ id: z.uuid(), name: z.string() }),
@@ -71,7 +73,8 @@ export const handler = httpFunction({
         key: {
           id: caller.keyId,
           label: caller.label,
-          role: caller.role,
+          role: caller.roles[0],
+          roles: caller.roles,
           expires_at: caller.expiresAt?.toISOString() ?? null,
         },
         team: { id: caller.teamId, name: caller.teamName },

@@ -8,6 +8,8 @@ function positive(text: string): number {
   return value
 }
 
+const collect = (text: string, before: string[] = []) => [...before, text]
+
 type Limit = number | 'none'
 
 function limit(text: string): Limit {
@@ -36,7 +38,11 @@ export function keysProgram(write: (text: string) => void): Command {
   program
     .command('create')
     .description('make a key and show it, this once')
-    .requiredOption('--role <role>', 'admin, analyst or recruiter')
+    .requiredOption(
+      '--role <role>',
+      'admin, operator, recruiter or analyst; several times for several',
+      collect,
+    )
     .requiredOption('--team <name>', 'the team it belongs to, made where it is new')
     .requiredOption('--label <text>', 'what it is for')
     .option('--expires-in-days <days>', 'when it ends (default: never)', positive)
@@ -45,7 +51,7 @@ export function keysProgram(write: (text: string) => void): Command {
     .action(({ role, team, label, expiresInDays, rateLimit, email }) =>
       perform({
         action: 'create',
-        role,
+        role: role.length === 1 ? role[0] : role,
         team,
         label,
         expires_in_days: expiresInDays,
@@ -68,7 +74,7 @@ export function keysProgram(write: (text: string) => void): Command {
     )
   program
     .command('reset')
-    .description('revoke a key and make another one of the same team, role, label, limit and end')
+    .description('revoke a key and make another one of the same team, roles, label, limit and end')
     .argument('<id>')
     .option('--email <address>', 'of whoever holds it, who is told of it and not told the key')
     .action((id: string, { email }) => perform({ action: 'reset', id, email }))

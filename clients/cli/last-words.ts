@@ -36,7 +36,7 @@ export async function lastWords(
     Promise.all(topics.map((arn) => orReason(arn, subscribeLines(arn, at)))),
   ])
   const keys = outputOf(outputs, `Insighta-${stage}-api`, 'KeysFunctionName')
-  const key = `npm run keys -- --function ${keys} create --role admin --team operations --label first`
+  const key = `npm run keys -- --function ${keys} create --role admin --role operator --team operations --label first`
   const lines = [
     '',
     ...where,

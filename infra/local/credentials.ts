@@ -53,7 +53,12 @@ async function createKey(
   keysFunction: string,
   invoke: (functionName: string, payload: string) => Promise<InvokeResult>,
 ): Promise<string> {
-  const request = { role: 'admin', team: 'local', label: 'local administrator', rate_limit: null }
+  const request = {
+    role: ['admin', 'operator'],
+    team: 'local',
+    label: 'local administrator',
+    rate_limit: null,
+  }
   const result = await invoke(keysFunction, JSON.stringify({ action: 'create', ...request }))
   const answer = result.functionError ? undefined : answerSchema.safeParse(JSON.parse(result.payload)).data
   if (!answer) throw new Error(`${keysFunction} made no access key: ${result.payload}`)

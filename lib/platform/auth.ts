@@ -2,14 +2,14 @@ import { LRUCache } from 'lru-cache'
 import { connect } from './db.ts'
 import { ForbiddenError, UnauthorizedError } from './errors.ts'
 import { findKey, isKey, type KeyRecord, keyHash } from './keys.ts'
-import type { Access, Role } from './routes.ts'
+import { type Access, openedBy, type Role } from './routes.ts'
 
 /** Who calls, as the key says. */
 export type Caller = {
   keyId: string
   teamId: string
   teamName: string
-  role: Role
+  roles: readonly Role[]
   label: string
   /** Requests per minute; null is no limit. */
   rateLimit: number | null
@@ -72,8 +72,8 @@ export function createAuthenticator(
 /** Authenticates against the database of this execution environment. */
 export const authenticate: Authenticate = createAuthenticator((hash) => findKey(connect(), hash))
 
-/** Throws ForbiddenError where the caller's role does not open the route. An admin may what the others may. */
-export function authorize(caller: Caller, access: Exclude<Access, 'anyone'>): void {
-  if (access === 'key' || caller.role === 'admin' || caller.role === access) return
-  throw new ForbiddenError(`This needs the role ${access}; the key has the role ${caller.role}`)
+/** Throws ForbiddenError if none of the caller's roles opens the route. */
+export function authorize({ roles }: Caller, access: Exclude<Access, 'anyone'>): void {
+  if (access === 'key' || openedBy[access].some((role) => roles.includes(role))) return
+  throw new ForbiddenError(`This needs the role ${access}; the key has ${roles.join(' and ')}`)
 }

@@ -1,8 +1,20 @@
 import type { FunctionName } from './names.ts'
 
-/** Who may call a route. `anyone` needs no key, `key` any valid one; admin includes analyst and recruiter. */
-export type Access = 'anyone' | 'key' | 'analyst' | 'recruiter' | 'admin'
-export type Role = 'admin' | 'analyst' | 'recruiter'
+/** What a key may be; it has one or more of them. In the order in which they are listed. */
+export const roleNames = ['admin', 'operator', 'recruiter', 'analyst'] as const
+export type Role = (typeof roleNames)[number]
+
+/** The roles of which one is needed. An admin has the rights of an analyst and a recruiter, within its team. */
+export const openedBy = {
+  analyst: ['analyst', 'admin'],
+  recruiter: ['recruiter', 'admin'],
+  admin: ['admin'],
+  operator: ['operator'],
+  'admin or operator': ['admin', 'operator'],
+} as const satisfies Record<string, readonly Role[]>
+
+/** Who may call a route. `anyone` needs no key, `key` any valid one. */
+export type Access = 'anyone' | 'key' | keyof typeof openedBy
 
 export type Route = { function: FunctionName; access: Access }
 

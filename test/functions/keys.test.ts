@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { handler } from '../../functions/keys.ts'
 import { authenticate } from '../../lib/platform/auth.ts'
 import { disconnect } from '../../lib/platform/db.ts'
+import { keyHash } from '../../lib/platform/keys.ts'
 import { lambdaContext } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 
@@ -47,11 +48,49 @@ describe('the keys function', () => {
     })
     expect(await authenticate({ 'x-api-key': String(made.key) })).toMatchObject({
       teamName: 'local',
-      role: 'admin',
+      roles: ['admin'],
     })
     const [row] =
       await database.sql`select row_to_json(k)::text as text from api_keys k where id = ${String(made.id)}`
     expect(row!.text).not.toContain(String(made.key).slice(4))
+  })
+
+  it('gives a key one role or several, in their order and each once', async () => {
+    const role = ['analyst', 'operator', 'admin', 'analyst']
+    const made = await invoke({ action: 'create', role, team: 'several', label: 'x' })
+    const roles = ['admin', 'operator', 'analyst']
+    expect(made).toMatchObject({ role: 'admin', roles })
+    expect(await authenticate({ 'x-api-key': String(made.key) })).toMatchObject({ roles })
+    const again = await invoke({ action: 'reset', id: made.id, email: 'ada@example.com' })
+    expect(again).toMatchObject({ role: 'admin', roles })
+    expect(await emails()).toMatchObject([{ data: { role: 'admin and operator and analyst' } }])
+    expect(await invoke({ action: 'list', team: 'several' })).toMatchObject({
+      keys: [{ roles }, { roles }],
+    })
+  })
+
+  it.each([
+    ['admin', ['admin', 'operator']],
+    ['recruiter', ['recruiter']],
+  ])('lets the key of an %s that the release before made be %j', async (role, roles) => {
+    const key = `ins_${role.padEnd(43, 'x')}`
+    await database.sql`insert into teams (name) values ('before') on conflict do nothing`
+    await database.sql`
+      insert into api_keys (team_id, label, role, hash)
+      select id, 'x', ${role}, ${keyHash(key)} from teams where name = 'before'`
+    expect(await authenticate({ 'x-api-key': key })).toMatchObject({ roles })
+  })
+
+  it('tells the release before of no role that it has not', async () => {
+    const stored = async (role: string | string[]) => {
+      const { id } = await invoke({ action: 'create', role, team: 'stored', label: 'x' })
+      const [row] = await database.sql`select role from api_keys where id = ${String(id)}`
+      return row!.role
+    }
+    expect(await stored(['operator', 'admin'])).toBe('admin')
+    expect(await stored('analyst')).toBe('analyst')
+    expect(await stored('operator')).toBeNull()
+    expect(await stored(['recruiter', 'analyst'])).toBeNull()
   })
 
   it('lists keys without the keys, all or those of a team', async () => {
@@ -135,6 +174,8 @@ describe('the keys function', () => {
     [{}, 'invalid_value'],
     [{ action: 'drop' }, 'invalid_value'],
     [{ action: 'create', role: 'root', team: 'a', label: 'b' }, 'invalid_value'],
+    [{ action: 'create', role: [], team: 'a', label: 'b' }, 'invalid_value'],
+    [{ action: 'create', role: ['admin', 'root'], team: 'a', label: 'b' }, 'invalid_value'],
     [{ action: 'create', role: 'admin', team: ' ', label: 'b' }, 'invalid_value'],
     [{ action: 'create', role: 'admin', team: 'a', label: 'b', extra: 1 }, 'invalid_value'],
     [{ action: 'create', role: 'admin', team: 'a', label: 'b', expires_in_days: -1 }, 'invalid_value'],

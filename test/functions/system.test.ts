@@ -27,7 +27,13 @@ describe('GET /api/me', () => {
     expect(status).toBe(200)
     expect(handler.routes['GET /api/me']?.answers[200]?.parse(body)).toEqual({
       status: 'success',
-      key: { id: key.id, label: 'Laptop', role: 'recruiter', expires_at: expiresAt.toISOString() },
+      key: {
+        id: key.id,
+        label: 'Laptop',
+        role: 'recruiter',
+        roles: ['recruiter'],
+        expires_at: expiresAt.toISOString(),
+      },
       team: { id: expect.any(String), name: 'acme' },
       server_time: expect.any(String),
     })

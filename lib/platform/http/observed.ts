@@ -53,7 +53,7 @@ export function observed(
       route: event.routeKey,
       status,
       duration_ms: duration,
-      ...(caller && { key_id: caller.keyId, team_id: caller.teamId, role: caller.role }),
+      ...(caller && { key_id: caller.keyId, team_id: caller.teamId, roles: caller.roles }),
       ...(keyId !== undefined && { key_id: keyId }),
       ...(edge !== undefined && edgeId.test(edge) && { edge_request_id: edge }),
     })

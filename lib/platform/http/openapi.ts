@@ -18,7 +18,7 @@ const meanings: Record<number, string> = {
   304: 'Unchanged since the ETag that was sent',
   400: 'Something is missing, unknown or cannot be understood',
   401: 'No key, or one that is unknown, revoked or expired; of a webhook, no valid signature',
-  403: "The key's role does not open this route",
+  403: "None of the key's roles opens this route",
   404: 'Nothing is there, or it is of another team',
   409: 'The state of the thing does not allow it',
   412: 'It has changed since the ETag that was sent in If-Match',
@@ -168,8 +168,8 @@ function bodyContent(schema: z.ZodType, types: readonly string[] = [jsonType]) {
 /** OpenAPI 3.1 lets a requirement name roles for any scheme. */
 function security(access: Access): Record<string, string[]>[] {
   if (access === 'anyone') return []
-  const roles = access === 'key' ? [] : [access]
-  return [{ bearer: roles }, { apiKey: roles }]
+  const sufficient = access === 'key' ? [[]] : access.split(' or ').map((role) => [role])
+  return sufficient.flatMap((roles) => [{ bearer: roles }, { apiKey: roles }])
 }
 
 function statusesOf(route: Route, access: Access): number[] {

@@ -78,6 +78,12 @@ describe('the keys command', () => {
     })
   })
 
+  it('gives a key several roles', async () => {
+    answer = { body: { status: 'success', id: '1' } }
+    await run('create', '--role', 'admin', '--role', 'operator', '--team', 'acme', '--label', 'CI')
+    expect(invocations.at(-1)!.payload).toMatchObject({ role: ['admin', 'operator'] })
+  })
+
   it('gives a key a limit, or none, when it is made or later', async () => {
     answer = { body: { status: 'success', id: '1' } }
     const options = ['--role', 'admin', '--team', 'acme', '--label', 'CI']

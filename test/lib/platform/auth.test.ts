@@ -7,7 +7,7 @@ const record: KeyRecord = {
   keyId: 'k',
   teamId: 't',
   teamName: 'acme',
-  role: 'analyst',
+  roles: ['analyst'],
   label: 'CI',
   rateLimit: null,
   expiresAt: null,
@@ -96,14 +96,26 @@ describe('authentication', () => {
 })
 
 describe('roles', () => {
-  it('open what they are for; admin opens everything', () => {
-    const caller = (role: KeyRecord['role']) => ({ ...record, role })
-    for (const access of ['key', 'analyst', 'recruiter', 'admin'] as const) authorize(caller('admin'), access)
+  const caller = (...roles: KeyRecord['roles']) => ({ ...record, roles })
+  const forbidden = expect.objectContaining({ status: 403, code: 'forbidden' })
+
+  it('open what they are for; admin opens all of its team, and nothing of the platform', () => {
+    const ofTeam = ['key', 'analyst', 'recruiter', 'admin', 'admin or operator'] as const
+    for (const access of ofTeam) authorize(caller('admin'), access)
+    authorize(caller('operator'), 'admin or operator')
     authorize(caller('analyst'), 'analyst')
     authorize(caller('recruiter'), 'key')
-    const forbidden = expect.objectContaining({ status: 403, code: 'forbidden' })
-    expect(() => authorize(caller('analyst'), 'admin')).toThrow(forbidden)
+    expect(() => authorize(caller('admin'), 'operator')).toThrow(forbidden)
+    for (const access of ['analyst', 'recruiter', 'admin'] as const) {
+      expect(() => authorize(caller('operator'), access)).toThrow(forbidden)
+    }
+    expect(() => authorize(caller('analyst'), 'admin or operator')).toThrow(forbidden)
     expect(() => authorize(caller('recruiter'), 'analyst')).toThrow(forbidden)
     expect(() => authorize(caller('analyst'), 'recruiter')).toThrow(forbidden)
+  })
+
+  it('open together what each of them opens', () => {
+    for (const access of ['analyst', 'recruiter'] as const) authorize(caller('recruiter', 'analyst'), access)
+    expect(() => authorize(caller('recruiter', 'analyst'), 'admin')).toThrow(forbidden)
   })
 })

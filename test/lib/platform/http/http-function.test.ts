@@ -11,7 +11,7 @@ const caller: Caller = {
   keyId: 'k',
   teamId: 't',
   teamName: 'acme',
-  role: 'admin',
+  roles: ['admin'],
   label: 'CI',
   rateLimit: null,
   expiresAt: null,
@@ -33,7 +33,7 @@ const handler = httpFunction(
       answers: { 200: anything },
       errors: [409],
       handler: async ({ query, caller: who }) =>
-        json(200, { query, role: who.role, ...((await next()) as object) }),
+        json(200, { query, roles: who.roles, ...((await next()) as object) }),
     }),
     'GET /api/profiles/{id}': route({
       path: z.strictObject({ id: z.uuid() }),
@@ -48,7 +48,7 @@ const handler = httpFunction(
   },
   async ({ authorization }) => {
     if (authorization === undefined) throw new UnauthorizedError('no key')
-    return { ...caller, role: authorization === 'Bearer analyst' ? 'analyst' : 'admin' }
+    return { ...caller, roles: [authorization === 'Bearer analyst' ? 'analyst' : 'admin'] }
   },
 )
 
@@ -69,7 +69,7 @@ function expectError(result: Awaited<ReturnType<typeof call>>, status: number, c
 describe('an HTTP function', () => {
   it('answers JSON with the ids of the request and the version', async () => {
     const result = await get('/api/profiles?page=2', { 'x-correlation-id': 'abc-1', 'x-api-version': '1' })
-    expect(result).toMatchObject({ status: 200, body: { query: { page: 2 }, role: 'admin' } })
+    expect(result).toMatchObject({ status: 200, body: { query: { page: 2 }, roles: ['admin'] } })
     expect(result.headers).toMatchObject({ 'x-correlation-id': 'abc-1', 'x-api-version': '1' })
     expect(result.headers['x-request-id']).toMatch(/^request-/)
   })

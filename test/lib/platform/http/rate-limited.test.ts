@@ -16,7 +16,7 @@ beforeEach(() => {
     keyId: `key-${++keys}`,
     teamId: 't',
     teamName: 'acme',
-    role: 'analyst',
+    roles: ['analyst'],
     label: 'CI',
     rateLimit: 3,
     expiresAt: null,

@@ -15,7 +15,7 @@ const record: KeyRecord = {
   keyId: '0199c82c-c07b-7000-8000-000000000001',
   teamId: '0199c82c-c07b-7000-8000-000000000002',
   teamName: 'Quillfeather & Sons',
-  role: 'analyst',
+  roles: ['analyst'],
   label: "Zanele's notebook",
   rateLimit: null,
   expiresAt: null,
@@ -73,7 +73,7 @@ const personal = new RegExp(
   `quillfeather|zanele|example|notebook|${key}|${keyHash(key).toString('hex')}`,
   'i',
 )
-const who = { key_id: record.keyId, team_id: record.teamId, role: 'analyst' }
+const who = { key_id: record.keyId, team_id: record.teamId, roles: ['analyst'] }
 
 /** The line of one request, as CloudWatch gets it. Throws unless it is the only one. */
 async function lineOf(target: string, options?: CallOptions): Promise<Record<string, unknown>> {
