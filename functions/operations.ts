@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { interviewOwners, withoutContents } from '../lib/interviews/dead-letter.ts'
+import type { Caller } from '../lib/platform/auth.ts'
 import { numberEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import {
@@ -9,14 +10,17 @@ import {
   type DeadLetter,
   deadLetterStates,
   discardLetters,
+  knownLetters,
+  type LetterScope,
   listDeadLetters,
 } from '../lib/platform/dead-letter-store.ts'
 import { deadLetterQueues, redrive, sourceQueues } from '../lib/platform/dead-letters.ts'
+import { NotFoundError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
-import { env, queues } from '../lib/platform/names.ts'
+import { env, type QueueName, queues } from '../lib/platform/names.ts'
 
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()
@@ -29,7 +33,9 @@ const owners = {
 const names = Object.values(queues)
 
 const success = z.literal('success')
-const depthSchema = z.strictObject({ ready: z.int(), in_flight: z.int(), delayed: z.int() })
+/** Null for callers who are no operators: a queue is shared by all teams. */
+const depth = z.int().nullable()
+const depthSchema = z.strictObject({ ready: depth, in_flight: depth, delayed: depth })
 const queuePath = z.strictObject({ queue: z.enum(names) })
 const chosenLetters = z.array(z.uuid()).min(1).max(100)
 
@@ -49,7 +55,8 @@ const queuesSchema = z.strictObject({
       oldest_age_seconds: z.null(),
       dead_letters: z.strictObject({
         /** In the dead-letter queue itself, on their way into the table. */
-        waiting: z.int(),
+        waiting: depth,
+        /** Of all teams and of none, or of the caller's team. */
         open: z.int(),
         oldest_age_seconds: z.int().nullable(),
       }),
@@ -59,13 +66,18 @@ const queuesSchema = z.strictObject({
 
 const letterSchema = z.strictObject({
   id: z.uuid(),
+  /** Null for a message that belongs to nothing known: operators see it. */
+  team_id: z.uuid().nullable(),
   state: z.enum(deadLetterStates),
   error: z.string(),
   cause: z.enum(['dependency', 'defect', 'unknown']),
   owner: z.strictObject({ type: z.string(), id: z.uuid(), part: z.int().nullable() }).nullable(),
   message_id: z.string(),
-  /** As it was sent: ids, and no person. Of webhooks, whose bodies are what people said, only whose they are. */
-  body: z.string(),
+  /**
+   * As it was sent: ids, and no person. Of webhooks, whose bodies are what people said, only whose they are. Null for
+   * an operator who is not an admin of its team.
+   */
+  body: z.string().nullable(),
   receive_count: z.int(),
   first_seen_at: z.iso.datetime(),
   last_seen_at: z.iso.datetime(),
@@ -73,17 +85,30 @@ const letterSchema = z.strictObject({
   automatic_redrives: z.int(),
 })
 
-function shown(letter: DeadLetter): z.output<typeof letterSchema> {
-  const { id, state, error, cause, message_id, receive_count, automatic_redrives } = letter
+/** Which letters a caller may see and act on. */
+function scopeOf({ roles, teamId }: Caller): LetterScope {
+  return roles.includes('operator') ? 'every' : { teamId }
+}
+
+/** Throws NotFoundError if none of some letters is one that the caller may see. */
+async function mustKnow(queue: QueueName, caller: Caller, ids: readonly string[]): Promise<void> {
+  const known = await retryRead(() => knownLetters(connect(), queue, scopeOf(caller), ids))
+  if (known.length === 0) throw new NotFoundError('Dead letter not found')
+}
+
+function shown(letter: DeadLetter, { roles, teamId }: Caller): z.output<typeof letterSchema> {
+  const readable = roles.includes('admin') && letter.team_id === teamId
+  const { id, team_id, state, error, cause, message_id, receive_count, automatic_redrives } = letter
   const { owner_type: type, owner_id, owner_part: part } = letter
   return {
     id,
+    team_id,
     state,
     error,
     cause,
     owner: type !== null && owner_id !== null ? { type, id: owner_id, part } : null,
     message_id,
-    body: withoutContents(letter.queue, letter.body),
+    body: readable ? withoutContents(letter.queue, letter.body) : null,
     receive_count,
     first_seen_at: letter.first_seen_at.toISOString(),
     last_seen_at: letter.last_seen_at.toISOString(),
@@ -103,25 +128,32 @@ const pageQuery = z.strictObject({
   cursor: z.uuid().optional(),
 })
 
+type Depths = { source: z.output<typeof depthSchema>; waiting: number | null }
+
+const untold: Depths = { source: { ready: null, in_flight: null, delayed: null }, waiting: null }
+
+async function depthsOf(name: QueueName): Promise<Depths> {
+  const source = await sources[name].depth()
+  const dead = await deadLetters[name].depth()
+  return { source, waiting: dead.ready + dead.in_flight + dead.delayed }
+}
+
 export const handler = httpFunction({
   'GET /api/ops/queues': route({
-    summary: 'How full each queue is, and what died in it',
+    summary: "What died in each queue: the team's own, for operators all of it and how full the queue is",
     answers: { 200: queuesSchema },
-    async handler() {
+    async handler({ caller }) {
+      const all = caller.roles.includes('operator')
       const [open, ...depths] = await Promise.all([
-        retryRead(() => countOpen(connect())),
-        ...names.map(async (name) => ({
-          name,
-          source: await sources[name].depth(),
-          dead: await deadLetters[name].depth(),
-        })),
+        retryRead(() => countOpen(connect(), scopeOf(caller))),
+        ...names.map(async (name) => ({ name, ...(all ? await depthsOf(name) : untold) })),
       ])
-      const data = depths.map(({ name, source, dead }) => ({
+      const data = depths.map(({ name, source, waiting }) => ({
         queue: name,
         ...source,
         oldest_age_seconds: null,
         dead_letters: {
-          waiting: dead.ready + dead.in_flight + dead.delayed,
+          waiting,
           open: open.get(name)?.open ?? 0,
           oldest_age_seconds: open.get(name)?.oldest_age_seconds ?? null,
         },
@@ -131,7 +163,7 @@ export const handler = httpFunction({
   }),
 
   'GET /api/ops/dead-letters/{queue}': route({
-    summary: 'Dead letters of a queue, newest first, without taking any',
+    summary: "The team's dead letters of a queue, for operators those of all teams; none is taken",
     path: queuePath,
     query: pageQuery,
     answers: {
@@ -141,10 +173,10 @@ export const handler = httpFunction({
         data: z.array(letterSchema),
       }),
     },
-    async handler({ path, query: { state, limit, cursor }, event }) {
+    async handler({ path, query: { state, limit, cursor }, caller, event }) {
       const page = { state, cursor, limit: limit + 1 }
-      const found = await retryRead(() => listDeadLetters(connect(), path.queue, page))
-      const data = found.slice(0, limit).map(shown)
+      const found = await retryRead(() => listDeadLetters(connect(), path.queue, scopeOf(caller), page))
+      const data = found.slice(0, limit).map((letter) => shown(letter, caller))
       const next_cursor = found.length > limit ? (data.at(-1)?.id ?? null) : null
       const next = next_cursor && linkTo(event, 'cursor', next_cursor)
       return json(200, { status: 'success', next_cursor, data }, linkHeader({ next }))
@@ -159,19 +191,22 @@ export const handler = httpFunction({
       200: z.strictObject({ status: success, redriven: z.int(), skipped: z.int(), remaining: z.int() }),
     },
     async handler({ path, body, caller }) {
-      const result = await redrive({ sql: connect(), queues: sources, owners }, path.queue, body)
+      if ('ids' in body) await mustKnow(path.queue, caller, body.ids)
+      const context = { sql: connect(), queues: sources, owners }
+      const result = await redrive(context, path.queue, scopeOf(caller), body)
       logger.info('Dead letters redriven', { queue: path.queue, key_id: caller.keyId, ...result })
       return json(200, { status: 'success', ...result })
     },
   }),
 
   'POST /api/ops/dead-letters/{queue}/discard': route({
-    summary: 'Closes dead letters that nobody will redrive',
+    summary: 'Closes dead letters that no one will redrive; who did it is kept',
     path: queuePath,
     body: z.strictObject({ ids: chosenLetters }),
     answers: { 200: z.strictObject({ status: success, discarded: z.int(), skipped: z.int() }) },
     async handler({ path, body: { ids }, caller }) {
-      const discarded = await discardLetters(connect(), path.queue, ids)
+      await mustKnow(path.queue, caller, ids)
+      const discarded = await discardLetters(connect(), path.queue, scopeOf(caller), ids, caller)
       logger.info('Dead letters discarded', { queue: path.queue, key_id: caller.keyId, discarded })
       return json(200, { status: 'success', discarded, skipped: ids.length - discarded })
     },

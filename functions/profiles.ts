@@ -190,11 +190,11 @@ export const handler = httpFunction({
   }),
 
   'DELETE /api/profiles/{id}': route({
-    summary: 'Deletes one profile',
+    summary: 'Deletes one profile, for all teams; who did it is kept',
     path: idPath,
     answers: { 204: null },
-    async handler({ path }): Promise<Answer> {
-      const version = await deleteProfile(connect(), path.id)
+    async handler({ path, caller }): Promise<Answer> {
+      const version = await deleteProfile(connect(), path.id, caller)
       if (version === undefined) throw notFound()
       queries().wrote()
       return { status: 204 }

@@ -61,7 +61,7 @@ async function redriven(): Promise<number> {
 }
 
 async function publishDeadLetters(): Promise<void> {
-  const open = await countOpen(connect())
+  const open = await countOpen(connect(), 'every')
   for (const queue of Object.values(queues)) {
     const single = metrics.singleMetric()
     single.addDimension('Queue', queue)

@@ -1,10 +1,12 @@
 import * as z from 'zod'
+import type { Transaction } from '../platform/db.ts'
+import type { OwnerReference } from '../platform/dead-letter-store.ts'
 import { judge, parseBody } from '../platform/dead-letter-verdict.ts'
 import { type DeadLetterOwner, type DeadMessage, superseded, type Verdict } from '../platform/dead-letters.ts'
 import { queues } from '../platform/names.ts'
 import { decodeObjectKey } from '../platform/object-key.ts'
 import { assessmentMessage } from './assessment-store.ts'
-import { emailMessage } from './email-store.ts'
+import { emailMessage, idOfSentEmail } from './email-store.ts'
 import { lockInterview } from './events-store.ts'
 import type { LeasedTable } from './lease.ts'
 import { giveUpWork, isEventKnown, lockWork, reopenWork } from './recovery-store.ts'
@@ -72,13 +74,28 @@ const namingBody = z.union([
   z.object({ room: z.object({ name: z.guid() }) }).transform(({ room }) => room.name),
 ])
 
-function interviewIn(body: string | undefined): string | undefined {
+/** Resend names an e-mail by its own id. */
+const emailBody = z.object({ data: z.object({ email_id: z.string() }) })
+
+function named<T>(schema: z.ZodType<T>, body: string | undefined): T | undefined {
   try {
-    return namingBody.safeParse(JSON.parse(body ?? '')).data
+    return schema.safeParse(JSON.parse(body ?? '')).data
   } catch {
     // What is no JSON names nothing.
     return undefined
   }
+}
+
+async function interviewIn(tx: Transaction, body: string | undefined): Promise<OwnerReference | null> {
+  const id = named(namingBody, body)
+  const interview = id === undefined ? undefined : await lockInterview(tx, id)
+  return interview ? { type: 'interview', id: interview.id, part: null } : null
+}
+
+async function emailIn(tx: Transaction, body: string | undefined): Promise<OwnerReference | null> {
+  const providerId = named(emailBody, body)?.data.email_id
+  const id = providerId === undefined ? undefined : await idOfSentEmail(tx, providerId)
+  return id === undefined ? null : { type: 'email', id, part: null }
 }
 
 /** Of an S3 event, which has one record, or of our own word to go on. */
@@ -106,12 +123,10 @@ const events: DeadLetterOwner = {
   async fail(tx, message) {
     const event = parseBody(eventBody, message)
     if (!event) return unknownMessage
-    const named = interviewIn(event.body)
-    const interview = named === undefined ? undefined : await lockInterview(tx, named)
     return {
       error: 'The event could not be applied: the database was out, or the log says why',
       cause: 'dependency',
-      owner: interview ? { type: 'interview', id: interview.id, part: null } : null,
+      owner: event.source === 'resend' ? await emailIn(tx, event.body) : await interviewIn(tx, event.body),
       moot: await isEventKnown(tx, event.source, event.id),
     }
   },

@@ -144,3 +144,9 @@ export async function noteNews(
       updated_at = ${news.at}, lease = null, lease_until = null, touched_at = now()
     where id = ${id}`
 }
+
+/** The e-mail that Resend knows by an id of its own; undefined if there is none. */
+export async function idOfSentEmail(tx: Transaction, providerId: string): Promise<string | undefined> {
+  const [row] = await tx<{ id: string }[]>`select id from emails where provider_id = ${providerId}`
+  return row?.id
+}

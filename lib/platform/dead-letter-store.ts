@@ -1,3 +1,4 @@
+import type postgres from 'postgres'
 import type { Sql, Transaction } from './db.ts'
 import type { FailureCause } from './failures.ts'
 
@@ -9,8 +10,20 @@ export type DeadLetterState = (typeof deadLetterStates)[number]
 /** Whose work a message was. A part is, say, the slice of an import. */
 export type OwnerReference = { type: string; id: string; part: number | null }
 
+/** Whose letters are meant: a team's own, or those of every team and of none. */
+export type LetterScope = { teamId: string } | 'every'
+
+function within(sql: Queries, scope: LetterScope): postgres.Fragment {
+  return scope === 'every' ? sql`` : sql`and team_id = ${scope.teamId}`
+}
+
+const among = (sql: Queries, ids: readonly string[]): postgres.Fragment => sql`
+  and id in (select value::uuid from jsonb_array_elements_text(${sql.json([...ids])}))`
+
 export type DeadLetter = {
   id: string
+  /** Of what the message was about; null if that is not known. */
+  team_id: string | null
   queue: string
   message_id: string
   body: string
@@ -107,11 +120,36 @@ export async function settleLetters(
       and queue in (select jsonb_array_elements_text(${sql.json([...queues])}))`
 }
 
-export async function discardLetters(sql: Sql, queue: string, ids: readonly string[]): Promise<number> {
+/** Which of some letters are in a queue and in the scope, whatever their state. */
+export async function knownLetters(
+  sql: Sql,
+  queue: string,
+  scope: LetterScope,
+  ids: readonly string[],
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from dead_letters where queue = ${queue} ${within(sql, scope)} ${among(sql, ids)}`
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Closes open letters, and writes down in the same statement who did: in the letter's team, or the actor's for one
+ * that has none. Returns how many there were.
+ */
+export async function discardLetters(
+  sql: Sql,
+  queue: string,
+  scope: LetterScope,
+  ids: readonly string[],
+  by: { teamId: string; keyId: string },
+): Promise<number> {
   const { count } = await sql`
-    update dead_letters set state = 'discarded'
-    where queue = ${queue} and state = 'open'
-      and id in (select value::uuid from jsonb_array_elements_text(${sql.json([...ids])}))`
+    with closed as (
+      update dead_letters set state = 'discarded'
+      where queue = ${queue} and state = 'open' ${within(sql, scope)} ${among(sql, ids)}
+      returning id, team_id)
+    insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
+    select coalesce(team_id, ${by.teamId}), 'dead_letter', id, '{}', 'request', ${by.keyId} from closed`
   return count
 }
 
@@ -119,15 +157,13 @@ export async function discardLetters(sql: Sql, queue: string, ids: readonly stri
 export async function openLetters(
   sql: Sql,
   queue: string,
+  scope: LetterScope,
   limit: number,
   ids?: readonly string[],
 ): Promise<{ ids: string[]; total: number }> {
-  const chosen = ids
-    ? sql`and id in (select value::uuid from jsonb_array_elements_text(${sql.json([...ids])}))`
-    : sql``
   const rows = await sql<{ id: string; total: number }[]>`
     select id, count(*) over () as total from dead_letters
-    where queue = ${queue} and state = 'open' ${chosen}
+    where queue = ${queue} and state = 'open' ${within(sql, scope)} ${ids ? among(sql, ids) : sql``}
     order by id limit ${limit}`
   return { ids: rows.map(({ id }) => id), total: rows[0]?.total ?? 0 }
 }
@@ -164,22 +200,24 @@ export async function claimUnsent(
 export async function listDeadLetters(
   sql: Sql,
   queue: string,
+  scope: LetterScope,
   { state, cursor, limit }: { state: DeadLetterState; cursor: string | undefined; limit: number },
 ): Promise<DeadLetter[]> {
   return sql<DeadLetter[]>`
     select * from dead_letters
-    where queue = ${queue} and state = ${state} ${cursor ? sql`and id < ${cursor}` : sql``}
+    where queue = ${queue} and state = ${state} ${within(sql, scope)} ${cursor ? sql`and id < ${cursor}` : sql``}
     order by id desc limit ${limit}`
 }
 
 /** Open letters of each queue that has any, with the age of the oldest in seconds. */
 export async function countOpen(
   sql: Sql,
+  scope: LetterScope,
 ): Promise<Map<string, { open: number; oldest_age_seconds: number }>> {
   const rows = await sql<{ queue: string; open: number; oldest_age_seconds: number }[]>`
     select queue, count(*) as open,
       floor(extract(epoch from now() - min(first_seen_at)))::integer as oldest_age_seconds
-    from dead_letters where state = 'open' group by queue`
+    from dead_letters where state = 'open' ${within(sql, scope)} group by queue`
   return new Map(rows.map(({ queue, ...counts }) => [queue, counts]))
 }
 

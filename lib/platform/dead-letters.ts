@@ -4,6 +4,7 @@ import {
   claimUnsent,
   type DeadLetter,
   insertDeadLetter,
+  type LetterScope,
   lettersDue,
   lockOpenLetter,
   markRedriven,
@@ -86,7 +87,7 @@ export type RedriveContext = { sql: Sql; queues: SourceQueues; owners: DeadLette
 const redrivenAtOnce = 200
 
 /**
- * Redrives open letters of a queue, all (200 a call) or the named ones: the owner is made ready and the letter
+ * Redrives open letters of a queue and a scope, all (200 a call) or the named ones: the owner is made ready and the letter
  * marked in one transaction, then its message goes back to the queue it came from. Answers how many were
  * redriven, how many of the asked-for were not (not open, or their owner is busy), and how many open ones
  * remain that were asked for.
@@ -94,10 +95,11 @@ const redrivenAtOnce = 200
 export async function redrive(
   context: RedriveContext,
   queue: QueueName,
+  scope: LetterScope,
   chosen: { ids: readonly string[] } | { all: true },
 ): Promise<{ redriven: number; skipped: number; remaining: number }> {
   const ids = 'ids' in chosen ? chosen.ids : undefined
-  const open = await openLetters(context.sql, queue, redrivenAtOnce, ids)
+  const open = await openLetters(context.sql, queue, scope, redrivenAtOnce, ids)
   const redriven = await redriveLetters(context, queue, open.ids, 'operator')
   return {
     redriven,

@@ -52,12 +52,31 @@ export async function insertProfile(
   }
 }
 
-/** Deletes a profile and answers the new dataset version; undefined where there is none. `id` must be a uuid. */
-export async function deleteProfile(sql: Sql, id: string): Promise<number | undefined> {
+/**
+ * Deletes a profile, writes down who did if it was a caller, and returns the new dataset version; undefined if there
+ * is none. `id` must be a uuid.
+ */
+export async function deleteProfile(
+  sql: Sql,
+  id: string,
+  by?: { teamId: string; keyId: string },
+): Promise<number | undefined> {
   return sql.begin(async (tx) => {
     const [row] = await tx<
       ProfileRow[]
     >`delete from profiles where id = ${id} returning ${profileColumns(sql)}`
-    return row && applyFacetDeltas(tx, [{ ...row, delta: -1 }])
+    if (!row) return undefined
+    if (by) await noteProfileDeletion(tx, id, by)
+    return applyFacetDeltas(tx, [{ ...row, delta: -1 }])
   })
+}
+
+async function noteProfileDeletion(
+  tx: Transaction,
+  id: string,
+  { teamId, keyId }: { teamId: string; keyId: string },
+): Promise<void> {
+  await tx`
+    insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)
+    values (${teamId}, 'profile', ${id}, '{}', 'request', ${keyId})`
 }

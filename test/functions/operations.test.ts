@@ -10,6 +10,7 @@ import { disconnect } from '../../lib/platform/db.ts'
 import { errorSchema } from '../../lib/platform/http/index.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import { type QueueName, queues, queueVariables } from '../../lib/platform/names.ts'
+import type { Role } from '../../lib/platform/routes.ts'
 import { type CallOptions, call, lambdaContext } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 import { startStorage } from '../support/storage.ts'
@@ -20,6 +21,8 @@ let sqs: Sqs
 let bucket: Awaited<ReturnType<typeof startStorage>>
 let admin: string
 let analyst: string
+/** An admin of acme who is nothing else, one of another team, and an operator who is nothing else. */
+const only = { admin: '', other: '', operator: '' }
 let operations: typeof import('../../functions/operations.ts').handler
 let imports: typeof import('../../functions/imports.ts').handler
 let deadLetters: (event: SQSEvent) => Promise<SQSBatchResponse>
@@ -38,7 +41,12 @@ beforeAll(async () => {
     vi.stubEnv(source, sqs.createQueue(`insighta-test-${name}`).url)
     vi.stubEnv(deadLetters, sqs.createQueue(`insighta-test-${name}-dlq`).url)
   }
-  admin = (await createKey(database.sql, { role: 'admin', team: 'acme', label: 'admin' })).key
+  const key = async (role: Role | Role[], team: string) =>
+    (await createKey(database.sql, { role, team, label: 'x' })).key
+  admin = await key(['admin', 'operator'], 'acme')
+  only.admin = await key('admin', 'acme')
+  only.other = await key('admin', 'other')
+  only.operator = await key('operator', 'platform')
   analyst = (await createKey(database.sql, { role: 'analyst', team: 'acme', label: 'analyst' })).key
   operations = (await import('../../functions/operations.ts')).handler
   imports = (await import('../../functions/imports.ts')).handler
@@ -157,7 +165,7 @@ describe('the handler of the dead-letter queues', () => {
 })
 
 describe('the operations routes', () => {
-  it('are for admins', async () => {
+  it('are for admins and operators', async () => {
     for (const target of ['GET /api/ops/queues', 'GET /api/ops/dead-letters/import-slices']) {
       expect((await ask(target, { key: analyst })).status).toBe(403)
     }
@@ -187,7 +195,7 @@ describe('the operations routes', () => {
     expect(ids).toEqual(['m3', 'm2', 'm1'])
     expect(second.body.next_cursor).toBeNull()
     expect(first.body.data[0]).toMatchObject({
-      body: '{"n":3}',
+      body: null,
       receive_count: 6,
       owner: null,
       state: 'open',
@@ -234,6 +242,124 @@ describe('the operations routes', () => {
     ['GET /api/ops/dead-letters/import-slices?since=x', undefined, 400],
   ])('answer %s with %j by %i', async (target, body, status) => {
     expect((await ask(target, { ...(body && { body }) })).status).toBe(status)
+  })
+})
+
+describe('dead letters of teams', () => {
+  const list = 'GET /api/ops/dead-letters/import-slices'
+  const redrive = 'POST /api/ops/dead-letters/import-slices/redrive'
+  const discard = 'POST /api/ops/dead-letters/import-slices/discard'
+
+  /** One open letter of acme and one of no team, by their ids. */
+  async function twoLetters() {
+    const id = await anImport(1)
+    await deadLetters(batch([{ body: { import_id: id, slice_no: 0 } }]))
+    await deadLetters(batch([{ body: 'nonsense' }]))
+    const { body } = await ask(list)
+    const [unowned, owned] = body.data
+    return { import_id: id, unowned, owned }
+  }
+  const idsFor = async (key: string) =>
+    (await ask(list, { key })).body.data.map(({ id }: { id: string }) => id)
+
+  it("are seen by the team's admins with their message, by operators without, and by no other team", async () => {
+    const { import_id, owned, unowned } = await twoLetters()
+    expect(unowned.team_id).toBeNull()
+    const [own] = (await ask(list, { key: only.admin })).body.data
+    expect(own).toMatchObject({ id: owned.id, team_id: owned.team_id, owner: { id: import_id } })
+    expect(JSON.parse(own.body)).toEqual({ import_id, slice_no: 0 })
+    expect(await idsFor(only.admin)).toEqual([owned.id])
+    expect(await idsFor(only.other)).toEqual([])
+    const seen = (await ask(list, { key: only.operator })).body.data
+    expect(seen).toEqual([unowned, { ...owned, body: null }])
+    expect(await ask(`${list}?state=open&cursor=${unowned.id}`, { key: only.other })).toMatchObject({
+      body: { data: [], next_cursor: null },
+    })
+  })
+
+  it.each([redrive, discard])("are no one else's for %s: 404, as one that is not there", async (target) => {
+    const { owned, unowned } = await twoLetters()
+    for (const id of [owned.id, unowned.id, randomUUID()]) {
+      const { status, body } = await ask(target, { key: only.other, body: { ids: [id] } })
+      expect([status, body.message]).toEqual([404, 'Dead letter not found'])
+    }
+    const { status } = await ask(target, { key: only.admin, body: { ids: [unowned.id] } })
+    expect(status).toBe(404)
+    expect(await idsFor(only.operator)).toEqual([unowned.id, owned.id])
+  })
+
+  it('beside those of another team are left out of what is done to some', async () => {
+    const { owned, unowned } = await twoLetters()
+    const ids = [owned.id, unowned.id]
+    expect((await ask(discard, { key: only.admin, body: { ids } })).body).toMatchObject({
+      discarded: 1,
+      skipped: 1,
+    })
+    expect(await idsFor(only.operator)).toEqual([unowned.id])
+  })
+
+  it('are all redriven within the team, and by operators in all teams', async () => {
+    const { import_id } = await twoLetters()
+    const all = { all: true }
+    expect((await ask(redrive, { key: only.other, body: all })).body).toMatchObject({
+      redriven: 0,
+      remaining: 0,
+    })
+    expect(waiting('import-slices')).toEqual([])
+    expect((await ask(redrive, { key: only.admin, body: all })).body).toMatchObject({
+      redriven: 1,
+      remaining: 0,
+    })
+    expect(waiting('import-slices')).toEqual([{ import_id, slice_no: 0 }])
+    await anotherLetter()
+    expect((await ask(redrive, { key: only.operator, body: all })).body).toMatchObject({ redriven: 2 })
+  })
+
+  async function anotherLetter(): Promise<void> {
+    await deadLetters(batch([{ body: { import_id: await anImport(1), slice_no: 0 } }]))
+  }
+
+  it('are counted within the team, and how full a queue is only operators are told', async () => {
+    await twoLetters()
+    const slices = async (key: string) => (await ask('GET /api/ops/queues', { key })).body.data[1]
+    expect(await slices(only.admin)).toMatchObject({ ready: null, dead_letters: { waiting: null, open: 1 } })
+    expect(await slices(only.other)).toMatchObject({
+      ready: null,
+      in_flight: null,
+      delayed: null,
+      dead_letters: { waiting: null, open: 0, oldest_age_seconds: null },
+    })
+    expect(await slices(only.operator)).toMatchObject({ ready: 0, dead_letters: { waiting: 0, open: 2 } })
+  })
+
+  it('are discarded by someone who is written down, in the team of the letter', async () => {
+    const { owned, unowned } = await twoLetters()
+    for (const key of [only.admin, only.operator]) {
+      await ask(discard, { key, body: { ids: [owned.id, unowned.id] } })
+    }
+    const noted = await database.sql`
+      select subject_id, t.name as team, k.roles::text, counts, triggered_by, d.created_at > now() - interval '1 minute' as now
+      from deletions d join teams t on t.id = d.team_id join api_keys k on k.id = requested_by
+      where subject = 'dead_letter' and subject_id in (${owned.id}, ${unowned.id}) order by d.id`
+    const written = { counts: {}, triggered_by: 'request', now: true }
+    expect(noted).toEqual([
+      { subject_id: owned.id, team: 'acme', roles: '{admin}', ...written },
+      { subject_id: unowned.id, team: 'platform', roles: '{operator}', ...written },
+    ])
+  })
+
+  it('are discarded by one of two who try at once, and written down once', async () => {
+    const { owned } = await twoLetters()
+    const body = { ids: [owned.id] }
+    const both = await Promise.all([ask(discard, { key: only.admin, body }), ask(discard, { body })])
+    expect(both.map(({ body }) => body.discarded).sort()).toEqual([0, 1])
+    const noted = await database.sql`select id from deletions where subject_id = ${owned.id}`
+    expect(noted).toHaveLength(1)
+    const change = database.sql`update deletions set subject_id = uuidv4() where id = ${noted[0]!.id}`
+    await expect(change).rejects.toThrow('never changed')
+    await expect(database.sql`delete from deletions where id = ${noted[0]!.id}`).rejects.toThrow(
+      'never changed',
+    )
   })
 })
 

@@ -352,6 +352,12 @@ describe('one profile', () => {
     expect(await ask(`DELETE /api/profiles/${data.id}`)).toMatchObject({ status: 204, text: '' })
     expect((await ask(`GET /api/profiles/${data.id}`)).status).toBe(404)
     expect((await ask(`DELETE /api/profiles/${data.id}`)).status).toBe(404)
+    const noted = await database.sql`
+      select subject, counts, triggered_by, t.name as team, k.label from deletions d
+      join teams t on t.id = d.team_id join api_keys k on k.id = requested_by where subject_id = ${data.id}`
+    expect(noted).toEqual([
+      { subject: 'profile', counts: {}, triggered_by: 'request', team: 'acme', label: 'admin' },
+    ])
     expect((await ask('GET /api/profiles?country_id=GB')).body.total).toBe(0)
     expect(await verifyFacets(database.sql)).toEqual([])
   })

@@ -84,6 +84,7 @@ export async function startExportBench() {
       redrive(
         { sql, queues: sources, owners: owners as Parameters<typeof redrive>[0]['owners'] },
         'exports',
+        'every',
         {
           all: true,
         },

@@ -96,12 +96,12 @@ export async function startRecoveryBench() {
       return sweepImports({ sql, storage, ...sent, waits })
     },
     redrive: (queue: QueueName, chosen: { ids: string[] } | { all: true } = { all: true }) =>
-      redrive({ sql, queues: sources, owners }, queue, chosen),
+      redrive({ sql, queues: sources, owners }, queue, 'every', chosen),
     redriveAfterOutage: (seconds = 0) =>
       redriveAfterOutage({ sql, queues: sources, owners }, { seconds, redrives: 5 }),
     sendUnsent: () => sendUnsent({ sql, queues: sources }, 0),
     letters: (queue: QueueName, state: DeadLetter['state'] = 'open') =>
-      listDeadLetters(sql, queue, { state, cursor: undefined, limit: 100 }),
+      listDeadLetters(sql, queue, 'every', { state, cursor: undefined, limit: 100 }),
     /** Splits with another view of the bucket. */
     splitFrom: (from: Storage, id: string, etag: string) =>
       splitImport(

@@ -33,6 +33,17 @@ const accepted: Record<string, Record<string, string>> = {
     "api_keys is read in whole for CHECK (((roles <@ ARRAY['admin'::text, 'operator'::text, 'recruiter'::text, 'analyst'::text]) AND (cardinality(roles) > 0)))":
       'It has a row for each key: thousands are read in milliseconds.',
   },
+  '0023_letters_of_teams.sql': {
+    'dead_letters has a new dead_letters_team':
+      'It fills a column that the code before does not know, and refuses nothing.',
+    'dead_letters is read in whole for FOREIGN KEY (team_id) REFERENCES teams(id)':
+      'It has a row for each dead letter of 90 days: thousands are read in milliseconds.',
+    "deletions has a new CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text])))":
+      'It allows what the one before did, and more; code only writes to this table.',
+    'deletions has a new deletions_append_only': 'The code before only adds rows to this table.',
+    "deletions is read in whole for CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text])))":
+      'It has a row for each deletion by a person: thousands are read in milliseconds.',
+  },
 }
 
 /** Those before were there before the first release. */

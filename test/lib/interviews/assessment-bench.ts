@@ -150,7 +150,7 @@ export async function startAssessmentBench() {
       return recordDeadLetter(sql, queue as QueueName, owners[queue as QueueName], letter)
     },
     redrive: (queue: string) =>
-      redrive({ sql, queues: queues as SourceQueues, owners }, queue as QueueName, { all: true }),
+      redrive({ sql, queues: queues as SourceQueues, owners }, queue as QueueName, 'every', { all: true }),
     sweep: (storage: Partial<Storage> = {}) =>
       sweepInterviews({
         sql,

@@ -107,6 +107,43 @@ test('an event belongs to the interview that it names, by its id, its session or
   expect(bench.sent).toHaveLength(3)
 })
 
+test('an event of Resend belongs to the e-mail that it names', async () => {
+  const [email] = await bench.sql<{ id: string }[]>`
+    insert into emails (team_id, kind, recipient, data, state, provider_id)
+    values (${interview.team_id}, 'welcome', 'a@example.com', '{}', 'sent', 'known') returning id`
+  const body = { type: 'email.bounced', data: { email_id: 'known', to: ['a@example.com'] } }
+  const { verdict } = await bench.die('interview-events', event('resend', body))
+  expect(verdict).toMatchObject({ owner: { type: 'email', id: email!.id } })
+})
+
+test('a letter belongs to the team of its owner, whatever the owner is', async () => {
+  const { sql } = bench
+  const { team_id } = interview
+  const rows = {
+    import: await sql`
+      insert into imports (id, team_id, filename, size, object_key, upload_expires_at)
+      values (uuidv7(), ${team_id}, 'a.csv', 1, ${randomUUID()}, now()) returning id`,
+    export: await sql`
+      insert into exports (team_id, filter, sort_by, sort_order, format, request_key, rows_total, dataset_version)
+      values (${team_id}, '{}', 'age', 'asc', 'csv', ${randomUUID()}, 0, 1) returning id`,
+    interview: [{ id: interview.id }],
+    email: await sql`
+      insert into emails (team_id, kind, recipient, data)
+      values (${team_id}, 'welcome', 'a@example.com', '{}') returning id`,
+    resume: [{ id: await resume() }],
+  }
+  for (const [type, [row]] of Object.entries(rows)) {
+    const [letter] = await sql`
+      insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id)
+      values ('emails', ${randomUUID()}, '', 5, 'x', 'defect', ${type}, ${row!.id}) returning team_id`
+    expect(letter, type).toEqual({ team_id })
+  }
+  const [unowned] = await sql`
+    insert into dead_letters (queue, message_id, body, receive_count, error, cause)
+    values ('emails', ${randomUUID()}, '', 5, 'x', 'defect') returning team_id`
+  expect(unowned).toEqual({ team_id: null })
+})
+
 test('an event that names no interview is a letter too, and one that was applied asks for nobody', async () => {
   for (const letter of [
     event('agent', 'no JSON'),

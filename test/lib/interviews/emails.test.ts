@@ -392,7 +392,9 @@ describe('sending', () => {
       sendBodies: async (some) => void bodies.push(...some),
       depth: async () => ({ ready: 0, in_flight: 0, delayed: 0 }),
     }
-    await redrive({ sql, queues: { [queues.emails]: source } as never, owners }, queues.emails, { all: true })
+    await redrive({ sql, queues: { [queues.emails]: source } as never, owners }, queues.emails, 'every', {
+      all: true,
+    })
     expect(bodies.map((body) => JSON.parse(body))).toEqual([{ email_id: id }])
     expect(await send(id)).toMatchObject({ outcome: 'done' })
     expect(await rowOf(id)).toMatchObject({ state: 'sent', failure: null })
