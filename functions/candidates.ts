@@ -1,6 +1,4 @@
 import * as z from 'zod'
-import { eraseNameFromExports } from '../lib/exports/erase.ts'
-import { eraseName } from '../lib/imports/erase.ts'
 import {
   candidateSchema,
   candidateView,
@@ -10,7 +8,6 @@ import {
   listCandidates,
   newCandidateSchema,
 } from '../lib/interviews/candidates.ts'
-import { eraseAddress, noneErased, noteErasure } from '../lib/interviews/erase.ts'
 import {
   createdResumeSchema,
   createResume,
@@ -21,6 +18,7 @@ import {
   resumeFile,
 } from '../lib/interviews/resumes.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
+import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
@@ -30,7 +28,8 @@ import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, exportRetentionDays, webhookRetentionDays } from '../lib/platform/names.ts'
 import { createStorage } from '../lib/platform/storage.ts'
-import { applyFacetDeltas } from '../lib/profiles/facets.ts'
+import { eraseEverywhere, erasePerson } from '../lib/privacy/erase.ts'
+import { nothingErased, type Person } from '../lib/privacy/erasures.ts'
 import { maxNameLength } from '../lib/profiles/profile.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
@@ -42,49 +41,93 @@ const personSchema = z
   .strictObject({
     email: z.email().max(254).meta({ description: 'Of a candidate or a recruiter, in any case' }).optional(),
     name: lineOfText(maxNameLength).meta({ description: 'Of a profile, in any case' }).optional(),
+    teams: z
+      .enum(['own', 'all'])
+      .default('own')
+      .meta({ description: 'all is for operators, who are asked to confirm' }),
+    confirm: z.string().max(100).meta({ description: 'From the response to the first request' }).optional(),
   })
   .refine(({ email, name }) => email !== undefined || name !== undefined, {
     error: 'email or name must be given',
   })
+  .refine(({ teams, confirm }) => teams === 'all' || confirm === undefined, {
+    path: ['confirm'],
+    error: 'is for an erasure in all teams',
+  })
 
 const count = z.int().min(0)
-const erasureSchema = z
-  .strictObject({
-    status: z.literal('success'),
-    id: z.uuid().meta({ description: 'Of the record of it, which names nobody' }),
-    counts: z.strictObject({
-      ...Object.fromEntries(Object.keys(noneErased).map((kind) => [kind, count])),
-      profiles: count,
-      import_rows: count,
-    }),
-    not_reached: z.array(
+const teamCounts = z.strictObject(
+  Object.fromEntries(Object.keys(nothingErased).map((kind) => [kind, count])) as Record<
+    keyof typeof nothingErased,
+    typeof count
+  >,
+)
+const beside = {
+  status: z.literal('success'),
+  not_searched: z
+    .array(z.enum(['other_teams', 'messages_of_no_team']))
+    .meta({ description: 'The same whatever they hold: nothing says whether they know the person' }),
+  not_reached: z
+    .array(
       z.strictObject({
         what: z.enum(['uploads', 'rejects', 'exports', 'webhook_bodies']),
         expires_after_days: z.int().min(1),
       }),
-    ),
+    )
+    .meta({ description: 'Files that are not searched, and expire by themselves' }),
+}
+const recordId = z.uuid().meta({ description: 'Of the record of it, which names no one' })
+const everywhere = {
+  teams: z
+    .array(z.strictObject({ id: z.uuid(), name: z.string(), counts: teamCounts }))
+    .meta({ description: 'Those that have something' }),
+  unowned: z.strictObject({ webhook_events: count, dead_letters: count }),
+  profiles: count,
+}
+const erasureSchema = z
+  .union([
+    z.strictObject({ ...beside, id: recordId, counts: teamCounts.extend({ profiles: count }) }),
+    z.strictObject({ ...beside, erased: z.literal(true), id: recordId, ...everywhere }),
+    z.strictObject({
+      ...beside,
+      erased: z.literal(false),
+      confirm: z.string().meta({ description: 'To be sent with the same person to have it done' }),
+      ...everywhere,
+    }),
+  ])
+  .meta({
+    id: 'Erasure',
+    description: "Of one's own team; of all teams; or what would be erased of all teams",
   })
-  .meta({ id: 'Erasure', description: 'not_reached: files that are not searched, and expire by themselves.' })
+type Erasure = z.output<typeof erasureSchema>
 
 const uploadRetentionDays = numberEnv(env.uploadRetentionDays, 90)
-const notReached: z.output<typeof erasureSchema>['not_reached'] = [
+const notReached: Erasure['not_reached'] = [
   { what: 'uploads', expires_after_days: uploadRetentionDays },
   { what: 'rejects', expires_after_days: uploadRetentionDays },
   { what: 'exports', expires_after_days: exportRetentionDays },
   { what: 'webhook_bodies', expires_after_days: webhookRetentionDays },
 ]
 
-/** All or nothing, in one transaction. */
-function erase(owner: { teamId: string; keyId: string }, { email, name }: z.output<typeof personSchema>) {
-  return connect().begin(async (tx) => {
-    const person = email === undefined ? noneErased : await eraseAddress(tx, storage, owner, email)
-    if (name !== undefined) await eraseNameFromExports(tx, name)
-    const named = await (name === undefined ? undefined : eraseName(tx, name))
-    const counts = { ...person, ...(named?.counts ?? { profiles: 0, import_rows: 0 }) }
-    const id = await noteErasure(tx, owner, counts)
-    if (named && named.deltas.length > 0) await applyFacetDeltas(tx, named.deltas)
-    return { id, counts }
-  })
+async function eraseFromTeam(caller: Caller, person: Person): Promise<Erasure> {
+  authorize(caller, 'admin')
+  const erased = await erasePerson({ sql: connect(), storage }, caller, person)
+  logger.info('Person erased', { correlation_id: erased.id, counts: erased.counts })
+  const not_searched: Erasure['not_searched'] = ['other_teams', 'messages_of_no_team']
+  return { status: 'success', ...erased, not_searched, not_reached: notReached }
+}
+
+async function eraseFromAllTeams(
+  caller: Caller,
+  person: Person,
+  confirm: string | undefined,
+): Promise<Erasure> {
+  authorize(caller, 'operator')
+  const found = await eraseEverywhere({ sql: connect(), storage }, caller, person, confirm)
+  const rest = { not_searched: [], not_reached: notReached }
+  if ('confirm' in found) return { status: 'success', erased: false, ...found, ...rest }
+  logger.info('Person erased from all teams', { correlation_id: found.id, teams: found.teams.length })
+  return { status: 'success', erased: true, ...found, ...rest }
 }
 
 const listQuery = pageQuery.extend({
@@ -138,13 +181,16 @@ export const handler = httpFunction({
   }),
 
   'POST /api/erasures': route({
-    summary: 'Deletes a person everywhere in the database and among the résumés; once more, it finds nothing',
+    summary: 'Erases a person from what the team has, or (operators) from what all teams have',
     body: personSchema,
     answers: { 200: erasureSchema },
-    async handler({ body, caller }) {
-      const erased = await erase(caller, body)
-      logger.info('Person erased', { correlation_id: erased.id, counts: erased.counts })
-      return json(200, { status: 'success', ...erased, not_reached: notReached })
+    errors: [409],
+    async handler({ body: { teams, confirm, ...person }, caller }) {
+      const all = teams === 'all'
+      return json(
+        200,
+        await (all ? eraseFromAllTeams(caller, person, confirm) : eraseFromTeam(caller, person)),
+      )
     },
   }),
 

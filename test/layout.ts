@@ -8,11 +8,23 @@ const parts: readonly Part[] = [
   {
     folder: 'functions/',
     mayImport: [
+      'lib/privacy/',
       'lib/imports/',
       'lib/exports/',
       'lib/profiles/',
       'lib/interviews/',
       'lib/db/',
+      'lib/platform/',
+    ],
+  },
+  {
+    folder: 'lib/privacy/',
+    mayImport: [
+      'lib/privacy/',
+      'lib/imports/',
+      'lib/exports/',
+      'lib/profiles/',
+      'lib/interviews/',
       'lib/platform/',
     ],
   },

@@ -1,5 +1,6 @@
+import { mayNameAddress, namesAddress } from '../platform/address.ts'
 import type { Transaction } from '../platform/db.ts'
-import { forgetLetters, forgetLettersNaming } from '../platform/dead-letter-store.ts'
+import { forgetLetters, forgetLettersNaming, teamsOfLettersNaming } from '../platform/dead-letter-store.ts'
 import type { Storage } from '../platform/storage.ts'
 import { removeCandidate } from './candidates.ts'
 import { deleteInterview } from './interviews.ts'
@@ -24,7 +25,7 @@ export type ErasedCounts = Record<
 /**
  * Deletes what the team has about whoever has this e-mail, in whatever case: the candidate with all résumés, files
  * included, and all interviews; e-mails to the address; the address itself where assessments are announced to it; and
- * what webhooks and dead letters say of it. That the address takes no e-mail stays. Throws UnavailableError where
+ * what the team's webhooks and dead letters say of it. That the address takes no e-mail stays. Throws UnavailableError where
  * S3 does not take the deletion of a file: the transaction must then be undone, and all can be asked for again.
  */
 export async function eraseAddress(
@@ -41,11 +42,55 @@ export async function eraseAddress(
     update interviews set recruiter_email = null
     where team_id = ${owner.teamId} and lower(recruiter_email) = lower(${email})`
   counts.recruiter_addresses = cleared.count
-  const blanked = await tx`
-    update webhook_events set body = null where body is not null and strpos(lower(body), lower(${email})) > 0`
-  counts.webhook_events += blanked.count
-  counts.dead_letters = await forgetLettersNaming(tx, email)
+  counts.webhook_events += await forgetEventsNaming(tx, owner.teamId, email)
+  counts.dead_letters = await forgetLettersNaming(tx, owner.teamId, email)
   return counts
+}
+
+/** The same for what belongs to no team: webhooks about nothing that is here, and their letters. */
+export async function eraseUnowned(
+  tx: Transaction,
+  email: string,
+): Promise<Pick<ErasedCounts, 'webhook_events' | 'dead_letters'>> {
+  return {
+    webhook_events: await forgetEventsNaming(tx, null, email),
+    dead_letters: await forgetLettersNaming(tx, null, email),
+  }
+}
+
+/** Bodies that are read at once: each may have megabytes. */
+const readAtOnce = 10
+
+/** Empties what webhooks about a team's interviews, or with null about none, said of an address. */
+async function forgetEventsNaming(tx: Transaction, teamId: string | null, email: string): Promise<number> {
+  const found: { source: string; event_id: string }[] = []
+  const events = tx<{ source: string; event_id: string; body: string }[]>`
+    select source, event_id, body from webhook_events
+    where body is not null and ${mayNameAddress(tx, 'body', email)} and ${
+      teamId === null
+        ? tx`interview_id is null`
+        : tx`interview_id in (select id from interviews where team_id = ${teamId})`
+    }`
+  for await (const rows of events.cursor(readAtOnce)) {
+    for (const { body, ...event } of rows) if (namesAddress(body, email)) found.push(event)
+  }
+  if (found.length === 0) return 0
+  const { count } = await tx`
+    update webhook_events e set body = null
+    from json_to_recordset(${JSON.stringify(found)}::text::json) as f(source text, event_id text)
+    where e.source = f.source and e.event_id = f.event_id`
+  return count
+}
+
+/** Teams that may have something of eraseAddress to erase. */
+export async function teamsNaming(tx: Transaction, email: string): Promise<string[]> {
+  const rows = await tx<{ team_id: string }[]>`
+    select team_id from candidates where lower(email) = lower(${email})
+    union select team_id from emails where lower(recipient) = lower(${email})
+    union select team_id from interviews where lower(recruiter_email) = lower(${email})
+    union select team_id from interviews where id in (
+      select interview_id from webhook_events where body is not null and ${mayNameAddress(tx, 'body', email)})`
+  return [...rows.map(({ team_id }) => team_id), ...(await teamsOfLettersNaming(tx, email))]
 }
 
 export const noneErased: Readonly<ErasedCounts> = {
@@ -88,18 +133,4 @@ async function deleteEmailsTo(tx: Transaction, teamId: string, email: string): P
     delete from emails where team_id = ${teamId} and lower(recipient) = lower(${email}) returning id`
   for (const { id } of rows) await forgetLetters(tx, 'email', id)
   return rows.length
-}
-
-/** Writes down that a person was erased: who had it done and how much, never who it was. Answers the id of that. */
-export async function noteErasure(
-  tx: Transaction,
-  owner: Owner,
-  counts: Record<string, number>,
-): Promise<string> {
-  const [row] = await tx<{ id: string }[]>`
-    insert into deletions (id, team_id, subject, subject_id, counts, triggered_by, requested_by)
-    select id, ${owner.teamId}, 'person', id, ${tx.json(counts)}, 'request', ${owner.keyId}
-    from (select uuidv7() as id) made
-    returning id`
-  return row!.id
 }

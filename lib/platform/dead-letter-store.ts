@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import { mayNameAddress, namesAddress } from './address.ts'
 import type { Sql, Transaction } from './db.ts'
 import type { FailureCause } from './failures.ts'
 
@@ -221,13 +222,39 @@ export async function countOpen(
   return new Map(rows.map(({ queue, ...counts }) => [queue, counts]))
 }
 
-/** Empties the messages that hold a text, in whatever case, and closes them. Answers how many there were. */
-export async function forgetLettersNaming(tx: Transaction, text: string): Promise<number> {
+/** Messages that are read at once: each may have a megabyte. */
+const readAtOnce = 10
+
+/**
+ * Empties the messages of a team's letters, or with null of those that belong to no team, that name an e-mail
+ * address, and closes them. Returns how many there were.
+ */
+export async function forgetLettersNaming(
+  tx: Transaction,
+  teamId: string | null,
+  address: string,
+): Promise<number> {
+  const found: string[] = []
+  const letters = tx<{ id: string; body: string }[]>`
+    select id, body from dead_letters
+    where team_id is not distinct from ${teamId}::uuid and ${mayNameAddress(tx, 'body', address)}`
+  for await (const rows of letters.cursor(readAtOnce)) {
+    for (const { id, body } of rows) if (namesAddress(body, address)) found.push(id)
+  }
+  if (found.length === 0) return 0
   const { count } = await tx`
     update dead_letters
     set body = '', state = case when state = 'open' then 'discarded' else state end
-    where strpos(lower(body), lower(${text})) > 0`
+    where true ${among(tx, found)}`
   return count
+}
+
+/** Teams that may have letters which name an address. */
+export async function teamsOfLettersNaming(tx: Transaction, address: string): Promise<string[]> {
+  const rows = await tx<{ team_id: string }[]>`
+    select distinct team_id from dead_letters
+    where team_id is not null and ${mayNameAddress(tx, 'body', address)}`
+  return rows.map(({ team_id }) => team_id)
 }
 
 /** Deletes letters that were closed and of which nothing was heard for so many days. Answers how many. */

@@ -50,7 +50,7 @@ export const routes = {
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume/file': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
-  'POST /api/erasures': { function: 'candidates', access: 'admin' },
+  'POST /api/erasures': { function: 'candidates', access: 'admin or operator' },
   'GET /api/interviews': { function: 'interviews', access: 'recruiter' },
   'POST /api/interviews': { function: 'interviews', access: 'recruiter' },
   'GET /api/interviews/search': { function: 'interviews', access: 'recruiter' },

@@ -16,7 +16,7 @@ let database: TestDatabase
 let bucket: Awaited<ReturnType<typeof startStorage>>
 let sql: Sql
 let api: typeof import('../../functions/candidates.ts').handler
-const keys = { admin: '', recruiter: '', other: '' }
+const keys = { admin: '', recruiter: '', other: '', operator: '', otherOperator: '' }
 
 beforeAll(async () => {
   ;[database, bucket] = await Promise.all([freshDatabase(), startStorage()])
@@ -31,6 +31,8 @@ beforeAll(async () => {
   keys.admin = (await createKey(sql, { role: 'admin', team: 'acme', label: 'a' })).key
   keys.recruiter = (await createKey(sql, { role: 'recruiter', team: 'acme', label: 'b' })).key
   keys.other = (await createKey(sql, { role: 'admin', team: 'other', label: 'c' })).key
+  keys.operator = (await createKey(sql, { role: 'operator', team: 'platform', label: 'd' })).key
+  keys.otherOperator = (await createKey(sql, { role: 'operator', team: 'platform', label: 'e' })).key
   api = (await import('../../functions/candidates.ts')).handler
 })
 afterAll(async () => {
@@ -80,14 +82,16 @@ async function seed(team: string, mark: string): Promise<Person> {
       (${team_id}, ${interview_id}, 'invite', ${email}, ${sql.json({ candidate_name: name })}),
       (${team_id}, null, 'welcome', ${email.toUpperCase()}, '{}')`
   await sql`insert into email_suppressions values (${email}, 'bounced')`
+  const mentioning = await anotherInterview(team_id)
+  const mention = JSON.stringify({ to: email })
   await sql`
     insert into webhook_events (source, event_id, type, outcome, interview_id, body, received_at) values
       ('agent', ${randomUUID()}, 'turn', 'ignored', ${interview_id}, ${mark}, now()),
-      ('resend', ${randomUUID()}, 'email.bounced', 'unmatched', null, ${JSON.stringify({ to: email })}, now())`
+      ('agent', ${randomUUID()}, 'turn', 'ignored', ${mentioning}, ${mention}, now())`
   await sql`
     insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id) values
       ('interview-events', ${randomUUID()}, ${mark}, 5, 'x', 'defect', 'interview', ${interview_id}),
-      ('interview-events', ${randomUUID()}, ${JSON.stringify({ to: email })}, 5, 'x', 'defect', null, null)`
+      ('interview-events', ${randomUUID()}, ${mention}, 5, 'x', 'defect', 'interview', ${mentioning})`
   const { row } = await insertProfile(sql, {
     name,
     gender: 'female',
@@ -106,6 +110,8 @@ async function seed(team: string, mark: string): Promise<Person> {
   } as const
   const [key] = await sql<{ id: string }[]>`select id from api_keys where team_id = ${team_id} limit 1`
   await createExport(sql, { teamId: team_id, keyId: key!.id }, asked, 1)
+  // A team has no more than ten under way.
+  await sql`update exports set state = 'completed' where team_id = ${team_id}`
   await sql`insert into profile_edits (profile_id, edited_at, fields) values (${row.id}, now(), '{name}')`
   const import_id = randomUUID()
   await sql`
@@ -122,6 +128,17 @@ async function seed(team: string, mark: string): Promise<Person> {
   }
   await sql`insert into import_trial_names values (${import_id}, ${nameKey(name)}, 1)`
   return { email, name, mark, resumeKey, profile: row.id }
+}
+
+/** An interview of the team with somebody else. */
+async function anotherInterview(team_id: string): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`
+    with other as (
+      insert into candidates (team_id, full_name, email)
+      values (${team_id}, 'Somebody Else', ${`${randomUUID()}@example.org`}) returning id)
+    insert into interviews (team_id, candidate_id, role_title) select ${team_id}, id, 'Engineer' from other
+    returning id`
+  return row!.id
 }
 
 /** What an import holds of the words of its file, with the name among them as a file may have it. */
@@ -253,6 +270,7 @@ describe('the erasure of a person', () => {
           // a field of a header, what was said of a column and of a value, and a value that could not be read.
           import_rows: 11,
         },
+        not_searched: ['other_teams', 'messages_of_no_team'],
         not_reached: expect.arrayContaining([{ what: 'rejects', expires_after_days: 45 }]),
       },
     })
@@ -383,7 +401,215 @@ describe('the erasure of a person', () => {
     expect(await holding(mark)).toContain('turns')
   })
 
-  it.each([[{}], [{ email: 'ada' }], [{ name: '' }], [{ phone: '1' }]])('refuses %j', async (body) => {
+  it.each([
+    [{}],
+    [{ email: 'a@example.com', teams: 'some' }],
+    [{ email: 'a@example.com', confirm: 'x' }],
+    [{ email: 'ada' }],
+    [{ name: '' }],
+    [{ phone: '1' }],
+  ])('refuses %j', async (body) => {
     expect([400, 422]).toContain((await erase(body)).status)
+  })
+})
+
+/** Every row of every table that is not about the erasures themselves, as text. */
+async function everything(): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {}
+  for (const table of await tables()) {
+    if (table === 'deletions') continue
+    const rows = await sql<{ text: string }[]>`select t::text as text from ${sql(table)} as t order by 1`
+    found[table] = rows.map(({ text }) => text)
+  }
+  return found
+}
+
+describe('the erasure of a person of two teams', () => {
+  it('by e-mail leaves all that the other team has, and tells nothing of it', async () => {
+    await seed('acme', 'zqxonlyacme')
+    const before = await everything()
+    const known = await erase({ email: 'zqxonlyacme@example.com' }, keys.other)
+    const unknown = await erase({ email: 'zqxnobody@example.com' }, keys.other)
+    expect(await everything()).toEqual(before)
+    const told = ({ body: { id: _, ...rest }, status }: typeof known) => ({ status, rest })
+    expect(told(known)).toEqual(told(unknown))
+    expect(told(known).rest.not_searched).toEqual(['other_teams', 'messages_of_no_team'])
+  })
+
+  it('by name takes the profile, and leaves the rows of imports and the exports of the other team', async () => {
+    const mine = await seed('acme', 'zqxshared')
+    const key = nameKey(mine.name)
+    const [other] = await sql<{ id: string }[]>`select id from teams where name = 'other'`
+    const theirs = randomUUID()
+    await sql`
+      insert into imports (id, team_id, filename, size, object_key, upload_expires_at)
+      values (${theirs}, ${other!.id}, 'people.csv', 1, ${theirs}, now())`
+    await seedFileWords(theirs, mine.name)
+    await sql`
+      insert into import_conflicts (import_id, row_no, slice_no, name_key, profile)
+      values (${theirs}, 1, 1, ${key}, ${sql.json({ name: mine.name })})`
+    await sql`insert into import_trial_names values (${theirs}, ${key}, 1)`
+    const held = () => sql`
+      select i.*, s.unread, c.profile, n.name_key from imports i
+      join import_slices s on s.import_id = i.id and s.slice_no = 1
+      join import_conflicts c on c.import_id = i.id join import_trial_names n on n.import_id = i.id
+      where i.id = ${theirs}`
+    const before = await held()
+    expect(before).toHaveLength(1)
+    expect((await erase({ name: mine.name })).body.counts).toMatchObject({ profiles: 2, import_rows: 11 })
+    expect(await held()).toEqual(before)
+    expect((await erase({ name: mine.name }, keys.other)).body.counts).toMatchObject({
+      profiles: 0,
+      import_rows: 10,
+    })
+    expect(await held()).toEqual([])
+  })
+
+  it('takes an address as a whole: not where it is part of another, in any text', async () => {
+    const ann = await seed('acme', 'zqxann')
+    const team = await sql`select id from teams where name = 'acme'`
+    const team_id = team[0]!.id
+    const elsewhere = await anotherInterview(team_id)
+    const bodies = [
+      { to: 'maryzqxann@example.com' },
+      { to: 'zqxann@example.com.au' },
+      { to: 'mary.zqxann@example.com', text: 'x\nzqxann@example.community' },
+    ].map((body) => JSON.stringify(body))
+    for (const body of bodies) {
+      await sql`
+        insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id)
+        values ('interview-events', ${randomUUID()}, ${body}, 5, 'x', 'defect', 'interview', ${elsewhere})`
+      await sql`
+        insert into webhook_events (source, event_id, type, outcome, interview_id, body, received_at)
+        values ('agent', ${randomUUID()}, 'turn', 'ignored', ${elsewhere}, ${body}, now())`
+    }
+    await sql`
+      insert into candidates (team_id, full_name, email) values (${team_id}, 'Mary', 'maryzqxann@example.com')`
+    const escaped = JSON.stringify({ body: '{"to":"zqxann\\u0040example.com"}' })
+    await sql`
+      insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id)
+      values ('interview-events', ${randomUUID()}, ${escaped}, 5, 'x', 'defect', 'interview', ${elsewhere})`
+    expect((await erase({ email: ann.email })).body.counts).toMatchObject({ candidates: 1, dead_letters: 2 })
+    const left = async (table: string) =>
+      (await sql`select body from ${sql(table)} where strpos(body, 'zqxann') > 0 order by 1`).map(
+        ({ body }) => body,
+      )
+    expect(await left('dead_letters')).toEqual([...bodies].sort())
+    expect(await left('webhook_events')).toEqual([...bodies].sort())
+    expect(await sql`select from candidates where email = 'maryzqxann@example.com'`).toHaveLength(1)
+  })
+
+  it('takes an address out of what imports hold of their files, also within a text', async () => {
+    const [acme] = await sql<{ id: string }[]>`select id from teams where name = 'acme'`
+    const id = randomUUID()
+    const columns = ['notes', 'ZQXFILE@example.com', 'Ada <zqxfile@example.com>', 'maryzqxfile@example.com']
+    await sql`
+      insert into imports (id, team_id, filename, size, object_key, upload_expires_at, ignored_columns)
+      values (${id}, ${acme!.id}, 'people.csv', 1, ${id}, now(), ${sql.json(columns)})`
+    expect((await erase({ email: 'zqxfile@example.com' })).body.counts).toMatchObject({ import_rows: 2 })
+    expect(await sql`select ignored_columns from imports where id = ${id}`).toEqual([
+      { ignored_columns: ['notes', 'maryzqxfile@example.com'] },
+    ])
+  })
+})
+
+describe('the erasure of a person from all teams', () => {
+  const all = (body: object, key = keys.operator) => erase({ ...body, teams: 'all' }, key)
+
+  /** The person in both teams, and in messages that belong to none. */
+  async function seedEverywhere(mark: string): Promise<Person> {
+    const person = await seed('acme', mark)
+    const [other] = await sql<{ id: string }[]>`select id from teams where name = 'other'`
+    await sql`
+      insert into candidates (team_id, full_name, email) values (${other!.id}, ${person.name}, ${person.email})`
+    const mention = JSON.stringify({ to: person.email })
+    await sql`
+      insert into dead_letters (queue, message_id, body, receive_count, error, cause)
+      values ('interview-events', ${randomUUID()}, ${mention}, 5, 'x', 'defect')`
+    await sql`
+      insert into webhook_events (source, event_id, type, outcome, body, received_at)
+      values ('agent', ${randomUUID()}, 'turn', 'unmatched', ${mention}, now())`
+    return person
+  }
+
+  it("is an operator's, and no operator erases from a team alone", async () => {
+    expect((await all({ email: 'a@example.com' }, keys.admin)).status).toBe(403)
+    expect((await erase({ email: 'a@example.com' }, keys.operator)).status).toBe(403)
+  })
+
+  it('is shown first, and changes nothing before it is confirmed', async () => {
+    const { email, name, resumeKey } = await seedEverywhere('zqxevery')
+    const before = await everything()
+    const noted = await sql`select count(*) from deletions`
+    const shown = await all({ email, name })
+    expect(shown).toMatchObject({
+      status: 200,
+      body: {
+        erased: false,
+        teams: [
+          { name: 'acme', counts: { candidates: 1, resumes: 1, import_rows: 11, dead_letters: 1 } },
+          { name: 'other', counts: { candidates: 1, resumes: 0, import_rows: 0, dead_letters: 0 } },
+        ],
+        unowned: { webhook_events: 1, dead_letters: 1 },
+        profiles: 2,
+        not_searched: [],
+      },
+    })
+    expect(shown.body).not.toHaveProperty('id')
+    expect(await everything()).toEqual(before)
+    expect(await sql`select count(*) from deletions`).toEqual(noted)
+    await bucket.storage.head(resumeKey)
+
+    const { confirm } = shown.body
+    const refused = { status: 409, body: { code: 'confirmation_outdated' } }
+    expect(await all({ email, name, confirm: 'yes' })).toMatchObject(refused)
+    expect(await all({ email: 'else@example.com', name, confirm })).toMatchObject(refused)
+    expect(await all({ email, name, confirm }, keys.otherOperator)).toMatchObject(refused)
+    expect(await everything()).toEqual(before)
+    await bucket.storage.head(resumeKey)
+  })
+
+  it('is done as it was shown, once, and written down for each team', async () => {
+    const { email, name, mark, resumeKey } = await seedEverywhere('zqxdone')
+    const { body: shown } = await all({ email, name })
+    const { confirm } = shown
+    const { status, body: done } = await all({ email, name, confirm })
+    expect(status).toBe(200)
+    expect(done).toMatchObject({ erased: true, teams: shown.teams, unowned: shown.unowned, profiles: 2 })
+    expect(await holding(mark)).toEqual(['email_suppressions'])
+    await expect(bucket.storage.head(resumeKey)).rejects.toThrow(ObjectMissingError)
+    expect(await verifyFacets(sql)).toEqual([])
+    const noted = await sql`
+      select t.name, k.label, counts from deletions d join teams t on t.id = d.team_id
+      join api_keys k on k.id = requested_by where subject = 'person' and subject_id = ${done.id} order by t.name`
+    expect(noted).toMatchObject([
+      { name: 'acme', label: 'd', counts: { candidates: 1 } },
+      { name: 'other', label: 'd', counts: { candidates: 1 } },
+      { name: 'platform', label: 'd', counts: { candidates: 0, profiles: 2, unowned_dead_letters: 1 } },
+    ])
+    expect(await all({ email, name, confirm })).toMatchObject({ status: 409 })
+  })
+
+  it('is shown again if more has come since', async () => {
+    const { email } = await seedEverywhere('zqxmore')
+    const { confirm } = (await all({ email })).body
+    await sql`
+      insert into emails (team_id, kind, recipient, data)
+      select id, 'welcome', ${email}, '{}' from teams where name = 'other'`
+    expect(await all({ email, confirm })).toMatchObject({ status: 409 })
+    const again = await all({ email })
+    expect(again.body.teams[1]).toMatchObject({ name: 'other', counts: { emails: 1 } })
+    expect((await all({ email, confirm: again.body.confirm })).body.erased).toBe(true)
+  })
+
+  it('does nothing if the files cannot be deleted', async () => {
+    const { email, mark } = await seedEverywhere('zqxfiles')
+    const { confirm } = (await all({ email })).body
+    const before = await holding(mark)
+    bucket.s3.injectFault(({ method }) => (method === 'DELETE' ? { status: 503 } : undefined))
+    expect(await all({ email, confirm })).toMatchObject({ status: 503 })
+    bucket.s3.injectFault(undefined)
+    expect(await holding(mark)).toEqual(before)
+    expect((await all({ email, confirm })).body.erased).toBe(true)
   })
 })
