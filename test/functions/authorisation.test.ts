@@ -42,6 +42,8 @@ let sqs: Sqs
 let aws: TestAws
 let sql: Sql
 let make: ReturnType<typeof factories>
+/** What the other team has from the beginning. */
+const foreignIds: string[] = []
 const handlers = new Map<string, HttpFunction>()
 const apiKeys = new Map<readonly Role[], string>()
 
@@ -77,7 +79,9 @@ beforeAll(async () => {
     handlers.set(name, (await import(`../../functions/${name}.ts`)).handler)
   }
   // What lists would show of the other team.
-  for (const kind of ['completedImport', 'export', 'assessed', 'letter'] as const) await make[kind]('other')
+  for (const kind of ['completedImport', 'export', 'candidate', 'assessed', 'letter'] as const) {
+    foreignIds.push(await make[kind]('other'))
+  }
 })
 afterAll(async () => {
   await disconnect()
@@ -177,11 +181,12 @@ describe('who may do what', () => {
       const own = await ask(route, await objectOf('acme'), roles)
       expect(own.status).toBe(row().own)
       expect(own.text).not.toContain(markOf('other'))
-      if (!row().object) return
-      const foreign = await objectOf('other')
       const everyTeams =
         row().belongsTo === 'everyone' ||
         (row().belongsTo === 'team, and operators' && roles.includes('operator'))
+      if (!everyTeams) expect(foreignIds.filter((id) => own.text.includes(id))).toEqual([])
+      if (!row().object) return
+      const foreign = await objectOf('other')
       if (everyTeams) {
         expect((await ask(route, foreign, roles)).status).toBe(row().own)
         return
