@@ -27,6 +27,7 @@ import { idPath, uploadSchema } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue, sendOrLeave } from '../lib/platform/queue.ts'
+import { spend } from '../lib/platform/quotas.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
@@ -94,20 +95,21 @@ export const handler = httpFunction({
     async handler({ body, caller, event }) {
       const { filename, size, dry_run, ...said } = body
       if (size > maxSize) throw new TooLargeError(`A file may have ${maxSize} bytes at the most`)
-      const found = await createImport(
-        connect(),
-        {
-          team_id: caller.teamId,
-          created_by: caller.keyId,
-          idempotency_key: idempotencyKey(event),
-          expires_in_seconds: uploadSeconds,
-          filename,
-          size,
-          dry_run,
-          options: importOptions(said),
-        },
-        uploadKey,
-      )
+      const wanted = {
+        team_id: caller.teamId,
+        created_by: caller.keyId,
+        idempotency_key: idempotencyKey(event),
+        expires_in_seconds: uploadSeconds,
+        filename,
+        size,
+        dry_run,
+        options: importOptions(said),
+      }
+      const found = await connect().begin(async (tx) => {
+        const made = await createImport(tx, wanted, uploadKey)
+        if (made.created) await spend(tx, caller.teamId, 'upload_bytes', size)
+        return made
+      })
       if (!found.same) {
         throw new ConflictError(
           'This Idempotency-Key was used for another file, or with other options',

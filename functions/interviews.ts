@@ -26,7 +26,7 @@ import {
   newInterviewSchema,
 } from '../lib/interviews/interviews.ts'
 import { joinToken } from '../lib/interviews/livekit.ts'
-import { modelFromEnvironment } from '../lib/interviews/model.ts'
+import { meteredModel, modelFromEnvironment } from '../lib/interviews/model.ts'
 import {
   nextQuestion,
   nextQuestionAnswerSchema,
@@ -48,6 +48,7 @@ import { idPath, wordInAnyCase, wordList } from '../lib/platform/http/shapes.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
+import { spend } from '../lib/platform/quotas.ts'
 import { secretJson } from '../lib/platform/secrets.ts'
 
 const model = modelFromEnvironment()
@@ -157,7 +158,9 @@ async function startAssessment(caller: Caller, id: string, again: boolean): Prom
     if (interview.state !== 'completed' && interview.state !== 'needs_attention') {
       throw new ConflictError('The interview has not ended yet', 'not_finished')
     }
-    return requestAssessment(tx, id, { again })
+    const requested = await requestAssessment(tx, id, { again })
+    if (requested.messages.length > 0) await spend(tx, caller.teamId, 'model_calls', 1)
+    return requested
   })
   await sendOutbox(connect(), outbox, messages)
   return json(202, assessmentAnswer(assessment))
@@ -249,9 +252,11 @@ export const handler = httpFunction({
     answers: { 202: invitedSchema },
     errors: [409],
     async handler({ path, body, caller }) {
-      const { email, messages } = await connect().begin(async (tx) =>
-        inviteCandidate(tx, await getInterview(tx, caller.teamId, path.id), body),
-      )
+      const { email, messages } = await connect().begin(async (tx) => {
+        const invited = await inviteCandidate(tx, await getInterview(tx, caller.teamId, path.id), body)
+        if (invited.messages.length > 0) await spend(tx, caller.teamId, 'emails', 1)
+        return invited
+      })
       await sendOutbox(connect(), outbox, messages)
       return json(202, { status: 'success', email })
     },
@@ -301,7 +306,12 @@ export const handler = httpFunction({
     errors: [409, 502],
     async handler({ path, body, caller, signal, remainingMs }) {
       const interview = await find(caller, path.id)
-      const context = { sql: connect(), model, options: { signal, remainingMs } }
+      const sql = connect()
+      const context = {
+        sql,
+        model: meteredModel(model, sql, caller.teamId),
+        options: { signal, remainingMs },
+      }
       const answer =
         body.kind === 'plan'
           ? { plan: await planQuestions(context, interview) }
@@ -409,7 +419,12 @@ export const handler = httpFunction({
     errors: [502],
     async handler({ path, body, caller, signal, remainingMs }) {
       const interview = await find(caller, path.id)
-      const context = { sql: connect(), model, options: { signal, remainingMs } }
+      const sql = connect()
+      const context = {
+        sql,
+        model: meteredModel(model, sql, caller.teamId),
+        options: { signal, remainingMs },
+      }
       return json(200, await ask(context, interview, body.question, caller.keyId))
     },
   }),

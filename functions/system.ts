@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { connect, connectReader, ping } from '../lib/platform/db.ts'
+import { connect, connectReader, ping, retryRead } from '../lib/platform/db.ts'
 import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { etagOf } from '../lib/platform/http/etag.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
+import { quotaKinds, usageOf } from '../lib/platform/quotas.ts'
 import { sharedRedis } from '../lib/platform/redis.ts'
 import { roleNames } from '../lib/platform/routes.ts'
 import { within } from '../lib/platform/within.ts'
@@ -23,6 +24,18 @@ const meSchema = z.strictObject({
   }),
   team: z.strictObject({ id: z.uuid(), name: z.string() }),
   server_time: z.iso.datetime(),
+})
+
+const usageSchema = z.strictObject({
+  status: z.literal('success'),
+  data: z.array(
+    z.strictObject({
+      kind: z.enum(quotaKinds),
+      used: z.int().min(0),
+      daily_limit: z.int().min(0),
+      resets_at: z.iso.datetime(),
+    }),
+  ),
 })
 
 const dependencySchema = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number().nullable() })
@@ -80,6 +93,16 @@ export const handler = httpFunction({
         team: { id: caller.teamId, name: caller.teamName },
         server_time: new Date().toISOString(),
       }),
+  }),
+
+  'GET /api/usage': route({
+    summary: 'What the team has used today of what costs money, and how much it may',
+    answers: { 200: usageSchema },
+    async handler({ caller }) {
+      const usage = await retryRead(() => usageOf(connect(), caller.teamId))
+      const data = usage.map((each) => ({ ...each, resets_at: each.resets_at.toISOString() }))
+      return json(200, { status: 'success', data }, { 'cache-control': 'no-store' })
+    },
   }),
 
   'GET /api/health': openRoute({

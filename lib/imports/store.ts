@@ -65,7 +65,7 @@ export type NewImport = {
  * one after it was committed.
  */
 export async function createImport(
-  sql: Sql,
+  sql: Queries,
   values: NewImport,
   objectKey: (id: string) => string,
 ): Promise<{

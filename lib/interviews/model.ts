@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
+import type { Sql } from '../platform/db.ts'
 import { env } from '../platform/names.ts'
 import type { CallOptions } from '../platform/outside.ts'
+import { spend } from '../platform/quotas.ts'
 import { callRemote } from '../platform/remote.ts'
 import { type Citable, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
 
@@ -114,5 +116,16 @@ export function mailerFromEnvironment(): Mailer {
   return {
     send: (mail, options) =>
       callRemote({ functionName, name: sendName, request: mail, result: sentSchema }, options),
+  }
+}
+
+/** The model for one team: what is asked counts against its quota, and is refused beyond it before it costs anything. */
+export function meteredModel(model: Model, sql: Sql, teamId: string): Model {
+  return {
+    async ask(task, prompt, options) {
+      await spend(sql, teamId, 'model_calls', 1)
+      return model.ask(task, prompt, options)
+    },
+    embed: (texts, kind, options) => model.embed(texts, kind, options),
   }
 }

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Sql } from '../platform/db.ts'
 import { ConflictError, InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
 import { uploadSchema } from '../platform/http/shapes.ts'
+import { spend } from '../platform/quotas.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
 import { candidateNotFound } from './candidates.ts'
 import type { Failure } from './lease.ts'
@@ -104,6 +105,8 @@ export async function createResume(
       insert into resumes (id, candidate_id, filename, content_type, size, object_key, upload_expires_at)
       values (${row.id}, ${candidate.id}, ${filename}, ${type}, ${size}, ${key},
         now() + make_interval(secs => ${uploadSeconds}))`
+    await spend(tx, candidate.teamId, 'upload_bytes', size)
+    await spend(tx, candidate.teamId, 'model_calls', 1)
     return { id: row.id, key }
   })
   return { id, state: 'awaiting_upload', upload: await storage.presignPut(key, size, type, uploadSeconds) }

@@ -112,6 +112,19 @@ export class RateLimitedError extends InsightaError {
   }
 }
 
+/** Thrown when a team has spent what it may in a day of something that costs money: 429 until the day ends. */
+export class QuotaExceededError extends InsightaError {
+  constructor(what: string, dailyLimit: number, retryAfterSeconds: number) {
+    const message = `The team may use ${dailyLimit} ${what} a day, and this would be more: come back in ${retryAfterSeconds} s`
+    super(message, {
+      code: 'quota_exceeded',
+      status: 429,
+      retryable: true,
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    })
+  }
+}
+
 /** Thrown when something that this product stands on does not answer: 503 with Retry-After in seconds. */
 export class UnavailableError extends InsightaError {
   constructor(message: string, cause?: unknown, retryAfterSeconds = 5) {

@@ -80,6 +80,7 @@ export const routes = {
   'POST /api/ops/dead-letters/{queue}/redrive': { function: 'operations', access: 'admin or operator' },
   'POST /api/ops/dead-letters/{queue}/discard': { function: 'operations', access: 'admin or operator' },
   'GET /api/me': { function: 'system', access: 'key' },
+  'GET /api/usage': { function: 'system', access: 'key' },
   'GET /api/health': { function: 'system', access: 'anyone' },
   'GET /api/openapi.json': { function: 'system', access: 'anyone' },
   'GET /api/docs': { function: 'system', access: 'anyone' },

@@ -33,7 +33,7 @@ const accepted: Record<string, Record<string, string>> = {
     "api_keys is read in whole for CHECK (((roles <@ ARRAY['admin'::text, 'operator'::text, 'recruiter'::text, 'analyst'::text]) AND (cardinality(roles) > 0)))":
       'It has a row for each key: thousands are read in milliseconds.',
   },
-  '0023_letters_of_teams.sql': {
+  '0023_teams_apart.sql': {
     'dead_letters has a new dead_letters_team':
       'It fills a column that the code before does not know, and refuses nothing.',
     'dead_letters is read in whole for FOREIGN KEY (team_id) REFERENCES teams(id)':

@@ -41,3 +41,20 @@ end
 $$;
 create trigger deletions_append_only before update or delete on deletions
   for each row execute function refuse_change();
+
+-- What a team has spent of what costs money, by the day in UTC.
+create table team_usage (
+  team_id uuid not null references teams,
+  kind text not null,
+  day date not null,
+  used bigint not null,
+  primary key (team_id, kind, day)
+);
+
+-- Limits a day that differ from the defaults.
+create table team_quotas (
+  team_id uuid not null references teams,
+  kind text not null check (kind in ('model_calls', 'emails', 'upload_bytes')),
+  daily_limit bigint not null check (daily_limit >= 0),
+  primary key (team_id, kind)
+);

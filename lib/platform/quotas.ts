@@ -1,0 +1,59 @@
+import type { Sql, Transaction } from './db.ts'
+import { QuotaExceededError } from './errors.ts'
+
+/** What costs money, with what a team may spend of it a day (UTC) unless team_quotas has another limit for it. */
+export const dailyLimits = {
+  /** Questions that are planned or asked, assessments that are asked for again, and résumés. */
+  model_calls: 20_000,
+  /** Invitations. */
+  emails: 10_000,
+  /** Of files to be imported and of résumés, as they are announced. */
+  upload_bytes: 1024 ** 4,
+} as const
+export type QuotaKind = keyof typeof dailyLimits
+export const quotaKinds = Object.keys(dailyLimits) as QuotaKind[]
+
+/**
+ * Counts what a team is about to spend, in the transaction of what it is spent for if there is one: then it counts
+ * only if that commits. Exact however many spend at once. Throws QuotaExceededError, and counts nothing, if it is
+ * more than is left of the day.
+ */
+export async function spend(
+  sql: Sql | Transaction,
+  teamId: string,
+  kind: QuotaKind,
+  amount: number,
+): Promise<void> {
+  const [row] = await sql<{ spent: boolean; daily_limit: number; seconds: number }[]>`
+    with allowed as (
+      select coalesce(
+        (select daily_limit from team_quotas where team_id = ${teamId} and kind = ${kind}),
+        ${dailyLimits[kind]}::bigint) as daily_limit),
+    spent as (
+      insert into team_usage as u (team_id, kind, day, used)
+      select ${teamId}, ${kind}, (now() at time zone 'utc')::date, ${amount}::bigint from allowed
+      where ${amount}::bigint <= daily_limit
+      on conflict (team_id, kind, day) do update set used = u.used + excluded.used
+      where u.used + excluded.used <= (select daily_limit from allowed)
+      returning 1)
+    select exists (select from spent) as spent, daily_limit, ${secondsLeft(sql)} as seconds from allowed`
+  const { spent, daily_limit, seconds } = row!
+  if (!spent) throw new QuotaExceededError(kind.replace('_', ' '), daily_limit, seconds)
+}
+
+export type Usage = { kind: QuotaKind; used: number; daily_limit: number; resets_at: Date }
+
+/** What a team has spent today, and how much it may, of each kind. */
+export async function usageOf(sql: Sql, teamId: string): Promise<Usage[]> {
+  const rows = await sql<(Omit<Usage, 'daily_limit'> & { daily_limit: number | null })[]>`
+    select k.kind, coalesce(used, 0) as used, daily_limit,
+      (((now() at time zone 'utc')::date + 1)::timestamp at time zone 'utc') as resets_at
+    from jsonb_array_elements_text(${sql.json(quotaKinds)}) as k(kind)
+    left join team_quotas q on q.kind = k.kind and q.team_id = ${teamId}
+    left join team_usage u on u.kind = k.kind and u.team_id = ${teamId} and u.day = (now() at time zone 'utc')::date`
+  return rows.map((row) => ({ ...row, daily_limit: row.daily_limit ?? dailyLimits[row.kind] }))
+}
+
+/** Until the day ends, at least 1. */
+const secondsLeft = (sql: Sql | Transaction) => sql`
+  greatest(ceil(extract(epoch from ((now() at time zone 'utc')::date + 1) - (now() at time zone 'utc'))), 1)::integer`
