@@ -50,7 +50,7 @@ const apiKeys = new Map<readonly Role[], string>()
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-authorisation-'))
   ;[database, bucket, aws] = await Promise.all([freshDatabase(), startStorage(), startTestAws()])
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
+  sqs = await startSqs({ dataDir: folder, region: bucket.region, credentials: bucket.credentials })
   sql = database.sql
   make = factories(sql)
   aws.functions.gemini = () => ({ status: 'done', result: { answer: 'x', found: false, turn_ids: [] } })

@@ -28,7 +28,7 @@ const handlers = {} as Record<'imports' | 'interviews' | 'candidates' | 'system'
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-quotas-'))
   ;[database, bucket, aws] = await Promise.all([freshDatabase(), startStorage(), startTestAws()])
-  sqs = await startSqs({ dataDir: folder, region: 'eu-west-1' })
+  sqs = await startSqs({ dataDir: folder, region: bucket.region, credentials: bucket.credentials })
   sql = database.sql
   make = factories(sql)
   aws.functions.gemini = () => {
