@@ -169,7 +169,10 @@ export function interviewWidgets(
         published.byDimension('ResumesFailed', 'Reason'),
       ]),
     ],
-    retryWidgets(published),
+    [
+      ...retryWidgets(published),
+      graph("The model's answers: not whole", [published.byDimension('ModelAnswersIncomplete', 'Call')]),
+    ],
     queueWidgets(published, workQueues),
     [
       graph(

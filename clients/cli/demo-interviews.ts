@@ -255,15 +255,23 @@ async function transcriptOf(api: Api, interview: string): Promise<Transcript> {
   return (await api.call<Transcript>('GET', `/api/interviews/${interview}/transcript`)).body
 }
 
+function result(content: AssessmentAnswer['content']): string {
+  if (!content) return 'no assessment'
+  const { recommendation, overall_score, coverage } = content
+  return `recommendation ${recommendation ?? 'none'}, overall ${overall_score ?? 'none'} of 100, ${coverage.assessed} of ${coverage.criteria} criteria assessed`
+}
+
 async function assess({ api, interview }: Context): Promise<void> {
   step('The assessment, through the storm')
   const { content, completed_at } = await assessed(api, interview, ['completed'])
   for (const line of await retries()) say(line)
   say(`completed at ${completed_at}`)
   say(`${content?.summary}`)
-  say(`recommendation: ${content?.recommendation}, overall ${content?.overall_score} of 100`)
+  say(result(content))
   for (const { title, score, evidence } of content?.criteria ?? []) {
-    say(`  ${title}: ${score} (evidence: ${evidence.map(({ reason }) => reason).join('; ')})`)
+    say(
+      `  ${title}: ${score ?? 'not assessed'} (evidence: ${evidence.map(({ reason }) => reason).join('; ')})`,
+    )
   }
 }
 
@@ -328,7 +336,7 @@ async function deadLetter({ api, outside, interview }: Context): Promise<void> {
   say('another assessment is asked for; each delivery tries three times, and comes back later each time')
   const failed = await assessed(api, interview, ['failed'], body.generation)
   say(`failed: ${failed.failure?.message}`)
-  say(`the recruiter still has the one before: ${failed.content?.recommendation}`)
+  say(`the recruiter still has the one before: ${result(failed.content)}`)
   type Letters = {
     data: { id: string; error: string; receive_count: number; owner: { id: string } | null }[]
   }
@@ -341,5 +349,5 @@ async function deadLetter({ api, outside, interview }: Context): Promise<void> {
   say('Gemini is back; an operator redrives the letter')
   await api.call('POST', '/api/ops/dead-letters/assessments/redrive', { ids: [letter.id] })
   const again = await assessed(api, interview, ['completed'], body.generation)
-  say(`${again.state}: ${again.content?.recommendation}, overall ${again.content?.overall_score} of 100`)
+  say(`${again.state}: ${result(again.content)}`)
 }

@@ -1,4 +1,5 @@
-import type { AssessmentContent } from './tasks.ts'
+import type { AssessedCriterion, AssessmentContent } from './assessment-content.ts'
+import { findings, outOf100 } from './assessment-findings.ts'
 import type { TranscriptTurn } from './transcript.ts'
 
 /** What an exported assessment is made of. */
@@ -21,13 +22,6 @@ export type Block =
 export const confidentiality =
   'Confidential. Written by an AI from the transcript of the interview, for those who decide about this application: the decision is theirs.'
 
-const recommendations: Record<AssessmentContent['recommendation'], string> = {
-  strong_yes: 'Strong yes',
-  yes: 'Yes',
-  no: 'No',
-  strong_no: 'Strong no',
-}
-
 /** Characters of one quoted turn, so that no document is too large for an answer: the transcript has the rest. */
 const quotedCharacters = 2000
 
@@ -46,8 +40,7 @@ export function assessmentBlocks({
     { kind: 'fact', name: 'Interview', text: interview.id },
     { kind: 'fact', name: 'Interviewed', text: day(interview.completed_at) },
     { kind: 'fact', name: 'Assessed', text: day(completedAt) },
-    { kind: 'fact', name: 'Recommendation', text: recommendations[content.recommendation] },
-    { kind: 'fact', name: 'Overall score', text: outOf100(content.overall_score) },
+    ...findings(content).map((finding): Block => ({ kind: 'fact', ...finding })),
     { kind: 'note', text: confidentiality },
     { kind: 'heading', text: 'Summary' },
     { kind: 'paragraph', text: content.summary },
@@ -68,16 +61,31 @@ function list(heading: string, items: readonly string[]): Block[] {
 const nothing: Block = { kind: 'paragraph', text: 'None.' }
 
 function criterionBlocks(
-  { title, score, confidence, justification, evidence }: AssessmentContent['criteria'][number],
+  { title, score, confidence, justification, reason, evidence, thin_evidence }: AssessedCriterion,
   turns: ReadonlyMap<string, TranscriptTurn>,
 ): Block[] {
+  if (score === null) {
+    return [
+      { kind: 'subheading', text: title },
+      { kind: 'fact', name: 'Score', text: 'Not assessed' },
+      { kind: 'paragraph', text: reason ?? '' },
+    ]
+  }
+  const percent = confidence === null ? 'not said' : `${Math.round(confidence * 100)} %`
   return [
     { kind: 'subheading', text: title },
     { kind: 'fact', name: 'Score', text: outOf100(score) },
-    { kind: 'fact', name: 'Confidence', text: `${Math.round(confidence * 100)} %` },
-    { kind: 'paragraph', text: justification },
+    { kind: 'fact', name: 'Confidence', text: percent },
+    ...(thin_evidence ? [thin] : []),
+    { kind: 'paragraph', text: justification ?? '' },
     ...evidence.map(({ turn_id, reason }) => quote(turns.get(turn_id), reason)),
   ]
+}
+
+const thin: Block = {
+  kind: 'fact',
+  name: 'Evidence',
+  text: 'Thin: the candidate says very little in these turns',
 }
 
 function quote(turn: TranscriptTurn | undefined, reason: string): Block {
@@ -88,10 +96,6 @@ function quote(turn: TranscriptTurn | undefined, reason: string): Block {
 
 function shortened(text: string): string {
   return text.length <= quotedCharacters ? text : `${text.slice(0, quotedCharacters).toWellFormed()}…`
-}
-
-function outOf100(score: number): string {
-  return `${Math.round(score)} of 100`
 }
 
 function day(at: Date | null): string {

@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
+import { type AssessmentContent, readContent } from './assessment-content.ts'
+import type { Rubric } from './interviews.ts'
 import type { Failure } from './lease.ts'
-import type { AssessmentContent } from './tasks.ts'
+import { rubricOf } from './prompts.ts'
 
 /** What the queue of assessments carries. */
 export const assessmentMessage = z.object({ interview_id: z.uuid() })
@@ -21,14 +23,20 @@ export type Assessment = {
 }
 
 type Queries = Sql | Transaction
+type Row = Omit<Assessment, 'content'> & { content: unknown; rubric: Rubric }
 
-const columns = (sql: Queries) =>
-  sql`interview_id, state, failure, content, generation, requested_at, completed_at`
+const columns = (sql: Queries) => sql`
+  interview_id, state, failure, content, generation, requested_at, completed_at,
+  (select rubric from interviews where id = interview_id) as rubric`
+
+function assessmentOf({ rubric, content, ...row }: Row): Assessment {
+  return { ...row, content: readContent(content, rubricOf({ rubric })) }
+}
 
 export async function findAssessment(sql: Queries, interviewId: string): Promise<Assessment | undefined> {
-  const [row] = await sql<Assessment[]>`
+  const [row] = await sql<Row[]>`
     select ${columns(sql)} from assessments where interview_id = ${interviewId}`
-  return row
+  return row && assessmentOf(row)
 }
 
 /** The first request for an assessment; undefined where there has been one. */
@@ -36,29 +44,29 @@ export async function insertAssessment(
   tx: Transaction,
   interviewId: string,
 ): Promise<Assessment | undefined> {
-  const [row] = await tx<Assessment[]>`
+  const [row] = await tx<Row[]>`
     insert into assessments (interview_id) values (${interviewId})
     on conflict (interview_id) do nothing
     returning ${columns(tx)}`
-  return row
+  return row && assessmentOf(row)
 }
 
 export async function lockAssessment(tx: Transaction, interviewId: string): Promise<Assessment> {
-  const [row] = await tx<Assessment[]>`
+  const [row] = await tx<Row[]>`
     select ${columns(tx)} from assessments where interview_id = ${interviewId} for update`
-  return row!
+  return assessmentOf(row!)
 }
 
 /** Makes an assessment wait for its worker anew. Whoever is at it loses the lease. */
 export async function renewAssessment(tx: Transaction, interviewId: string): Promise<Assessment> {
-  const [row] = await tx<Assessment[]>`
+  const [row] = await tx<Row[]>`
     update assessments
     set state = 'pending', failure = null, generation = generation + 1, requested_at = now(), attempts = 0,
       lease = null, lease_until = null, last_error = null, last_error_cause = null, touched_at = now(),
       resent_at = now()
     where interview_id = ${interviewId}
     returning ${columns(tx)}`
-  return row!
+  return assessmentOf(row!)
 }
 
 /** To be called under the lease. */
@@ -67,13 +75,13 @@ export async function completeAssessment(
   interviewId: string,
   content: AssessmentContent,
 ): Promise<Assessment> {
-  const [row] = await tx<Assessment[]>`
+  const [row] = await tx<Row[]>`
     update assessments
     set state = 'completed', content = ${tx.json(content)}, failure = null, completed_at = now(), lease = null,
       lease_until = null, touched_at = now()
     where interview_id = ${interviewId}
     returning ${columns(tx)}`
-  return row!
+  return assessmentOf(row!)
 }
 
 /** Keeps an interview from being deleted in this transaction; its deletion takes it before the assessment, too. */

@@ -4,6 +4,9 @@ import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError, NotFoundError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import { reviewAssessment } from './assessment-answer.ts'
+import { type AssessmentContent, assessmentSchema, wholeAssessment } from './assessment-content.ts'
+import { findings } from './assessment-findings.ts'
 import {
   type Assessment,
   assessmentStates,
@@ -16,12 +19,11 @@ import {
   teamOf,
 } from './assessment-store.ts'
 import { queueEmail } from './emails.ts'
-import { getInterview, type Interview, type Rubric } from './interviews.ts'
+import { getInterview, type Interview } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { assessmentPrompt, rubricOf } from './prompts.ts'
 import { resumeContext } from './resume-search.ts'
-import { type AssessmentContent, assessmentSchema } from './tasks.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
 
 export const assessmentAnswerSchema = z
@@ -131,8 +133,12 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
   }
   const about = [interview.role_title, interview.job_description ?? ''].join('\n')
   const resume = await resumeContext(sql, model, interview.candidate_id, about, { remainingMs })
-  const answer = await model.ask('assessment', assessmentPrompt(interview, resume, turns), { remainingMs })
-  return { interview, content: byRubric(answer, rubricOf(interview)) }
+  const prompt = assessmentPrompt(interview, resume, turns)
+  const answer = await model.ask('assessment', prompt, { remainingMs })
+  // Whatever the model function made of it, also one of another release.
+  const reviewed = reviewAssessment(answer, prompt.citable)
+  if (!reviewed) throw new FinalError('invalid_answer', 'The model assessed nothing')
+  return { interview, content: wholeAssessment(reviewed.answer, rubricOf(interview), turns) }
 }
 
 /** Whether a transcript holds anything that could be assessed. */
@@ -140,32 +146,19 @@ export function hasCandidate({ turns }: Pick<Transcript, 'turns'>): boolean {
   return turns.some(({ speaker_label }) => speaker_label === 'Candidate')
 }
 
-/**
- * The criteria that were asked for, in their order and under their titles, and the overall score that follows
- * from their weights: to a tenth. Throws FinalError where the answer has none of them.
- */
-function byRubric(content: AssessmentContent, rubric: Rubric): AssessmentContent {
-  const scored = rubric.flatMap(({ id, title, weight }) => {
-    const criterion = content.criteria.find((criterion) => criterion.id === id)
-    return criterion ? [{ weight, criterion: { ...criterion, title } }] : []
-  })
-  if (scored.length === 0) {
-    throw new FinalError('invalid_answer', 'The model assessed none of the criteria that it was asked for')
-  }
-  const weights = scored.reduce((sum, { weight }) => sum + weight, 0)
-  const points = scored.reduce((sum, { weight, criterion }) => sum + weight * criterion.score, 0)
-  const criteria = scored.map(({ criterion }) => criterion)
-  return { ...content, criteria, overall_score: Math.round((points / weights) * 10) / 10 }
-}
-
 async function store(tx: Transaction, lease: Lease, interview: Interview, content: AssessmentContent) {
   await keepInterview(tx, interview.id)
   await holdLease(tx, lease)
   const assessment = await completeAssessment(tx, interview.id, content)
-  return { assessment, emails: await tellRecruiter(tx, interview, assessment.generation) }
+  return { assessment, emails: await tellRecruiter(tx, interview, assessment.generation, content) }
 }
 
-async function tellRecruiter(tx: Transaction, interview: Interview, generation: number): Promise<string[]> {
+async function tellRecruiter(
+  tx: Transaction,
+  interview: Interview,
+  generation: number,
+  content: AssessmentContent,
+): Promise<string[]> {
   if (interview.recruiter_email === null) return []
   const message = await queueEmail(tx, {
     teamId: interview.team_id,
@@ -173,7 +166,11 @@ async function tellRecruiter(tx: Transaction, interview: Interview, generation: 
     kind: 'assessment_ready',
     dedupeKey: `assessment_ready:${interview.id}:${generation}`,
     recipient: interview.recruiter_email,
-    data: { role_title: interview.role_title, candidate_name: interview.candidate_name },
+    data: {
+      role_title: interview.role_title,
+      candidate_name: interview.candidate_name,
+      findings: findings(content).map(({ name, text }) => `${name}: ${text}`),
+    },
   })
   return message === undefined ? [] : [message]
 }

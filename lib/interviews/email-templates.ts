@@ -57,12 +57,18 @@ export const templates = {
     }),
   ),
   assessment_ready: template(
-    z.strictObject({ candidate_name: z.string(), role_title: z.string() }),
-    ({ candidate_name, role_title }, interviewId) => ({
+    z.strictObject({
+      candidate_name: z.string(),
+      role_title: z.string(),
+      // E-mails that were queued by an earlier release have none.
+      findings: z.array(z.string()).default([]),
+    }),
+    ({ candidate_name, role_title, findings }, interviewId) => ({
       subject: `Assessment ready: ${candidate_name}, ${role_title}`,
       lines: [
         'Hello,',
-        `The interview with ${candidate_name} for the role of ${role_title} has been assessed.`,
+        `The interview with ${candidate_name} for the role of ${role_title} has been assessed by an AI. The decision is yours.`,
+        ...findings,
       ],
       link: { label: 'Read the assessment', path: `interviews/${interviewId}` },
     }),

@@ -2,6 +2,8 @@ import type { GenerateContentResponse, GoogleGenAI } from '@google/genai/web'
 import * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
 import { InvalidAnswerError, UpstreamRefusedError, UpstreamUnavailableError } from '../platform/errors.ts'
+import { logger } from '../platform/log.ts'
+import { MetricUnit, metrics } from '../platform/metrics.ts'
 import { env } from '../platform/names.ts'
 import {
   type CallOptions,
@@ -13,7 +15,7 @@ import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransient, isTransientStatus } from '../platform/transient.ts'
 import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
-import { citesOnly, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
+import { type Reviewed, reviewAnswer, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
 import { storable } from './text.ts'
 
 const service = 'Gemini'
@@ -40,6 +42,7 @@ export type GeminiOptions = Pick<ThirdPartyOptions, 'timeout' | 'retry'> & {
 
 /** Asks Gemini by its SDK, which makes no retries where it is given no retryOptions: they are made here. */
 export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options }: GeminiOptions): Model {
+  const attempts = options.retry?.attempts ?? 3
   const party = createThirdParty({
     service,
     timeout: options.timeout ?? 60_000,
@@ -47,6 +50,7 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
       jitter: 'full',
       retryOn: (error) => error instanceof InvalidAnswerError || isTransient(error),
       ...options.retry,
+      attempts,
     },
   })
   let made: { key: string; client: GoogleGenAI } | undefined
@@ -63,12 +67,13 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     return made.client
   }
 
+  /** One answer to a task, whatever it is worth. */
   async function generate<Name extends TaskName>(
     client: GoogleGenAI,
     task: Name,
-    { system, text, citable }: Prompt,
+    { system, text, citable = {} }: Prompt,
     call: SdkOptions,
-  ): Promise<TaskAnswer<Name>> {
+  ): Promise<Reviewed<TaskAnswer<Name>>> {
     const { temperature, maxOutputTokens } = tasks[task]
     const response = await client.models.generateContent({
       model: task === 'resume' ? resumeModel : model,
@@ -82,9 +87,43 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
         responseJsonSchema: answerSchema(task),
       },
     })
-    const answer = parsed(task, finishedText(response))
-    if (!citesOnly(task, answer, citable ?? {})) throw invalid('it cites what it was not given')
-    return answer
+    const result = reviewAnswer(task, parseJson(finishedText(response)), citable)
+    if ('problem' in result) throw invalid(result.problem)
+    return result.reviewed
+  }
+
+  /**
+   * An answer as whole as two attempts make it: one with faults is asked for once more, told what was wrong. Of
+   * two with faults the one with fewer counts; so does the first if the second attempt brings nothing.
+   */
+  async function ask<Name extends TaskName>(
+    task: Name,
+    prompt: Prompt,
+    options: CallOptions | undefined,
+  ): Promise<TaskAnswer<Name>> {
+    const { name } = tasks[task]
+    let best: Reviewed<TaskAnswer<Name>> | undefined
+    let attempt = 0
+    const whole = async (client: GoogleGenAI, call: SdkOptions) => {
+      attempt += 1
+      const asked = best ? corrected(prompt, best.faults) : prompt
+      const earlier = best
+      const reviewed = await generate(client, task, asked, call)
+      if (!best || reviewed.faults.length <= best.faults.length) best = reviewed
+      if (best.faults.length === 0 || earlier || attempt >= attempts) return best
+      throw invalid(best.faults.join('; '))
+    }
+    try {
+      best = await called(name, whole, options)
+    } catch (error) {
+      options?.signal?.throwIfAborted()
+      if (!best) throw error
+    }
+    if (best.faults.length > 0) {
+      logger.warn('An answer of the model is not whole', { call: name, faults: best.faults })
+      count('ModelAnswersIncomplete', name)
+    }
+    return best.answer
   }
 
   async function embed(
@@ -128,8 +167,7 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
   }
 
   return {
-    ask: (task, prompt, options) =>
-      called(tasks[task].name, (client, call) => generate(client, task, prompt, call), options),
+    ask,
     embed: (texts, kind, options) =>
       inBatches(texts, (batch) =>
         called(embedName, (client, call) => embed(client, batch, kind, call), options),
@@ -182,11 +220,11 @@ function finishedText(response: GenerateContentResponse): string {
   return response.text ?? ''
 }
 
-function parsed<Name extends TaskName>(task: Name, text: string): TaskAnswer<Name> {
-  const result = tasks[task].schema.safeParse(parseJson(text))
-  if (result.success) return result.data as TaskAnswer<Name>
-  const fields = result.error.issues.slice(0, 5).map(({ path }) => path.join('.') || 'all of it')
-  throw invalid(`it does not fit the schema at ${fields.join(', ')}`)
+/** The prompt once more, with what was wrong with the answer to it: our own words and ids, none of the answer's. */
+function corrected(prompt: Prompt, faults: readonly string[]): Prompt {
+  const wrong = faults.slice(0, 20).map((fault) => `- ${fault}`)
+  const system = `${prompt.system}\nYour last answer could not be used as it was:\n${wrong.join('\n')}\nGive the whole answer again, without these faults.`
+  return { ...prompt, system }
 }
 
 function parseJson(text: string): unknown {
@@ -250,4 +288,10 @@ function errorBody(message: string): z.output<typeof errorBodySchema>['error'] {
 function parseDelay(delay: string | undefined): number | undefined {
   const seconds = /^(\d{1,9}(?:\.\d{1,9})?)s$/.exec(delay ?? '')?.[1]
   return seconds === undefined ? undefined : Math.ceil(Number(seconds) * 1000)
+}
+
+function count(metric: 'ModelAnswersIncomplete', call: string): void {
+  const single = metrics.singleMetric()
+  single.addDimension('Call', call)
+  single.addMetric(metric, MetricUnit.Count, 1)
 }

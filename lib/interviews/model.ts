@@ -22,7 +22,9 @@ export const dimensions = 768
  * with UpstreamRefusedError where it refuses for good.
  */
 export type Model = {
-  /** Rejects with InvalidAnswerError where the third answer, too, does not fit or cites what it may not. */
+  /**
+   * The best answer of up to three attempts. Rejects with InvalidAnswerError where nothing in any of them is of use.
+   */
   ask<Name extends TaskName>(task: Name, prompt: Prompt, options?: CallOptions): Promise<TaskAnswer<Name>>
   /** A vector of length 1 with 768 dimensions for each text, none of which is empty. */
   embed(texts: readonly string[], kind: EmbedKind, options?: CallOptions): Promise<number[][]>
@@ -55,7 +57,12 @@ export const modelRequestSchema = z.discriminatedUnion('kind', [
     task: z.enum(taskNames),
     system: z.string(),
     text: z.string(),
-    citable: z.strictObject({ turn_ids: z.array(z.string()).readonly().optional() }).optional(),
+    citable: z
+      .strictObject({
+        turn_ids: z.array(z.string()).readonly().optional(),
+        criterion_ids: z.array(z.string()).readonly().optional(),
+      })
+      .optional(),
   }),
   z.strictObject({
     kind: z.literal('embed'),

@@ -1,10 +1,14 @@
 import * as z from 'zod'
+import {
+  type Citable,
+  citedTurns,
+  line,
+  modelAssessmentSchema,
+  type Reviewed,
+  reviewAssessment,
+} from './assessment-answer.ts'
 
-/** A short text that a person reads. */
-const line = z.string().trim().min(1).max(1000)
-const lines = z.array(line).max(20)
-
-const evidence = z.object({ turn_id: z.uuid(), reason: line })
+export type { Citable, Reviewed }
 
 /** To a tenth: the database has no room for many more digits, nor a recruiter use for them. */
 export const yearsOfExperience = z
@@ -12,36 +16,6 @@ export const yearsOfExperience = z
   .min(0)
   .max(80)
   .overwrite((years) => Math.round(years * 10) / 10)
-
-/** A percentage. */
-const score = z.number().min(0).max(100)
-
-export const recommendations = ['strong_yes', 'yes', 'no', 'strong_no'] as const
-
-/** What an assessment says. Every score names the turns that it stands on. */
-export const assessmentSchema = z.object({
-  summary: z.string().trim().min(1).max(4000),
-  recommendation: z.enum(recommendations),
-  overall_score: score,
-  criteria: z
-    .array(
-      z.object({
-        id: z.string().min(1).max(80),
-        title: line,
-        score,
-        confidence: z.number().min(0).max(1),
-        justification: line,
-        evidence: z.array(evidence).min(1).max(20),
-      }),
-    )
-    .min(1)
-    .max(10),
-  strengths: lines,
-  weaknesses: lines,
-  highlights: lines,
-  red_flags: lines,
-})
-export type AssessmentContent = z.output<typeof assessmentSchema>
 
 /** The course of an interview, as the agent follows it. */
 export const planSchema = z.object({
@@ -60,7 +34,7 @@ export const nextQuestionSchema = z.object({ question: line })
 export const chatAnswerSchema = z.object({
   answer: z.string().trim().min(1).max(8000),
   found: z.boolean(),
-  turn_ids: z.array(z.uuid()).max(50),
+  turn_ids: z.array(z.string().min(1).max(80)).max(50),
 })
 export type ChatAnswer = z.output<typeof chatAnswerSchema>
 
@@ -77,17 +51,16 @@ export const resumeSchema = z.object({
 })
 export type ResumeFacts = z.output<typeof resumeSchema>
 
-/** What may be cited: an answer that cites anything else is not used. */
-export type Citable = { turn_ids?: readonly string[] | undefined }
-
 type Task<Schema extends z.ZodType> = {
   /** As log lines and metrics call it. */
   name: string
+  /** What the model is asked for, and what comes of its answer. */
   schema: Schema
   temperature: number
+  /** Of the first attempt: one that does not suffice is doubled. */
   maxOutputTokens: number
-  /** The ids of the turns that the answer cites. */
-  cited?(answer: z.output<Schema>): readonly string[]
+  /** Makes the best of an answer that does not fit as a whole; undefined if it is of no use. Default: by the schema alone. */
+  review?(value: unknown, citable: Citable): Reviewed<unknown> | undefined
 }
 
 function task<Schema extends z.ZodType>(definition: Task<Schema>): Task<Schema> {
@@ -98,10 +71,10 @@ function task<Schema extends z.ZodType>(definition: Task<Schema>): Task<Schema> 
 export const tasks = {
   assessment: task({
     name: 'Generate assessment',
-    schema: assessmentSchema,
+    schema: modelAssessmentSchema,
     temperature: 0.3,
     maxOutputTokens: 8000,
-    cited: ({ criteria }) => criteria.flatMap(({ evidence }) => evidence.map(({ turn_id }) => turn_id)),
+    review: reviewAssessment,
   }),
   plan: task({
     name: 'Generate interview plan',
@@ -120,7 +93,7 @@ export const tasks = {
     schema: chatAnswerSchema,
     temperature: 0.5,
     maxOutputTokens: 2000,
-    cited: ({ turn_ids }) => turn_ids,
+    review: reviewChat,
   }),
   resume: task({
     name: 'Read resume',
@@ -133,14 +106,34 @@ export const tasks = {
 export type TaskName = keyof typeof tasks
 export type TaskAnswer<Name extends TaskName> = z.output<(typeof tasks)[Name]['schema']>
 
-/** Whether the answer cites nothing but what it may. */
-export function citesOnly<Name extends TaskName>(
+/** An answer that stands on nothing but turns that are not there is of no use; else those are left out. */
+function reviewChat(value: unknown, citable: Citable): Reviewed<ChatAnswer> | undefined {
+  const { data } = chatAnswerSchema.safeParse(value)
+  if (!data) return undefined
+  const { turn_ids, foreign } = citedTurns(data.turn_ids, citable)
+  if (foreign === 0) return { answer: { ...data, turn_ids }, faults: [] }
+  if (turn_ids.length === 0) return undefined
+  return { answer: { ...data, turn_ids }, faults: [`turns that are not in the transcript: ${foreign}`] }
+}
+
+/**
+ * What comes of a model's answer: at best all of it. Without an answer `problem` says what is wrong, without a word
+ * of it.
+ */
+export function reviewAnswer<Name extends TaskName>(
   name: Name,
-  answer: TaskAnswer<Name>,
-  { turn_ids = [] }: Citable,
-): boolean {
-  const { cited } = tasks[name] as unknown as Task<z.ZodType>
-  if (!cited) return true
-  const known = new Set(turn_ids)
-  return cited(answer).every((id) => known.has(id))
+  value: unknown,
+  citable: Citable,
+): { reviewed: Reviewed<TaskAnswer<Name>> } | { problem: string } {
+  const { schema, review } = tasks[name] as unknown as Task<z.ZodType>
+  const whole = schema.safeParse(value)
+  const made = review ? review(value, citable) : whole.success && { answer: whole.data, faults: [] }
+  const fits = made ? schema.safeParse(made.answer) : undefined
+  if (made && fits?.success) {
+    return { reviewed: { answer: fits.data as TaskAnswer<Name>, faults: made.faults } }
+  }
+  const error = fits ? fits.error : whole.error
+  if (!error) return { problem: 'it cites nothing but what it was not given' }
+  const fields = error.issues.slice(0, 5).map(({ path }) => path.join('.') || 'all of it')
+  return { problem: `it does not fit the schema at ${fields.join(', ')}` }
 }

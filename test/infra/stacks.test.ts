@@ -35,6 +35,7 @@ const publishedMetrics = [
   'ImportsCompleted',
   'ImportsFailed',
   'InterviewEvents',
+  'ModelAnswersIncomplete',
   'QueryDuration',
   'RateLimitFallbacks',
   'RateLimited',

@@ -4,7 +4,7 @@ import { countWords, cut, stems } from './words.ts'
 /** A candidate's turn with what it answers. */
 type Exchange = { turn: PromptTurn; question: PromptTurn | undefined; words: number; stems: Set<string> }
 
-const lastResort: Criterion = { id: 'communication', title: 'Communication' }
+const lastResort: Criterion = { id: 'communication', title: 'Communication', weight: 1 }
 
 /** An assessment whose scores grow with the length of the answers that touch each criterion. */
 export function assessment({ turns, rubric }: Prompt): object {
@@ -12,19 +12,21 @@ export function assessment({ turns, rubric }: Prompt): object {
   const criteria = criteriaOf(rubric).map((criterion, place) =>
     judge(criterion, exchangesFor(criterion, place)),
   )
-  const overall = Math.round(mean(criteria.map(({ score }) => score)))
+  const overall = mean(
+    criteria.map(({ score }) => score ?? 0),
+    criteria.map(({ weight }) => weight),
+  )
   const byLength = exchanges.toSorted((a, b) => b.words - a.words)
-  const strong = criteria.filter(({ score }) => score >= 60)
-  const weak = criteria.filter(({ score }) => score < 60)
+  const strong = criteria.filter(({ score }) => score !== null && score >= 60)
+  const weak = criteria.filter(({ score }) => score !== null && score < 60)
   const said = exchanges.reduce((sum, { words }) => sum + words, 0)
   return {
     summary: `Simulated assessment: the candidate answered ${count(exchanges.length, 'time')} with ${count(
       said,
       'word',
     )}. Scores are derived from the length of the answers, not from what they say.`,
-    recommendation: recommendationFor(overall),
-    overall_score: overall,
-    criteria,
+    recommendation: exchanges.length === 0 ? null : recommendationFor(overall),
+    criteria: criteria.map(({ title: _, weight: __, ...judgement }) => judgement),
     strengths: strong.map(({ title }) => `${title}: answered at length`),
     weaknesses: weak.map(({ title }) => `${title}: little was said`),
     highlights: byLength.slice(0, 3).map(({ turn }) => quote(turn)),
@@ -42,11 +44,15 @@ export function assessment({ turns, rubric }: Prompt): object {
   }
 }
 
-function judge({ id, title }: Criterion, cited: readonly Exchange[]) {
+function judge({ id, title, weight }: Criterion, cited: readonly Exchange[]) {
+  const criterion = { id: cut(id, 80), title: cut(title, 200), weight }
+  if (cited.length === 0) {
+    const justification = 'Simulated: the candidate said nothing.'
+    return { ...criterion, score: null, confidence: null, justification, evidence: [] }
+  }
   const words = cited.reduce((sum, exchange) => sum + exchange.words, 0)
   return {
-    id: cut(id, 80),
-    title: cut(title, 200),
+    ...criterion,
     score: Math.min(95, 30 + words),
     confidence: cited.length > 1 ? 0.8 : 0.6,
     justification: `Simulated: ${count(words, 'word')} in ${count(cited.length, 'answer')} nearest to “${cut(title, 200)}”.`,
@@ -180,6 +186,7 @@ function count(many: number, what: string): string {
   return `${many} ${what}${many === 1 ? '' : 's'}`
 }
 
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, each) => sum + each, 0) / numbers.length
+function mean(numbers: readonly number[], weights: readonly number[]): number {
+  const sum = numbers.reduce((sum, each, place) => sum + each * weights[place]!, 0)
+  return sum / weights.reduce((sum, each) => sum + each, 0)
 }

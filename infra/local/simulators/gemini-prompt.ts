@@ -3,8 +3,8 @@ import { jsonOf } from './simulator.ts'
 /** One turn of a transcript as prompts write it: `[<id>] <speaker>: <text>`. */
 export type PromptTurn = { id: string; speaker: string; text: string }
 
-/** A line of a rubric: `- <id>: <title>`. */
-export type Criterion = { id: string; title: string }
+/** A line of a rubric: `- <id>: <title>`, with ` (weight <number>)` where weights differ. */
+export type Criterion = { id: string; title: string; weight: number }
 
 /** What a simulated model finds in a prompt. */
 export type Prompt = {
@@ -32,10 +32,11 @@ export function readPrompt(text: string): Prompt {
     text: said.replaceAll('&lt;', '<').trim(),
   }))
   const rubric = tagged(text, 'rubric') || withoutBlocks(text)
-  const criteria = [...rubric.matchAll(rubricLine)].map(([, id = '', title = '']) => ({
-    id,
-    title: title.trim(),
-  }))
+  const criteria = [...rubric.matchAll(rubricLine)].map(([, id = '', line = '']) => {
+    const [, title = line, weight = '1'] =
+      /^(.*) \(weight (\d{1,3}(?:\.\d{1,20})?)\)$/.exec(line.trim()) ?? []
+    return { id, title: title.trim(), weight: Number(weight) }
+  })
   return {
     turns,
     rubric: criteria,

@@ -64,7 +64,7 @@ export function assessmentOf({ prompt }: Asked) {
 export type AssessmentBench = Awaited<ReturnType<typeof startAssessmentBench>>
 
 /** Interviews on a real database; the model and the queues are in the test's hands. */
-export async function startAssessmentBench() {
+export async function startAssessmentBench({ model }: { model?: Model } = {}) {
   const database = await freshDatabase()
   const { sql } = database
   const scripted = scriptedModel(assessmentOf)
@@ -76,7 +76,8 @@ export async function startAssessmentBench() {
     depth: async () => ({ ready: 0, in_flight: 0, delayed: 0 }),
   })
   const queues = Object.fromEntries(Object.values(names).map((name) => [name, source(name)]))
-  const [team] = await sql<{ id: string }[]>`insert into teams (name) values (${randomUUID()}) returning id`
+  const teamName = randomUUID()
+  const [team] = await sql<{ id: string }[]>`insert into teams (name) values (${teamName}) returning id`
   const [key] = await sql<{ id: string }[]>`
     insert into api_keys (team_id, role, label, hash)
     values (${team!.id}, 'recruiter', 'test', ${randomBytes(32)}) returning id`
@@ -117,6 +118,8 @@ export async function startAssessmentBench() {
 
   return {
     sql,
+    env: database.env,
+    teamName,
     sent,
     queues,
     scripted,
@@ -134,7 +137,7 @@ export async function startAssessmentBench() {
     request: (id: string, options?: { again?: boolean; instead?: boolean }) =>
       sql.begin((tx) => requestAssessment(tx, id, options)),
     assess: (id: string, remainingMs = 60_000) =>
-      assess({ sql, model: scripted.model, queues, remainingMs: () => remainingMs }, id),
+      assess({ sql, model: model ?? scripted.model, queues, remainingMs: () => remainingMs }, id),
     assessment: (id: string) => getAssessment(sql, id),
     emails: (id: string) => sql<{ id: string; kind: string; recipient: string }[]>`
       select id, kind, recipient from emails where interview_id = ${id} order by id`,

@@ -4,6 +4,8 @@ import { pathToFileURL } from 'node:url'
 import { extractText } from 'unpdf'
 import { describe, expect, it } from 'vitest'
 import { bundleFunctions } from '../../../infra/bundle.ts'
+import type { ModelAssessment } from '../../../lib/interviews/assessment-answer.ts'
+import { wholeAssessment } from '../../../lib/interviews/assessment-content.ts'
 import { type AssessmentReport, confidentiality } from '../../../lib/interviews/assessment-document.ts'
 import { exportAssessment } from '../../../lib/interviews/assessment-export.ts'
 import { buildTranscript, turnId } from '../../../lib/interviews/transcript.ts'
@@ -26,14 +28,24 @@ function report(changes: Partial<AssessmentReport> = {}): AssessmentReport {
     candidateName: 'Zoë Łukasz Ωμέγα Дмитрий',
     completedAt: new Date('2026-11-02T10:00:00Z'),
     turns,
-    content: {
+    content: content(),
+    ...changes,
+  }
+}
+
+const rubric = [
+  { id: 'systems', title: 'Distributed systems', weight: 3 },
+  { id: 'go', title: 'Go', weight: 1 },
+]
+
+function content(changes: Partial<ModelAssessment> = {}) {
+  return wholeAssessment(
+    {
       summary: 'Knows what *she* does.',
       recommendation: 'strong_yes',
-      overall_score: 82.4,
       criteria: [
         {
           id: 'systems',
-          title: 'Distributed systems',
           score: 90,
           confidence: 0.75,
           justification: 'Ran them herself',
@@ -42,14 +54,23 @@ function report(changes: Partial<AssessmentReport> = {}): AssessmentReport {
             { turn_id: turnId(id, 9), reason: 'was there once' },
           ],
         },
+        {
+          id: 'go',
+          score: null,
+          confidence: null,
+          justification: 'Nobody asked about *Go*',
+          evidence: [],
+        },
       ],
       strengths: ['Clear', 'Calm'],
       weaknesses: ['Little Go'],
       highlights: [],
       red_flags: [],
+      ...changes,
     },
-    ...changes,
-  }
+    rubric,
+    turns,
+  )
 }
 
 async function pdfText(given: AssessmentReport): Promise<string> {
@@ -75,8 +96,11 @@ describe('an assessment as Markdown', () => {
 - **Interview:** ${id}
 - **Interviewed:** 2026-11-01
 - **Assessed:** 2026-11-02
-- **Recommendation:** Strong yes
-- **Overall score:** 82 of 100
+- **Recommendation:** None, since not every criterion was assessed
+- **Overall score:** 90 of 100
+- **Coverage:** 1 of 2 criteria assessed (75 % of the weight)
+- **Not assessed:** Go
+- **Thin evidence:** The candidate says little that supports: Distributed systems
 
 *${confidentiality}*
 
@@ -107,6 +131,7 @@ None.
 
 - **Score:** 90 of 100
 - **Confidence:** 75 %
+- **Evidence:** Thin: the candidate says very little in these turns
 
 Ran them herself
 
@@ -115,6 +140,12 @@ Ran them herself
 > For six years.
 
 > **A turn that is no longer in the transcript** (was there once)
+
+### Go
+
+- **Score:** Not assessed
+
+Nobody asked about \\*Go\\*
 `)
   })
 
@@ -137,13 +168,16 @@ describe('an assessment as PDF', () => {
     for (const part of [
       'Assessment of Zoë Łukasz Ωμέγα Дмитрий',
       'Role: Platform engineer',
-      'Recommendation: Strong yes',
+      'Recommendation: None, since not every criterion was assessed',
+      'Overall score: 90 of 100 Coverage: 1 of 2 criteria assessed (75 % of the weight) Not assessed: Go',
+      'Thin evidence: The candidate says little that supports: Distributed systems',
+      'Score: Not assessed Nobody asked about *Go*',
       'Knows what *she* does.',
       '• Little Go',
       'Score: 90 of 100',
       '[00:01:15] Candidate (names her work) Three *Kafka* clusters. For six years.',
       confidentiality,
-      '1 of 1',
+      '1 of 2',
     ]) {
       expect(text).toContain(part)
     }

@@ -51,7 +51,7 @@ test('sends no e-mail where nobody is to be told', async () => {
   expect(await bench.emails(id)).toEqual([])
 })
 
-test("scores by the recruiter's own rubric and its weights, and leaves out criteria it does not have", async () => {
+test("scores by the recruiter's own rubric and its weights, and says what is missing of it", async () => {
   const rubric = [
     { id: 'go', title: 'Go', weight: 3 },
     { id: 'sql', title: 'SQL', weight: 1 },
@@ -73,9 +73,18 @@ test("scores by the recruiter's own rubric and its weights, and leaves out crite
   await bench.assess(id)
   expect((await bench.assessment(id)).content).toMatchObject({
     overall_score: 55,
+    coverage: { assessed: 2, criteria: 3, weight_percent: 44.4 },
+    recommendation: null,
     criteria: [
-      { id: 'go', title: 'Go', score: 70 },
-      { id: 'sql', title: 'SQL', score: 10 },
+      { id: 'go', title: 'Go', weight: 3, status: 'scored', score: 70 },
+      { id: 'sql', title: 'SQL', weight: 1, status: 'scored', score: 10 },
+      {
+        id: 'unheard',
+        weight: 5,
+        status: 'not_assessed',
+        score: null,
+        reason: 'The model left this criterion out.',
+      },
     ],
   })
 })
@@ -158,13 +167,45 @@ test.each([
   expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })
 })
 
-test('is failed where the model assessed nothing that it was asked for', async () => {
-  const { id } = await bench.requested({ rubric: [{ id: 'go', title: 'Go', weight: 1 }] })
-  bench.scripted.script.push((asked) => ({
-    ...assessmentOf(asked),
-    criteria: [{ ...assessmentOf(asked).criteria[0]!, id: 'invented' }],
-  }))
+test('is failed if the model says nothing at all', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(() => ({ summary: '', criteria: [] }))
   expect(await bench.assess(id)).toMatchObject({ failure: { code: 'invalid_answer' } })
+})
+
+test('stored by an earlier release is read as whole as one of today', async () => {
+  const { id } = await bench.requested({
+    rubric: [
+      { id: 'go', title: 'Go', weight: 1 },
+      { id: 'sql', title: 'SQL', weight: 3 },
+    ],
+  })
+  const evidence = [{ turn_id: bench.turnId(id, 2), reason: 'Says so' }]
+  const stored = {
+    summary: 'Good',
+    recommendation: 'strong_yes',
+    overall_score: 30,
+    criteria: [{ id: 'go', title: 'Go', score: 30, confidence: 0.9, justification: 'Weak', evidence }],
+    strengths: ['Calm'],
+    weaknesses: [],
+    highlights: [],
+    red_flags: [],
+  }
+  await bench.sql`
+    update assessments set state = 'completed', content = ${bench.sql.json(stored)}, completed_at = now()
+    where interview_id = ${id}`
+  expect(assessmentAnswerSchema.parse(assessmentAnswer(await bench.assessment(id))).content).toMatchObject({
+    recommendation: null,
+    overall_score: 30,
+    coverage: { assessed: 1, criteria: 2, weight_percent: 25 },
+    contradiction: { model: 'strong_yes', scores: 'strong_no' },
+    thin_evidence: null,
+    strengths: ['Calm'],
+    criteria: [
+      { id: 'go', status: 'scored', evidence, thin_evidence: null },
+      { id: 'sql', status: 'not_assessed' },
+    ],
+  })
 })
 
 test('is failed without asking the model where the candidate said nothing', async () => {

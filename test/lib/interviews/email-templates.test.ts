@@ -11,7 +11,11 @@ const invitation = {
   scheduled_at: '2027-01-04T15:00:00.000Z',
   duration_minutes: 20,
 }
-const assessed = { candidate_name: 'Ada Obi', role_title: 'Engineer' }
+const assessed = {
+  candidate_name: 'Ada Obi',
+  role_title: 'Engineer',
+  findings: ['Recommendation: None', 'Coverage: 1 of 4'],
+}
 const everyKind: [EmailKind, object][] = [
   ['welcome', key],
   ['reset', key],
@@ -44,10 +48,16 @@ Join the interview: https://console.example.com/join/${interviewId}
     expect(text).toContain('You can join whenever it suits you. It takes about 20 minutes.')
   })
 
-  it('says that an assessment is ready and where, and not what it is', () => {
+  it('says that an assessment is ready, where, and what it comes to', () => {
     const { subject, text } = render('assessment_ready', assessed)
+    expect(text).toContain('\n\nRecommendation: None\n\nCoverage: 1 of 4\n\n')
     expect(subject).toBe('Assessment ready: Ada Obi, Engineer')
     expect(text).toContain(`https://console.example.com/interviews/${interviewId}`)
+  })
+
+  it('is still sent if an earlier release queued it', () => {
+    const { findings: _, ...earlier } = assessed
+    expect(render('assessment_ready', earlier).text).toContain('has been assessed')
   })
 
   it.each(['welcome', 'reset'] as const)(

@@ -32,16 +32,14 @@ const turn = '0f0ad1f8-7bd5-5d0c-9a4e-0a3d4e1f2b3c'
 const prompt = {
   system: 'Assess the interview.',
   text: `- depth: Depth\n[${turn}] Candidate: I built the queue of Ada Obi.`,
-  citable: { turn_ids: [turn] },
+  citable: { turn_ids: [turn], criterion_ids: ['depth'] },
 }
 const assessment = (turn_id = turn) => ({
   summary: 'Good',
   recommendation: 'yes',
-  overall_score: 70,
   criteria: [
     {
       id: 'depth',
-      title: 'Depth',
       score: 70,
       confidence: 0.8,
       justification: 'Built a queue',
@@ -85,7 +83,7 @@ describe('an answer of Gemini', () => {
       temperature: 0.3,
       maxOutputTokens: 16_192,
     })
-    expect(responseJsonSchema.properties.overall_score).toEqual({
+    expect(responseJsonSchema.properties.criteria.items.properties.score.anyOf[0]).toEqual({
       type: 'number',
       description: 'from 0 to 100',
     })
@@ -186,15 +184,17 @@ describe('an answer of Gemini', () => {
   })
 
   const changed = (change: object) => says(JSON.stringify({ ...assessment(), ...change }))
-  const stranger = '11111111-7bd5-5d0c-9a4e-0a3d4e1f2b3c'
   it.each<[string, WireAnswer, string]>([
     ['no JSON', says('As an AI, I think Ada Obi'), 'it is not JSON'],
     ['half of it', says('{"summary":"Ada', 'MAX_TOKENS'), 'it ended with MAX_TOKENS'],
     ['no candidate', { body: {} }, 'it is not JSON'],
     ['another shape', says('{"a":1}'), expect.stringMatching(/^it does not fit the schema at summary, /)],
-    ['a score of 700', changed({ overall_score: 700 }), 'it does not fit the schema at overall_score'],
+    [
+      'neither summary nor score',
+      changed({ summary: '', criteria: [] }),
+      'it does not fit the schema at summary',
+    ],
     ['a list', says('[]'), 'it does not fit the schema at all of it'],
-    ["somebody else's turn", says(JSON.stringify(assessment(stranger))), 'it cites what it was not given'],
   ])('is invalid after three times %s, without a word of it', async (_what, answer, reason) => {
     wire.answers.push(answer)
     const error = await gemini()
@@ -204,6 +204,48 @@ describe('an answer of Gemini', () => {
     expect(wire.requests).toHaveLength(3)
     expect(retries.warned).toHaveLength(2)
     expect(JSON.stringify([retries.warned, String(error)])).not.toContain('Ada')
+  })
+
+  it('with faults is asked for once more, told which, and then taken for what it is worth', async () => {
+    const half = changed({ summary: ' ' })
+    const none = changed({ criteria: [] })
+    wire.answers.push(half, none)
+    const answer = await gemini().ask('assessment', prompt)
+    expect(answer).toMatchObject({ summary: 'Good', criteria: [{ id: 'depth', score: null }] })
+    expect(wire.requests).toHaveLength(2)
+    const { systemInstruction } = JSON.parse(wire.requests[1]!.body)
+    expect(systemInstruction.parts[0].text).toBe(
+      `${prompt.system}\nYour last answer could not be used as it was:\n- the summary is missing\nGive the whole answer again, without these faults.`,
+    )
+    expect(retries.counted).toContain('ModelAnswersIncomplete Call=Generate assessment')
+    expect(retries.counted.join()).not.toContain('RetryExhaustions')
+  })
+
+  it.each<[string, WireAnswer]>([
+    ['is down', fails(503, 'UNAVAILABLE')],
+    ['asks for a long wait', fails(429, 'RESOURCE_EXHAUSTED', retryIn('90s'))],
+    ['refuses', fails(403, 'PERMISSION_DENIED')],
+    ['writes no sense', says('no')],
+  ])('with faults is still there if Gemini then %s', async (_what, then) => {
+    wire.answers.push(changed({ criteria: [] }), then)
+    expect(await gemini().ask('assessment', prompt)).toMatchObject({ criteria: [{ score: null }] })
+  })
+
+  it('with faults at the last attempt is taken without a line that all failed', async () => {
+    wire.answers.push(busy, busy, changed({ criteria: [] }))
+    expect(await gemini().ask('assessment', prompt)).toMatchObject({ criteria: [{ score: null }] })
+    expect(retries.failed).toEqual([])
+  })
+
+  it('leaves out turns that it was not given, and is of no use if it stands on nothing else', async () => {
+    const chat = (...turn_ids: string[]) => says(JSON.stringify({ answer: 'A queue', found: true, turn_ids }))
+    wire.answers.push(chat(`[${turn.toUpperCase()}]`, turn, 'x'))
+    expect(await gemini().ask('chat', prompt)).toEqual({ answer: 'A queue', found: true, turn_ids: [turn] })
+    expect(wire.requests).toHaveLength(2)
+    wire.answers[0] = chat('x')
+    await expect(gemini().ask('chat', prompt)).rejects.toMatchObject({
+      reason: 'it cites nothing but what it was not given',
+    })
   })
 
   it('is used where the second one is right', async () => {

@@ -30,7 +30,18 @@ test('shows each turn on a line with its id, and lets only those be cited', () =
   )
   expect(text).toContain('<rubric>\n- go: Go\n</rubric>')
   expect(text).toContain('<resume>\nTen years of Go.\n</resume>')
-  expect(citable).toEqual({ turn_ids: turns.map(({ id }) => id) })
+  expect(citable).toEqual({ turn_ids: turns.map(({ id }) => id), criterion_ids: ['go'] })
+})
+
+test('tells the weights of a rubric only where they differ', () => {
+  const rubric = [
+    { id: 'go', title: 'Go', weight: 2 },
+    { id: 'sql', title: 'SQL', weight: 2 },
+  ]
+  expect(assessmentPrompt({ ...subject, rubric }, [], []).text).toContain('- go: Go\n- sql: SQL\n')
+  rubric[1]!.weight = 0.5
+  const { text } = assessmentPrompt({ ...subject, rubric }, [], [])
+  expect(text).toContain('- go: Go (weight 2)\n- sql: SQL (weight 0.5)\n')
 })
 
 test('assesses by a rubric of its own where the recruiter gave none', () => {

@@ -1,6 +1,7 @@
 import { ApiError, type GenerateContentConfig, GoogleGenAI } from '@google/genai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
+import { wholeAssessment } from '../../../../lib/interviews/assessment-content.ts'
 import { assessmentPrompt, chatPrompt, type Subject } from '../../../../lib/interviews/prompts.ts'
 import { type TaskAnswer, type TaskName, tasks } from '../../../../lib/interviews/tasks.ts'
 import { startThirdParties, type ThirdParties } from '../../../support/third-parties.ts'
@@ -49,14 +50,13 @@ describe('an assessment', () => {
   it('judges each criterion of the rubric by turns of the candidate, and says who speaks', async () => {
     const assessment = await ask('assessment', transcript)
     expect(assessment.summary).toMatch(/^Simulated assessment: .*2 times/)
-    expect(assessment.criteria.map(({ id, title }) => ({ id, title }))).toEqual([
-      { id: 'databases', title: 'Knowledge of PostgreSQL' },
-      { id: 'teamwork', title: 'Working in a team' },
-    ])
+    expect(assessment.criteria.map(({ id }) => id)).toEqual(['databases', 'teamwork'])
+    expect(assessment.strengths).toEqual([])
+    expect(assessment.weaknesses[1]).toContain('Working in a team')
     const [databases, teamwork] = assessment.criteria
     expect(databases!.evidence[0]!.turn_id).toBe(id(2))
     expect(teamwork!.evidence[0]!.turn_id).toBe(id(4))
-    expect(databases!.score).toBeGreaterThan(teamwork!.score)
+    expect(databases!.score).toBeGreaterThan(teamwork!.score!)
     expect(assessment.red_flags).toEqual([expect.stringContaining('Gladly')])
   })
 
@@ -67,8 +67,20 @@ describe('an assessment', () => {
     expect(await ask('assessment', longer)).not.toEqual(first)
   })
 
-  it('cites nothing where nobody spoke, which is no assessment', async () => {
-    await expect(ask('assessment', '<rubric>\n- a: A\n</rubric>')).rejects.toThrow(z.ZodError)
+  it('scores nothing if the candidate did not speak', async () => {
+    expect(await ask('assessment', '<rubric>\n- a: A\n</rubric>')).toMatchObject({
+      recommendation: null,
+      criteria: [{ id: 'a', score: null, evidence: [] }],
+    })
+  })
+
+  it('weighs the criteria as the rubric says', async () => {
+    const weighted = (databases: number, teamwork: number) =>
+      transcript
+        .replace('Knowledge of PostgreSQL', `Knowledge of PostgreSQL (weight ${databases})`)
+        .replace('Working in a team', `Working in a team (weight ${teamwork})`)
+    expect((await ask('assessment', weighted(1, 99))).recommendation).toBe('strong_no')
+    expect((await ask('assessment', weighted(99, 1))).recommendation).toBe('no')
   })
 })
 
@@ -85,7 +97,8 @@ it('finds its way in the prompts of the product', async () => {
   const turns = [{ id: id(2), speaker_label: 'Candidate', content: 'I tuned\nPostgreSQL' }]
   const assessment = await ask('assessment', assessmentPrompt(subject, [], turns).text)
   expect(assessment.criteria).toMatchObject([{ id: 'databases', evidence: [{ turn_id: id(2) }] }])
-  const sources = { resume: [], turns, assessment, conversation: [] }
+  const content = wholeAssessment(assessment, subject.rubric, turns)
+  const sources = { resume: [], turns, assessment: content, conversation: [] }
   const answer = await ask('chat', chatPrompt(subject, sources, 'Who tuned it?').text)
   expect(answer).toMatchObject({ found: true, turn_ids: [id(2)] })
 })
