@@ -172,6 +172,9 @@ export function interviewWidgets(
     [
       ...retryWidgets(published),
       graph("The model's answers: not whole", [published.byDimension('ModelAnswersIncomplete', 'Call')]),
+      graph("The model's answers: texts and lists cut", [
+        published.byDimension('ModelTextsShortened', 'Call'),
+      ]),
     ],
     queueWidgets(published, workQueues),
     [

@@ -1,10 +1,12 @@
 import * as z from 'zod'
+import { cutText } from './answer-bounds.ts'
 
 export const recommendations = ['strong_yes', 'yes', 'no', 'strong_no'] as const
 export type Recommendation = (typeof recommendations)[number]
 
+const longestLine = 1000
 /** A short text that a person reads. */
-export const line = z.string().trim().min(1).max(1000)
+export const line = z.string().trim().min(1).max(longestLine)
 const lines = z.array(line).max(20)
 
 /** A percentage. */
@@ -38,9 +40,13 @@ export const shortened = z.int().min(1).optional()
 
 /** What the model says about an interview, once it has been read. */
 export const modelAssessmentSchema = z.object({
-  ...prose,
+  summary: prose.summary,
   recommendation: z.enum(recommendations).nullable(),
   criteria: z.array(judgementSchema).max(50),
+  strengths: prose.strengths,
+  weaknesses: prose.weaknesses,
+  highlights: prose.highlights,
+  red_flags: prose.red_flags,
   shortened,
 })
 export type ModelAssessment = z.output<typeof modelAssessmentSchema>
@@ -143,7 +149,8 @@ function judge(
     evidence: [],
   })
   if (!said) return { judgement: without('The model left this criterion out.'), fault: `${id} is left out` }
-  const why = said.reason || said.justification
+  // The model is not asked for a `reason`, so nobody else holds it to a length.
+  const why = cutText(said.reason, longestLine) || said.justification
   if (said.score === null || said.status === 'not_assessed') {
     if (why !== '') return { judgement: without(why) }
     return {

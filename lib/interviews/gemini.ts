@@ -14,6 +14,7 @@ import {
 import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransient, isTransientStatus } from '../platform/transient.ts'
+import { type BoundedSchema, boundsInWords, wholePart } from './answer-bounds.ts'
 import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
 import { type Reviewed, reviewAnswer, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
 import { storable } from './text.ts'
@@ -27,6 +28,8 @@ const resumeModel = 'gemini-flash-lite-latest'
 const embeddingModel = 'gemini-embedding-001'
 /** What a model thinks counts as output, before the first word of the answer. */
 const tokensToThink = 8192
+/** What these models write at most. */
+const mostTokens = 65_536
 
 const taskTypes: Record<EmbedKind, string> = { document: 'RETRIEVAL_DOCUMENT', query: 'RETRIEVAL_QUERY' }
 
@@ -67,51 +70,54 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     return made.client
   }
 
-  /** One answer to a task, whatever it is worth. */
-  async function generate<Name extends TaskName>(
+  /** What the model writes for a task, whatever it is worth. */
+  async function generate(
     client: GoogleGenAI,
-    task: Name,
-    { system, text, citable = {} }: Prompt,
+    task: TaskName,
+    { system, text }: Prompt,
+    maxOutputTokens: number,
     call: SdkOptions,
-  ): Promise<Reviewed<TaskAnswer<Name>>> {
-    const { temperature, maxOutputTokens } = tasks[task]
+  ): Promise<Written> {
     const response = await client.models.generateContent({
       model: task === 'resume' ? resumeModel : model,
       contents: text,
       config: {
         ...call,
         systemInstruction: system,
-        temperature,
-        maxOutputTokens: maxOutputTokens + tokensToThink,
+        temperature: tasks[task].temperature,
+        maxOutputTokens,
         responseMimeType: 'application/json',
         responseJsonSchema: answerSchema(task),
       },
     })
-    const result = reviewAnswer(task, parseJson(finishedText(response)), citable)
-    if ('problem' in result) throw invalid(result.problem)
-    return result.reviewed
+    return writtenIn(response)
   }
 
   /**
-   * An answer as whole as two attempts make it: one with faults is asked for once more, told what was wrong. Of
-   * two with faults the one with fewer counts; so does the first if the second attempt brings nothing.
+   * An answer as whole as the attempts make it. One that was cut off is asked for again with twice the room, one
+   * with other faults once more, told what was wrong. Of several the one with the fewest faults counts, also if
+   * a later attempt brings nothing.
    */
   async function ask<Name extends TaskName>(
     task: Name,
     prompt: Prompt,
     options: CallOptions | undefined,
   ): Promise<TaskAnswer<Name>> {
-    const { name } = tasks[task]
+    const { name, maxOutputTokens } = tasks[task]
+    let room = maxOutputTokens + tokensToThink
     let best: Reviewed<TaskAnswer<Name>> | undefined
     let attempt = 0
+    let faulty = 0
     const whole = async (client: GoogleGenAI, call: SdkOptions) => {
       attempt += 1
       const asked = best ? corrected(prompt, best.faults) : prompt
-      const earlier = best
-      const reviewed = await generate(client, task, asked, call)
+      const written = await generate(client, task, asked, room, call)
+      if (written.isCut) room = Math.min(2 * room, mostTokens)
+      const reviewed = review(task, written, prompt.citable)
       if (!best || reviewed.faults.length <= best.faults.length) best = reviewed
-      if (best.faults.length === 0 || earlier || attempt >= attempts) return best
-      throw invalid(best.faults.join('; '))
+      if (!written.isCut && reviewed.faults.length > 0) faulty += 1
+      if (reviewed.faults.length === 0 || faulty === 2 || attempt >= attempts) return best
+      throw invalid(reviewed.faults.join('; '))
     }
     try {
       best = await called(name, whole, options)
@@ -119,11 +125,13 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
       options?.signal?.throwIfAborted()
       if (!best) throw error
     }
-    if (best.faults.length > 0) {
-      logger.warn('An answer of the model is not whole', { call: name, faults: best.faults })
+    const { answer, faults } = best
+    if (faults.length > 0) {
+      logger.warn('An answer of the model is not whole', { call: name, faults })
       count('ModelAnswersIncomplete', name)
     }
-    return best.answer
+    if (answer.shortened) count('ModelTextsShortened', name, answer.shortened)
+    return answer
   }
 
   async function embed(
@@ -191,16 +199,17 @@ const invalid = (reason: string) => new InvalidAnswerError(service, reason)
 
 /**
  * The task's schema without what Gemini refuses (400: formats) or finds too complex (400: lengths of arrays,
- * ranges of numbers). The whole schema is held to the answer all the same.
+ * ranges of numbers): descriptions tell the bounds instead. The answer is held to all of them.
  */
 function answerSchema(task: TaskName): unknown {
   const { $schema: _, ...schema } = z.toJSONSchema(tasks[task].schema as z.ZodType, {
     override({ jsonSchema }) {
-      const { minimum, maximum } = jsonSchema
-      if (minimum !== undefined && maximum !== undefined) {
-        jsonSchema.description = `from ${minimum} to ${maximum}`
-      }
+      const parts = [jsonSchema.description, boundsInWords(jsonSchema as BoundedSchema)]
+      const description = parts.filter((part) => part !== undefined).join('; ')
+      if (description !== '') jsonSchema.description = description
       for (const key of tooMuch) delete jsonSchema[key]
+      // Counted here, not by the model.
+      delete jsonSchema.properties?.shortened
     },
   })
   return schema
@@ -211,13 +220,32 @@ const tooMuch = ['format', 'pattern', 'minLength', 'maxLength', 'minItems', 'max
 /** Where the model does not want to go on, whoever asks again. */
 const refusals = new Set(['SAFETY', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII'])
 
-function finishedText(response: GenerateContentResponse): string {
+/** `text` is undefined if nothing is whole of an answer that was cut off. */
+type Written = { text: string | undefined; isCut: boolean }
+
+/** The JSON that the model wrote; what is whole of it if it had no room to end. */
+function writtenIn(response: GenerateContentResponse): Written {
   const blocked = response.promptFeedback?.blockReason
   if (blocked) throw new UpstreamRefusedError(service, `the prompt was blocked (${blocked})`)
   const finished = response.candidates?.[0]?.finishReason ?? 'STOP'
   if (refusals.has(finished)) throw new UpstreamRefusedError(service, `the answer was blocked (${finished})`)
-  if (finished !== 'STOP') throw invalid(`it ended with ${finished}`)
-  return response.text ?? ''
+  const text = response.text ?? ''
+  if (finished === 'STOP') return { text, isCut: false }
+  if (finished === 'MAX_TOKENS') return { text: wholePart(text), isCut: true }
+  throw invalid(`it ended with ${finished}`)
+}
+
+function review<Name extends TaskName>(
+  task: Name,
+  { text, isCut }: Written,
+  citable: Prompt['citable'] = {},
+): Reviewed<TaskAnswer<Name>> {
+  const result = text === undefined ? undefined : reviewAnswer(task, parseJson(text), citable)
+  if (result && 'reviewed' in result) {
+    const { answer, faults } = result.reviewed
+    return { answer, faults: isCut ? [...faults, 'the answer was cut off'] : faults }
+  }
+  throw invalid(isCut || !result ? 'it ended with MAX_TOKENS' : result.problem)
 }
 
 /** The prompt once more, with what was wrong with the answer to it: our own words and ids, none of the answer's. */
@@ -290,8 +318,8 @@ function parseDelay(delay: string | undefined): number | undefined {
   return seconds === undefined ? undefined : Math.ceil(Number(seconds) * 1000)
 }
 
-function count(metric: 'ModelAnswersIncomplete', call: string): void {
+function count(metric: 'ModelAnswersIncomplete' | 'ModelTextsShortened', call: string, value = 1): void {
   const single = metrics.singleMetric()
   single.addDimension('Call', call)
-  single.addMetric(metric, MetricUnit.Count, 1)
+  single.addMetric(metric, MetricUnit.Count, value)
 }

@@ -91,8 +91,11 @@ const each = (said: Said, change: (judgement: Judgement) => object) => ({
 })
 const second = (said: Said, change: object) => each(said, ({ id }) => (id === 'sql' ? change : {}))
 
-/** Answers what the model says, each time, and reads the result in every place. */
-async function assessed(answer: (turns: Turns) => unknown, { finishReason = 'STOP', times = 3 } = {}) {
+/**
+ * Answers what the model says, each time, and reads the result in every place. The first `cut` answers have no
+ * room for their second half.
+ */
+async function assessed(answer: (turns: Turns) => unknown, { cut = 0 } = {}) {
   const interview = await bench.interview({ rubric })
   const { id } = interview
   await bench.say(id, [
@@ -104,8 +107,15 @@ async function assessed(answer: (turns: Turns) => unknown, { finishReason = 'STO
   const turns = { long: bench.turnId(id, 2), short: bench.turnId(id, 4), foreign: bench.turnId(key, 2) }
   const said = answer(turns)
   const text = typeof said === 'string' ? said : JSON.stringify(said)
-  const candidates = [{ content: { role: 'model', parts: [{ text }] }, finishReason, index: 0 }]
-  await parties.fault({ path, status: 200, times, body: { candidates } })
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const part =
+      attempt <= cut
+        ? { text: text.slice(0, text.length / 2), finishReason: 'MAX_TOKENS' }
+        : { text, finishReason: 'STOP' }
+    const { finishReason } = part
+    const candidates = [{ content: { role: 'model', parts: [{ text: part.text }] }, finishReason, index: 0 }]
+    await parties.fault({ path, status: 200, body: { candidates } })
+  }
   await bench.request(id)
   const { outcome } = await bench.assess(id)
   await parties.unmet()
@@ -149,6 +159,7 @@ type Row = {
   recommendation: string | null
   /** What each reader is told, in exports and e-mail alike. */
   told: string[]
+  cut?: number
 }
 
 const whole = { overall: 90, recommendation: 'strong_yes', criteria: [90, 90, 90, 90] }
@@ -269,6 +280,31 @@ const table: Record<string, Row> = {
       'Contradiction: The model recommended "Strong yes", its scores amount to "Strong no"',
     ],
   },
+  'more than is stored of everything': {
+    answer({ long }) {
+      const said = each(good(long), () => ({ justification: 'many words '.repeat(92) }))
+      return { ...said, summary: 'long '.repeat(1000), highlights: Array(101).fill('x'.repeat(1001)) }
+    },
+    asked: 1,
+    ...whole,
+    told: ["Shortened: 26 of the model's texts and lists, which were too long"],
+  },
+  'half of it for want of room, then all': {
+    answer: ({ long }) => good(long),
+    cut: 1,
+    asked: 2,
+    ...whole,
+    told: ['Coverage: 4 of 4'],
+  },
+  'half of it, however much room it has': {
+    answer: ({ long }) => good(long),
+    cut: 3,
+    asked: 3,
+    criteria: [90, 90, leftOut, leftOut],
+    overall: 90,
+    recommendation: null,
+    told: missing('Teamwork', 'Drive'),
+  },
   'scores by a few words': {
     answer: ({ short }) => good(short),
     asked: 1,
@@ -280,8 +316,8 @@ const table: Record<string, Row> = {
 describe('an assessment of which the model says', () => {
   it.each(Object.entries(table))(
     '%s',
-    async (_what, { answer, asked, criteria, overall, recommendation, told }) => {
-      const result = await assessed(answer)
+    async (_what, { answer, asked, criteria, overall, recommendation, told, cut }) => {
+      const result = await assessed(answer, { cut })
       expect(result).toMatchObject({ outcome: 'done', state: 'completed', asked })
       const { content, markdown, pages, mail } = result
       expect(outcomes(content)).toEqual(criteria)

@@ -57,6 +57,25 @@ describe('the gemini function', () => {
     expect(await model.ask('chat', prompt)).toMatchObject({ found: false, turn_ids: [] })
   })
 
+  it('answers a résumé or a plan with more than is stored of it', async () => {
+    const says = (answer: object) => {
+      const content = { role: 'model', parts: [{ text: JSON.stringify(answer) }] }
+      const body = { candidates: [{ content, finishReason: 'STOP', index: 0 }] }
+      return parties.fault({ path: '/gemini', status: 200, body })
+    }
+    const facts = { summary: 'Sells.', current_title: null, years_of_experience: null, location: null }
+    const skills = Array.from({ length: 101 }, (_, number) => `skill ${number}`)
+    await says({ ...facts, skills, employment: [], education: [] })
+    const resume = await model.ask('resume', prompt)
+    expect(resume).toMatchObject({ summary: 'Sells.', skills: skills.slice(0, 100), shortened: 1 })
+    const question = { question: 'why '.repeat(251), follow_up_hint: 'More' }
+    await says({ intro: 'Hello', questions: [question], closing: 'Bye' })
+    const plan = await model.ask('plan', prompt)
+    expect(plan.questions[0]!.question.length).toBeLessThanOrEqual(1000)
+    expect(plan.shortened).toBe(1)
+    expect(await parties.unmet()).toEqual([])
+  })
+
   it('answers vectors, more than one call takes', async () => {
     const vectors = await model.embed(
       Array.from({ length: 60 }, (_, i) => `text ${i}`),

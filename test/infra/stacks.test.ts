@@ -36,6 +36,7 @@ const publishedMetrics = [
   'ImportsFailed',
   'InterviewEvents',
   'ModelAnswersIncomplete',
+  'ModelTextsShortened',
   'QueryDuration',
   'RateLimitFallbacks',
   'RateLimited',

@@ -87,7 +87,10 @@ describe('an answer of Gemini', () => {
       type: 'number',
       description: 'from 0 to 100',
     })
+    expect(responseJsonSchema.properties.summary.description).toBe('at most 4000 characters')
+    expect(responseJsonSchema.properties.strengths.description).toBe('at most 20 items')
     expect(responseJsonSchema.required).toContain('criteria')
+    expect(responseJsonSchema.properties).not.toHaveProperty('shortened')
     expect(JSON.stringify(responseJsonSchema)).not.toMatch(
       /"(?:\$schema|format|pattern|m(?:ax|in)(?:Items|Length|imum))"/,
     )
@@ -219,6 +222,30 @@ describe('an answer of Gemini', () => {
     )
     expect(retries.counted).toContain('ModelAnswersIncomplete Call=Generate assessment')
     expect(retries.counted.join()).not.toContain('RetryExhaustions')
+  })
+
+  it('that had no room to end is asked for with twice as much each time', async () => {
+    const half = says('{"question":"Why', 'MAX_TOKENS')
+    wire.answers.push(half, half, says('{"question":"Why?"}'))
+    expect(await gemini().ask('next_question', prompt)).toEqual({ question: 'Why?' })
+    const rooms = wire.requests.map(({ body }) => JSON.parse(body).generationConfig.maxOutputTokens)
+    expect(rooms).toEqual([8692, 17_384, 34_768])
+    wire.reset()
+    wire.answers.push(half)
+    const attempts = { retry: { clock: retries.clock, attempts: 5 } }
+    await expect(gemini(attempts).ask('assessment', prompt)).rejects.toMatchObject({
+      reason: 'it ended with MAX_TOKENS',
+    })
+    expect(JSON.parse(wire.requests[4]!.body).generationConfig.maxOutputTokens).toBe(65_536)
+  })
+
+  it('that is longer than is stored is cut, and counted', async () => {
+    wire.answers.push(says(JSON.stringify({ question: 'Why? '.repeat(201) })))
+    const { question, shortened } = await gemini().ask('next_question', prompt)
+    expect(question.length).toBeLessThanOrEqual(1000)
+    expect(question).toMatch(/ Why\?…$/)
+    expect(shortened).toBe(1)
+    expect(retries.counted).toEqual(['ModelTextsShortened Call=Generate next question'])
   })
 
   it.each<[string, WireAnswer]>([
