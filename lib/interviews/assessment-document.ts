@@ -90,8 +90,9 @@ const thin: Block = {
 
 function quote(turn: TranscriptTurn | undefined, reason: string): Block {
   if (!turn) return { kind: 'quote', source: 'A turn that is no longer in the transcript', text: '', reason }
-  const { timestamp, speaker_label, content } = turn
-  return { kind: 'quote', source: `[${timestamp}] ${speaker_label}`, text: shortened(content), reason }
+  const { timestamp, speaker_label, content, corrected_content } = turn
+  const text = corrected_content === null ? content : `${content}\n(Corrected: ${corrected_content})`
+  return { kind: 'quote', source: `[${timestamp}] ${speaker_label}`, text: shortened(text), reason }
 }
 
 function shortened(text: string): string {

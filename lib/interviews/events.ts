@@ -4,6 +4,7 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import type { Storage } from '../platform/storage.ts'
 import { requestAssessment } from './assessments.ts'
+import { isItem, turnOfItem } from './chat-items.ts'
 import { applyEmailEvent } from './emails.ts'
 import {
   beginInterview,
@@ -77,17 +78,20 @@ const moment = z.coerce.date().optional().catch(undefined)
 
 const turnEvent = z.object({
   timestamp: moment,
-  data: z.object({
-    /** Of the interview or of its session. */
-    interview_id: z.guid(),
-    speaker: plain(120).pipe(z.string().min(1)),
-    content: plain(20_000).pipe(z.string().min(1)),
-    sequence_no: z.int().min(1).max(maxSequenceNo),
-    // No turn is lost over these.
-    speaker_name: plain(120).nullable().catch(null),
-    timestamp_sec: z.number().nullable().catch(null),
-    is_ai_question: z.boolean().catch(false),
-  }),
+  data: z.preprocess(
+    (data) => (isItem(data) ? turnOfItem(data) : data),
+    z.object({
+      /** Of the interview or of its session. */
+      interview_id: z.guid(),
+      speaker: plain(120).pipe(z.string().min(1)),
+      content: plain(20_000).pipe(z.string().min(1)),
+      sequence_no: z.int().min(1).max(maxSequenceNo),
+      // No turn is lost over these.
+      speaker_name: plain(120).nullable().catch(null),
+      timestamp_sec: z.number().nullable().catch(null),
+      is_ai_question: z.boolean().catch(false),
+    }),
+  ),
 })
 
 const completionEvent = z.object({

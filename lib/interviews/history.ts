@@ -14,6 +14,7 @@ export const historySchema = z
         id: z.uuid(),
         role: z.string().meta({ description: 'the speaker as the agent named it, such as ai or candidate' }),
         content: z.string(),
+        corrected_content: z.string().nullable(),
         sent_at: z.iso.datetime(),
         sequence_no: z.int(),
       }),
@@ -56,6 +57,10 @@ export const transcriptSchema = z
         speaker_label: z.string(),
         speaker_name: z.string().nullable(),
         content: z.string(),
+        corrected_content: z.string().nullable().meta({
+          description:
+            'The text in the account of the session, where it differs from the one sent at the time',
+        }),
         timestamp: z.string().meta({ description: 'HH:MM:SS since the first turn of the interview' }),
         offset_seconds: z.number(),
         is_ai_question: z.boolean(),
@@ -74,12 +79,13 @@ export function historyOf(interview: Spoken, { turns }: Transcript): z.output<ty
     status: 'success',
     interview_id: interview.id,
     total_messages: turns.length,
-    messages: turns.map(({ id, speaker, content, spoken_at, offset_seconds, sequence_no }) => ({
-      id,
-      role: speaker,
-      content,
+    messages: turns.map(({ spoken_at, offset_seconds, ...turn }) => ({
+      id: turn.id,
+      role: turn.speaker,
+      content: turn.content,
+      corrected_content: turn.corrected_content,
       sent_at: spoken_at ?? new Date(start + offset_seconds * 1000).toISOString(),
-      sequence_no,
+      sequence_no: turn.sequence_no,
     })),
   }
 }

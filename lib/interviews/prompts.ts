@@ -16,7 +16,8 @@ export type Subject = {
   plan: Plan | null
 }
 
-type Line = Pick<TranscriptTurn, 'id' | 'speaker_label' | 'content'>
+type Line = Pick<TranscriptTurn, 'id' | 'speaker_label' | 'content'> &
+  Partial<Pick<TranscriptTurn, 'corrected_content'>>
 
 /** Characters of a transcript that a prompt holds at the most: some 100,000 tokens, two working days of talk. */
 export const longestTranscript = 400_000
@@ -120,10 +121,10 @@ const resumeBlock = (chunks: readonly string[]): string =>
 
 /** The turns that fit into a prompt, as its lines: of a longer transcript the middle is left out. */
 export function transcriptLines(turns: readonly Line[]): { lines: string[]; ids: string[] } {
-  const written = turns.map(({ id, speaker_label, content }) => ({
-    id,
-    line: `[${id}] ${speaker_label}: ${oneLine(content)}`,
-  }))
+  const written = turns.map(({ id, speaker_label, content, corrected_content }) => {
+    const corrected = corrected_content ? ` (corrected: ${oneLine(corrected_content)})` : ''
+    return { id, line: `[${id}] ${speaker_label}: ${oneLine(content)}${corrected}` }
+  })
   const from = fitting(written)
   const to = written.length - fitting(written.slice(from).reverse())
   const kept = [...written.slice(0, from), ...written.slice(to)]

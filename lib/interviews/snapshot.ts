@@ -1,3 +1,5 @@
+import { isItem, isSilent, listOfTurns, turnOfItem } from './chat-items.ts'
+import { speakerKey } from './speakers.ts'
 import { storable } from './text.ts'
 
 /** A turn as the session's JSON holds it. */
@@ -22,7 +24,8 @@ export type Snapshot = {
 export const maxSequenceNo = 1_000_000_000
 
 /**
- * The turns of a session's JSON, damaged or not: a list, one under `turns`, or either once more as a JSON text.
+ * The turns of a session's JSON, damaged or not: a list, one under `turns`, LiveKit's chat history, or any of them
+ * once more as a JSON text.
  * Of those with one number the first keeps it. Without a number that is free a turn has its place in the list,
  * counted from 1, if nobody has that; else its 0 where the list counts from 0; else a number after all others.
  */
@@ -30,6 +33,7 @@ export function readSnapshot(text: string | null): Snapshot {
   const elements = elementsOf(text)
   if (!elements) return { turns: [], skipped: 1 }
   const taken = new Map<number, SnapshotTurn>()
+  const displaced = new Set<string>()
   const places: Place[] = []
   let skipped = 0
   for (const [index, element] of elements.entries()) {
@@ -39,15 +43,19 @@ export function readSnapshot(text: string | null): Snapshot {
       continue
     }
     const own = wholeNumber(said.sequence_no)
-    if (own === undefined || own < 1) {
-      places.push({ said: said.turn, index, zero: own === 0 })
-    } else if (!taken.has(own)) {
+    if (own !== undefined && own >= 1 && !taken.has(own)) {
       taken.set(own, { ...said.turn, sequence_no: own, numbered: true })
-    } else if (wordsKey(taken.get(own)!) === wordsKey(said.turn)) {
-      skipped += 1
-    } else {
-      places.push({ said: said.turn, index, zero: false })
+      continue
     }
+    const holder = own === undefined ? undefined : taken.get(own)
+    const key = `${own}\n${wordsKey(said.turn)}`
+    // One that has lost its number to another is still the same turn if it comes twice.
+    if ((holder && wordsKey(holder) === wordsKey(said.turn)) || (own !== undefined && displaced.has(key))) {
+      skipped += 1
+      continue
+    }
+    displaced.add(key)
+    places.push({ said: said.turn, index, zero: own === 0 })
   }
   const next = numbersAfter(taken)
   const late: Place[] = []
@@ -68,7 +76,7 @@ type Place = { said: Said; index: number; zero: boolean }
 
 /** Equal for the same words of the same speaker. */
 export function wordsKey({ speaker, content }: { speaker: string; content: string }): string {
-  return `${speaker}\n${content.trim()}`
+  return `${speakerKey(speaker)}\n${content.trim()}`
 }
 
 /** Gives numbers after all that are taken at the time of the call. */
@@ -89,9 +97,7 @@ function elementsOf(text: string | null): unknown[] | undefined {
   const value = parseJson(text)
   const inner = typeof value === 'string' ? parseJson(value) : value
   if (inner === null) return []
-  if (Array.isArray(inner)) return inner
-  const turns = isObject(inner) ? inner.turns : undefined
-  return Array.isArray(turns) ? turns : undefined
+  return listOfTurns(inner)?.filter((element) => !isSilent(element))
 }
 
 function parseJson(text: string): unknown {
@@ -102,13 +108,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function spoken(element: unknown): { turn: Said; sequence_no: unknown } | undefined {
-  if (!isObject(element)) return undefined
-  const content = filled(element.content) ?? filled(element.text)
+function spoken(item: unknown): { turn: Said; sequence_no: unknown } | undefined {
+  if (!isItem(item)) return undefined
+  const element = turnOfItem(item)
+  const content = filled(element.content) ?? filled(item.text)
   if (content === undefined) return undefined
   const turn = {
     speaker: filled(element.speaker) ?? 'unknown',

@@ -42,8 +42,10 @@ function titleOf(interviewId: string): string {
 function plainText(interviewId: string, { turns }: Transcript): string {
   if (turns.length === 0) return `${titleOf(interviewId)}\n`
   return turns
-    .map(({ timestamp, speaker_label, content }) => {
-      return `[${timestamp}] ${speaker_label}: ${filledLines(content).join('\n  ')}\n`
+    .map(({ timestamp, speaker_label, content, corrected_content }) => {
+      const corrected = filledLines(corrected_content ?? '').join('\n  ')
+      const after = corrected === '' ? '' : `  (corrected: ${corrected})\n`
+      return `[${timestamp}] ${speaker_label}: ${filledLines(content).join('\n  ')}\n${after}`
     })
     .join('')
 }
@@ -70,6 +72,7 @@ const csvColumns = {
   content: ({ content }) => csvText(content),
   is_ai_question: ({ is_ai_question }) => String(is_ai_question),
   spoken_at: ({ spoken_at }) => spoken_at ?? '',
+  corrected_content: ({ corrected_content }) => csvText(corrected_content ?? ''),
 } satisfies Record<string, (turn: TranscriptTurn) => string>
 
 /** RFC 4180; the first line names the columns. */
@@ -80,8 +83,9 @@ function csv(_interviewId: string, { turns }: Transcript): string {
 }
 
 function markdown(interviewId: string, { turns }: Transcript): string {
-  const paragraphs = turns.map(({ timestamp, speaker_label, content }) => {
-    return `**[${timestamp}] ${speaker_label}:** ${markdownText(content)}\n`
+  const paragraphs = turns.map(({ timestamp, speaker_label, content, corrected_content }) => {
+    const after = corrected_content === null ? '' : `\n*Corrected:* ${markdownText(corrected_content)}\n`
+    return `**[${timestamp}] ${speaker_label}:** ${markdownText(content)}\n${after}`
   })
   return [`# ${titleOf(interviewId)}\n`, ...paragraphs].join('\n')
 }
@@ -99,7 +103,10 @@ function webVtt(_interviewId: string, { turns }: Transcript): string {
     start = Math.max(start, offset_seconds)
     return start
   })
-  const cues = turns.map(({ sequence_no, speaker_label, content }, index) => {
+  const cues = turns.map((turn, index) => {
+    const { sequence_no, speaker_label } = turn
+    // Who watches wants to read what was said.
+    const content = turn.corrected_content ?? turn.content
     const from = starts[index]!
     const next = starts[index + 1]
     const until = next !== undefined && next > from ? next : from + secondsToSay(content)

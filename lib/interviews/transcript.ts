@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { numbersAfter, readSnapshot, type SnapshotTurn, wordsKey } from './snapshot.ts'
+import { speakerKey, speakerLabel } from './speakers.ts'
 import { clockText, turnClock } from './turn-clock.ts'
 
 /** A row of the table `turns`. */
@@ -22,6 +23,8 @@ export type TranscriptTurn = {
   speaker_label: string
   speaker_name: string | null
   content: string
+  /** What the session's JSON has for it, where that is something else than was sent at the time. */
+  corrected_content: string | null
   /** HH:MM:SS since the first turn of the interview. */
   timestamp: string
   offset_seconds: number
@@ -47,18 +50,6 @@ export function turnId(interviewId: string, sequenceNo: number): string {
   bytes[6] = (bytes[6]! & 0x0f) | 0x50
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
-
-const labels = new Map([
-  ['ai', 'Interviewer'],
-  ['candidate', 'Candidate'],
-  ['interviewer', 'Recruiter'],
-  ['recruiter', 'Recruiter'],
-])
-
-/** What people read for a speaker. */
-export function speakerLabel(speaker: string): string {
-  return labels.get(speaker.toLowerCase()) ?? 'Unknown'
 }
 
 /** One turn, from its row, from the session's JSON, or from both. */
@@ -94,6 +85,7 @@ export function buildTranscript(
       speaker_label: speakerLabel(speaker),
       speaker_name,
       content,
+      corrected_content: correctionOf(row, element),
       timestamp: clockText(offsetSeconds),
       offset_seconds: offsetSeconds,
       is_ai_question,
@@ -102,6 +94,14 @@ export function buildTranscript(
   })
   return { source: sourceOf(merged), turns, skipped_elements: snapshot.skipped }
 }
+
+/** Of one speaker under one number; where the speakers differ it is another turn's number that is wrong. */
+function correctionOf(row: StoredTurn | undefined, element: SnapshotTurn | undefined): string | null {
+  if (!row || !element?.numbered || speakerKey(row.speaker) !== speakerKey(element.speaker)) return null
+  return words(row.content) === words(element.content) ? null : element.content
+}
+
+const words = (text: string): string => text.trim().replaceAll(/\s+/g, ' ')
 
 function sourceOf(merged: readonly [number, Merged][]): Transcript['source'] {
   const filledIn = merged.some(([, { row }]) => !row)

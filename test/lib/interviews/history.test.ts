@@ -29,6 +29,7 @@ describe('the history', () => {
     expect(history.messages[1]).toEqual({
       id: turnId(id, 2),
       role: 'candidate',
+      corrected_content: null,
       content: 'Second',
       sent_at: '2026-11-01T10:00:15.000Z',
       sequence_no: 2,

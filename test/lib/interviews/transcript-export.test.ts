@@ -39,7 +39,7 @@ describe('a transcript as a file', () => {
     const expected = {
       txt: `Transcript export for interview ${id}\n`,
       json: `{\n  "interview_id": "${id}",\n  "source": "turns",\n  "skipped_elements": 0,\n  "total_turns": 0,\n  "turns": []\n}\n`,
-      csv: 'id,sequence_no,timestamp,offset_seconds,speaker,speaker_label,speaker_name,content,is_ai_question,spoken_at\r\n',
+      csv: 'id,sequence_no,timestamp,offset_seconds,speaker,speaker_label,speaker_name,content,is_ai_question,spoken_at,corrected_content\r\n',
       md: `# Transcript export for interview ${id}\n`,
       vtt: 'WEBVTT\n',
     }
@@ -150,5 +150,31 @@ describe('WebVTT', () => {
         expect(body.split('\n\n')).toHaveLength(said.length + 1)
       }),
     )
+  })
+})
+
+describe('a turn that the account of the session corrects', () => {
+  const row = {
+    sequence_no: 1,
+    speaker: 'candidate',
+    speaker_name: null,
+    content: 'I no Go.',
+    timestamp_sec: 0,
+    is_ai_question: false,
+    created_at: new Date('2026-11-01T10:00:00Z'),
+  }
+  const account = JSON.stringify([{ sequence_no: 1, role: 'user', content: ['I know *Go*.'] }])
+  const transcript = buildTranscript(id, [row], account)
+  const body = (format: TranscriptFormat) => exportTranscript(format, id, transcript).body
+
+  it('shows both texts in every format, and its last one as a subtitle', () => {
+    expect(body('txt')).toBe('[00:00:00] Candidate: I no Go.\n  (corrected: I know *Go*.)\n')
+    expect(body('md')).toContain('I no Go.\n\n*Corrected:* I know \\*Go\\*.\n')
+    expect(body('csv')).toMatch(/,I no Go\.,false,.+,I know \*Go\*\.\r\n$/)
+    expect(JSON.parse(body('json')).turns[0]).toMatchObject({
+      content: 'I no Go.',
+      corrected_content: 'I know *Go*.',
+    })
+    expect(body('vtt')).toContain('<v Candidate>I know *Go*.')
   })
 })

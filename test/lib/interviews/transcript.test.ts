@@ -86,6 +86,7 @@ describe('a transcript', () => {
     expect(build([], { turns: json }).turns).toEqual([
       {
         id: turnId(interviewId, 1),
+        corrected_content: null,
         sequence_no: 1,
         speaker: 'unknown',
         speaker_label: 'Unknown',
@@ -132,6 +133,70 @@ describe('a damaged session', () => {
       element(number, `words ${index}`),
     )
     expect(said([], json).map(([number]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7])
+  })
+
+  it('has a turn once that lost its number to another and comes twice', () => {
+    const json = [element(1, 'A'), element(1, 'B'), element(2, 'C'), element(1, 'B'), element(1, ' B ')]
+    expect(build([], json).turns.map(({ content }) => content)).toEqual(['A', 'C', 'B'])
+    expect(build([], json).skipped_elements).toBe(2)
+    const unnumbered = [{ content: 'Yes' }, { content: 'Yes' }]
+    expect(build([], unnumbered).turns).toHaveLength(2)
+  })
+
+  it("may be LiveKit's chat history, in which not everything is said", () => {
+    const items = [
+      { id: '1', type: 'message', role: 'system', content: ['Be kind.'] },
+      {
+        id: '2',
+        type: 'message',
+        role: 'assistant',
+        content: ['Which systems?'],
+        created_at: 1_780_000_000.5,
+      },
+      { id: '3', type: 'function_call', call_id: 'x', name: 'lookup', arguments: '{}' },
+      { id: '4', type: 'function_call_output', call_id: 'x', output: 'none', is_error: false },
+      {
+        id: '5',
+        type: 'message',
+        role: 'user',
+        content: ['Kafka,', { type: 'audio_content', transcript: 'mostly.' }, { type: 'image_content' }],
+        created_at: 1_780_000_009,
+      },
+      { id: '6', type: 'message', role: 'user', content: [] },
+    ]
+    for (const account of [{ items }, items, { chat_history: { items } }, { history: items }]) {
+      expect(build([], account)).toMatchObject({ source: 'snapshot', skipped_elements: 1 })
+      expect(
+        build([], account).turns.map(({ speaker_label, speaker, content, timestamp }) => [
+          speaker_label,
+          speaker,
+          content,
+          timestamp,
+        ]),
+      ).toEqual([
+        ['Interviewer', 'assistant', 'Which systems?', '00:00:00'],
+        ['Candidate', 'user', 'Kafka,\nmostly.', '00:00:08'],
+      ])
+    }
+    const rows = [row(1, 'Which systems?'), row(2, 'Kafka,\nmostly.')]
+    expect(build(rows, { items })).toMatchObject({ source: 'turns' })
+  })
+
+  it('keeps beside a turn what the same speaker is said to have said', () => {
+    const rows = [row(1, 'Why?'), row(2, 'I no Go'), row(4, 'Yes.'), row(6, 'No')]
+    const json = [
+      { sequence_no: 1, speaker: 'ai', content: ' Why? ' },
+      { sequence_no: 2, speaker: 'user', content: 'I know Go' },
+      { sequence_no: 4, speaker: 'ai', content: 'Sure?' },
+    ]
+    expect(
+      build(rows, json).turns.map(({ content, corrected_content }) => [content, corrected_content]),
+    ).toEqual([
+      ['Why?', null],
+      ['I no Go', 'I know Go'],
+      ['Yes.', null],
+      ['No', null],
+    ])
   })
 
   it('keeps the first of one number, leaves out the same words, and puts other words at the end', () => {
