@@ -1,9 +1,11 @@
 import * as z from 'zod'
 import { assessmentFormats, exportAssessment } from '../lib/interviews/assessment-export.ts'
+import { markExported } from '../lib/interviews/assessment-store.ts'
 import {
   assessmentAnswer,
   assessmentAnswerSchema,
   getAssessment,
+  getGeneration,
   requestAssessment,
 } from '../lib/interviews/assessments.ts'
 import { ask, askAnswerSchema, chatHistory, chatHistorySchema, questionBody } from '../lib/interviews/chat.ts'
@@ -365,10 +367,18 @@ export const handler = httpFunction({
   'GET /api/interviews/{id}/assessment': route({
     summary: 'The assessment and how far it is',
     path: idPath,
+    query: z.strictObject({
+      generation: wholeText
+        .meta({ description: 'An earlier one, as kept_generations lists them' })
+        .optional(),
+    }),
     answers: { 200: assessmentAnswerSchema },
-    async handler({ path, caller }) {
+    async handler({ path, query: { generation }, caller }) {
       const { id } = await find(caller, path.id)
-      return json(200, assessmentAnswer(await retryRead(() => getAssessment(connect(), id))))
+      const found = await retryRead(() =>
+        generation === undefined ? getAssessment(connect(), id) : getGeneration(connect(), id, generation),
+      )
+      return json(200, assessmentAnswer(found))
     },
   }),
 
@@ -394,7 +404,7 @@ export const handler = httpFunction({
     query: z.strictObject({ format: wordInAnyCase(assessmentFormats).default('pdf') }),
     answers: { 200: fileSchema(['text/markdown', 'application/pdf']) },
     errors: [409, 413],
-    async handler({ path, query, caller }) {
+    async handler({ path, query, caller, event }) {
       const interview = await find(caller, path.id)
       const { content, completed_at } = await retryRead(() => getAssessment(connect(), interview.id))
       if (!content || !completed_at) {
@@ -407,7 +417,9 @@ export const handler = httpFunction({
         completedAt: completed_at,
         turns: (await transcriptOf(interview.id)).turns,
       }
-      return download(await exportAssessment(query.format, report))
+      const file = download(await exportAssessment(query.format, report))
+      if (event.requestContext.http.method === 'GET') await markExported(connect(), interview.id)
+      return file
     },
   }),
 

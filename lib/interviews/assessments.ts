@@ -4,6 +4,7 @@ import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError, NotFoundError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import { RetryLaterError } from '../platform/retry.ts'
 import { reviewAssessment } from './assessment-answer.ts'
 import { type AssessmentContent, assessmentSchema, wholeAssessment } from './assessment-content.ts'
 import { findings } from './assessment-findings.ts'
@@ -12,11 +13,17 @@ import {
   assessmentStates,
   completeAssessment,
   findAssessment,
+  findGeneration,
   insertAssessment,
   keepInterview,
   lockAssessment,
+  lockProgress,
+  markOutdated,
   renewAssessment,
+  secondsUntilDue,
+  stopWaiting,
   teamOf,
+  waitForTurns,
 } from './assessment-store.ts'
 import { queueEmail } from './emails.ts'
 import { getInterview, type Interview } from './interviews.ts'
@@ -32,6 +39,10 @@ export const assessmentAnswerSchema = z
     interview_id: z.uuid(),
     state: z.enum(assessmentStates),
     generation: z.int().min(1),
+    outdated: z.boolean().meta({ description: 'Whether turns arrived after those that content was made of' }),
+    kept_generations: z
+      .array(z.int())
+      .meta({ description: 'Generations that were completed; each can be read by its number' }),
     requested_at: z.iso.datetime(),
     completed_at: z.iso.datetime().nullable(),
     failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
@@ -64,28 +75,76 @@ export async function getAssessment(sql: Sql | Transaction, interviewId: string)
   return found
 }
 
+/** An earlier generation in place of the newest. Throws NotFoundError if it was not completed. */
+export async function getGeneration(
+  sql: Sql | Transaction,
+  interviewId: string,
+  generation: number,
+): Promise<Assessment> {
+  const newest = await getAssessment(sql, interviewId)
+  const found = await findGeneration(sql, interviewId, generation)
+  if (!found) throw new NotFoundError('There is no assessment of this generation')
+  return { ...newest, ...found, state: 'completed', failure: null, generation }
+}
+
 /**
  * Asks for the assessment of an interview. Where one is pending, that is enough. Without `again` one that is
  * under way or completed is enough, too, and only a failed one is tried anew; with it there will be another one
- * and another e-mail. `instead` does not wait for a worker that is at it: its work is dropped. Answers the
+ * and another e-mail. One that waits for turns begins at once unless `patiently` lets it wait. `instead` does not wait for a worker that is at it: its work is dropped. Answers the
  * outbox's messages to send after the commit. Throws ConflictError where `again` meets a worker.
  */
 export async function requestAssessment(
   tx: Transaction,
   interviewId: string,
-  { again = false, instead = false }: { again?: boolean; instead?: boolean } = {},
+  { again = false, instead = false, patiently = false }: RequestOptions = {},
 ): Promise<{ assessment: Assessment; messages: string[] }> {
+  const begin = async () =>
+    patiently ? enqueuePatiently(tx, interviewId) : [await enqueueAssessment(tx, interviewId)]
   const first = await insertAssessment(tx, interviewId)
-  if (first) return { assessment: first, messages: [await enqueueAssessment(tx, interviewId)] }
+  if (first) return { assessment: first, messages: await begin() }
   await lockLetters(tx, interviewId)
   const known = await lockAssessment(tx, interviewId)
-  if (!isAnew(known, again || instead)) return { assessment: known, messages: [] }
+  if (!isAnew(known, again || instead)) {
+    const waits = (await lockProgress(tx, interviewId))?.waiting
+    if (patiently || !waits) return { assessment: known, messages: [] }
+    await stopWaiting(tx, interviewId)
+    return { assessment: known, messages: [await enqueueAssessment(tx, interviewId)] }
+  }
   if (known.state === 'generating' && !instead) {
     throw new ConflictError('The assessment is being generated: wait for it', 'assessment_under_way')
   }
   await settleLetters(tx, 'redriven', interviewId, [queues.assessments])
   const assessment = await renewAssessment(tx, interviewId)
-  return { assessment, messages: [await enqueueAssessment(tx, interviewId)] }
+  return { assessment, messages: await begin() }
+}
+
+export type RequestOptions = { again?: boolean; instead?: boolean; patiently?: boolean }
+
+/** Generations that late turns lead to without a person. */
+const mostRenewals = 3
+
+/**
+ * What a turn that arrives after the end of its interview does to the assessment: one that waits waits on, one that
+ * is completed is outdated, and made again once no more turns come, unless that was done three times or a person has
+ * taken it out as a file. Answers the outbox's messages. A worker that is at it looks for such turns at its end.
+ */
+export async function noteLateTurn(tx: Transaction, interviewId: string): Promise<string[]> {
+  await lockLetters(tx, interviewId)
+  const progress = await lockProgress(tx, interviewId)
+  if (progress?.waiting) return enqueuePatiently(tx, interviewId)
+  const isSilent = progress?.state === 'failed' && progress.failure?.code === 'no_transcript'
+  if (!progress || (progress.state !== 'completed' && !isSilent)) return []
+  const renewed = progress.renewals < mostRenewals && !progress.exported
+  await markOutdated(tx, interviewId, { renewed })
+  if (!renewed) return []
+  return (await requestAssessment(tx, interviewId, { again: true, patiently: true })).messages
+}
+
+async function enqueuePatiently(tx: Transaction, interview_id: string): Promise<string[]> {
+  const seconds = await waitForTurns(tx, interview_id)
+  if (seconds === undefined) return []
+  // A second later, since the clocks of SQS and the database differ.
+  return [await enqueue(tx, queues.assessments, { interview_id }, { delaySeconds: seconds + 1 })]
 }
 
 function isAnew({ state }: Assessment, again: boolean): boolean {
@@ -110,12 +169,16 @@ export type AssessContext = {
  */
 export async function assess(context: AssessContext, interviewId: string): Promise<Outcome<Assessment>> {
   const { sql, queues, remainingMs } = context
+  const early = await secondsUntilDue(sql, interviewId)
+  // A turn that came meanwhile has a message of its own; this one was only delivered too soon.
+  if (early > clockDifference) return { outcome: 'ignored' }
+  if (early > 0) throw new RetryLaterError('An assessment that waits for turns', early, undefined)
   const messages: string[] = []
   const outcome = await underLease(sql, 'assessments', interviewId, remainingMs, async (lease) => {
-    const { interview, content } = await generate(context, interviewId)
+    const generated = await generate(context, interviewId)
     return sql.begin(async (tx) => {
-      const { assessment, emails } = await store(tx, lease, interview, content)
-      messages.push(...emails)
+      const { assessment, sent } = await store(tx, lease, generated)
+      messages.push(...sent)
       return assessment
     })
   })
@@ -138,19 +201,46 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
   // Whatever the model function made of it, also one of another release.
   const reviewed = reviewAssessment(answer, prompt.citable)
   if (!reviewed) throw new FinalError('invalid_answer', 'The model assessed nothing')
-  return { interview, content: wholeAssessment(reviewed.answer, rubricOf(interview), turns) }
+  return { interview, turns, content: wholeAssessment(reviewed.answer, rubricOf(interview), turns) }
 }
+
+/** Seconds by which the clocks of SQS and the database may differ. */
+const clockDifference = 5
 
 /** Whether a transcript holds anything that could be assessed. */
 export function hasCandidate({ turns }: Pick<Transcript, 'turns'>): boolean {
   return turns.some(({ speaker_label }) => speaker_label === 'Candidate')
 }
 
-async function store(tx: Transaction, lease: Lease, interview: Interview, content: AssessmentContent) {
+type Generated = Awaited<ReturnType<typeof generate>>
+
+async function store(tx: Transaction, lease: Lease, { interview, content, turns }: Generated) {
   await keepInterview(tx, interview.id)
+  await lockLetters(tx, interview.id)
   await holdLease(tx, lease)
   const assessment = await completeAssessment(tx, interview.id, content)
-  return { assessment, emails: await tellRecruiter(tx, interview, assessment.generation, content) }
+  const emails = await tellRecruiter(tx, interview, assessment.generation, content)
+  const late = await hasLateTurns(tx, interview.id, turns)
+  // What is for the queue of assessments is left to the sweep, which may send to it.
+  const sent = late ? [...emails, ...(await noteLateTurn(tx, interview.id))] : emails
+  return { assessment: { ...assessment, outdated: late }, sent }
+}
+
+async function hasLateTurns(
+  tx: Transaction,
+  interviewId: string,
+  seen: Transcript['turns'],
+): Promise<boolean> {
+  return saysMore(await readTranscript(tx, interviewId), seen)
+}
+
+/** Whether a transcript has turns, or texts of turns, that it did not have before. */
+export function saysMore({ turns }: Pick<Transcript, 'turns'>, before: Transcript['turns']): boolean {
+  const known = new Map(before.map((turn) => [turn.id, turn]))
+  return turns.some(({ id, content, corrected_content }) => {
+    const turn = known.get(id)
+    return turn?.content !== content || turn.corrected_content !== corrected_content
+  })
 }
 
 async function tellRecruiter(

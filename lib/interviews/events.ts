@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import type { Storage } from '../platform/storage.ts'
-import { requestAssessment } from './assessments.ts'
+import { noteLateTurn, requestAssessment, saysMore } from './assessments.ts'
 import { isItem, turnOfItem } from './chat-items.ts'
 import { applyEmailEvent } from './emails.ts'
 import {
@@ -22,7 +22,7 @@ import {
 } from './events-store.ts'
 import { indexTranscript } from './search.ts'
 import { maxSequenceNo } from './snapshot.ts'
-import { buildTranscript, readTranscript } from './transcript.ts'
+import { buildTranscript, isComplete, readTranscript } from './transcript.ts'
 import type { WebhookSource } from './webhook-signatures.ts'
 import type { WebhookMessage } from './webhooks.ts'
 
@@ -251,7 +251,8 @@ function applyTurn(
     // Also where the session has ended: events overtake each other.
     if (!(await insertTurn(tx, interview, data, at))) return { outcome: 'ignored' }
     await beginInterview(tx, interview, at)
-    return { outcome: 'applied' }
+    const ended = interview.state === 'completed' || interview.state === 'needs_attention'
+    return { outcome: 'applied', messages: ended ? await noteLateTurn(tx, interview.id) : [] }
   })
 }
 
@@ -271,10 +272,15 @@ function applyCompletion(
     if (!first && (bringsTurns(await storedTranscript(tx, id)) || !bringsTurns(data.transcript))) {
       return { outcome: 'ignored' }
     }
+    const before = await readTranscript(tx, id)
     await completeInterview(tx, id, data, at)
-    await indexTranscript(tx, team_id, id, await readTranscript(tx, id))
+    const transcript = await readTranscript(tx, id)
+    await indexTranscript(tx, team_id, id, transcript)
+    // Turns may still be on their way if numbers are missing here and in the account.
+    const patiently = !isComplete(transcript) && !isComplete(buildTranscript(id, [], data.transcript))
     // One that was made of what an abandoned session had left is of no more use.
-    const { messages } = await requestAssessment(tx, id, { instead: first })
+    const { messages } = await requestAssessment(tx, id, { instead: first, patiently })
+    if (!first && saysMore(transcript, before.turns)) messages.push(...(await noteLateTurn(tx, id)))
     return { outcome: 'applied', messages }
   })
 }

@@ -95,6 +95,12 @@ export function buildTranscript(
   return { source: sourceOf(merged), turns, skipped_elements: snapshot.skipped }
 }
 
+/** Whether there are turns, all of them readable and with no number missing from the first on. */
+export function isComplete({ turns, skipped_elements }: Transcript): boolean {
+  const first = turns[0]?.sequence_no ?? Number.POSITIVE_INFINITY
+  return skipped_elements === 0 && first <= 1 && turns.at(-1)!.sequence_no - first + 1 === turns.length
+}
+
 /** Of one speaker under one number; where the speakers differ it is another turn's number that is wrong. */
 function correctionOf(row: StoredTurn | undefined, element: SnapshotTurn | undefined): string | null {
   if (!row || !element?.numbered || speakerKey(row.speaker) !== speakerKey(element.speaker)) return null

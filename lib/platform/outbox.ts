@@ -5,16 +5,25 @@ import { messageBody, type SourceQueue, sendOrLeave } from './queue.ts'
 /** The queues that a function may send to, by name. What is for others is left to who can send it. */
 export type OutboxQueues = Partial<Record<string, SourceQueue>>
 
-type Message = { id: string; queue: string; body: object }
+type Message = { id: string; queue: string; body: object; delay_seconds: number }
 
 /** Seconds in which messages are sent and deleted, or the next sender may take them. */
 const claimSeconds = 60
 const sweptAtOnce = 500
 
-/** Writes a message inside the transaction that it belongs to; sendOutbox sends it after the commit. Answers its id. */
-export async function enqueue(tx: Transaction, queue: string, body: object): Promise<string> {
+/**
+ * Writes a message inside the transaction that it belongs to; sendOutbox sends it after the commit, and SQS delivers
+ * it after `delaySeconds`, 900 at most. Answers its id.
+ */
+export async function enqueue(
+  tx: Transaction,
+  queue: string,
+  body: object,
+  { delaySeconds = 0 }: { delaySeconds?: number } = {},
+): Promise<string> {
   const [row] = await tx<{ id: string }[]>`
-    insert into outbox (queue, body) values (${queue}, ${tx.json(body as JSONValue)}) returning id`
+    insert into outbox (queue, body, delay_seconds)
+    values (${queue}, ${tx.json(body as JSONValue)}, ${delaySeconds}) returning id`
   return row!.id
 }
 
@@ -57,14 +66,19 @@ function claim(
       where ${which} and (claimed_until is null or claimed_until < now())
         and queue in (select jsonb_array_elements_text(${sql.json(Object.keys(queues))}))
       order by id limit ${limit} for update skip locked)
-    returning id, queue, body`
+    returning id, queue, body, delay_seconds`
 }
 
 async function sendMessages(sql: Sql, queues: OutboxQueues, messages: readonly Message[]): Promise<number> {
   let sent = 0
-  for (const [name, some] of Map.groupBy(messages, ({ queue }) => queue)) {
+  const alike = Map.groupBy(messages, ({ queue, delay_seconds }) => `${queue} ${delay_seconds}`)
+  for (const some of alike.values()) {
+    const { queue, delay_seconds: delaySeconds } = some[0]!
     await sendOrLeave(async () => {
-      await queues[name]!.sendBodies(some.map(({ body }) => messageBody(body)))
+      const bodies = some.map(({ body }) => messageBody(body))
+      await (delaySeconds > 0
+        ? queues[queue]!.sendBodies(bodies, { delaySeconds })
+        : queues[queue]!.sendBodies(bodies))
       const ids = some.map(({ id }) => id)
       await sql`delete from outbox where id in (select value::uuid from jsonb_array_elements_text(${sql.json(ids)}))`
       sent += some.length

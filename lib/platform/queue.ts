@@ -15,8 +15,8 @@ export type Queue = {
 
 /** A queue as an operator sees it: messages go in as they once came out. */
 export type SourceQueue = {
-  /** Sends each text as it is. Rejects as Queue's send does. */
-  sendBodies(bodies: readonly string[]): Promise<void>
+  /** Sends each text as it is, to be delivered after `delaySeconds` (0 to 900). Rejects as Queue's send does. */
+  sendBodies(bodies: readonly string[], options?: { delaySeconds?: number }): Promise<void>
   depth(): Promise<QueueDepth>
 }
 
@@ -73,7 +73,7 @@ let postponing: SQSClient | undefined
 
 export function createSourceQueue(url: string, sqs = client()): SourceQueue {
   return {
-    sendBodies: (bodies) => sendBodies(sqs, url, bodies),
+    sendBodies: (bodies, options) => sendBodies(sqs, url, bodies, options?.delaySeconds),
     async depth() {
       const { Attributes } = await sqs.send(
         new GetQueueAttributesCommand({
@@ -94,7 +94,12 @@ export function createSourceQueue(url: string, sqs = client()): SourceQueue {
   }
 }
 
-async function sendBodies(sqs: SQSClient, url: string, bodies: readonly string[]): Promise<void> {
+async function sendBodies(
+  sqs: SQSClient,
+  url: string,
+  bodies: readonly string[],
+  delaySeconds?: number,
+): Promise<void> {
   for (let at = 0; at < bodies.length; ) {
     let bytes = 0
     let to = at
@@ -103,13 +108,19 @@ async function sendBodies(sqs: SQSClient, url: string, bodies: readonly string[]
       if (to > at && bytes > batchBytes) break
       to++
     }
-    await sendBatch(sqs, url, bodies.slice(at, to))
+    await sendBatch(sqs, url, bodies.slice(at, to), delaySeconds)
     at = to
   }
 }
 
-async function sendBatch(sqs: SQSClient, url: string, bodies: readonly string[]): Promise<void> {
-  let entries = bodies.map((MessageBody) => ({ Id: randomUUID(), MessageBody }))
+async function sendBatch(
+  sqs: SQSClient,
+  url: string,
+  bodies: readonly string[],
+  DelaySeconds: number | undefined,
+): Promise<void> {
+  const delay = DelaySeconds === undefined ? {} : { DelaySeconds }
+  let entries = bodies.map((MessageBody) => ({ Id: randomUUID(), MessageBody, ...delay }))
   for (let attempt = 1; entries.length > 0; attempt++) {
     const answer = await sqs.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))
     const failed = new Set(answer.Failed?.map(({ Id }) => Id))

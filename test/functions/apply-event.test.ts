@@ -119,5 +119,8 @@ it('webhooks that come while the database is down are taken in, and all there wh
     { outcome: 'applied', count: 151 },
   ])
   expect(await sql`select state from interviews`).toEqual([{ state: 'completed' }])
-  expect(sqs.inspect('assessments')!.ready.map(({ body }) => JSON.parse(body))).toEqual([{ interview_id }])
+  // Where the end overtook turns, the assessment waits for them.
+  const { ready, delayed } = sqs.inspect('assessments')!
+  const asked = new Set([...ready, ...delayed].map(({ body }) => body))
+  expect([...asked].map((body) => JSON.parse(body))).toEqual([{ interview_id }])
 })

@@ -1,5 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { assess, getAssessment, requestAssessment } from '../../../lib/interviews/assessments.ts'
+import {
+  assess,
+  getAssessment,
+  noteLateTurn,
+  type RequestOptions,
+  requestAssessment,
+} from '../../../lib/interviews/assessments.ts'
 import { interviewOwners } from '../../../lib/interviews/dead-letter.ts'
 import { createInterview, type Interview } from '../../../lib/interviews/interviews.ts'
 import type { Model, Prompt } from '../../../lib/interviews/model.ts'
@@ -134,8 +140,8 @@ export async function startAssessmentBench({ model }: { model?: Model } = {}) {
       await sql.begin((tx) => requestAssessment(tx, made.id))
       return made
     },
-    request: (id: string, options?: { again?: boolean; instead?: boolean }) =>
-      sql.begin((tx) => requestAssessment(tx, id, options)),
+    request: (id: string, options?: RequestOptions) => sql.begin((tx) => requestAssessment(tx, id, options)),
+    lateTurn: (id: string) => sql.begin((tx) => noteLateTurn(tx, id)),
     assess: (id: string, remainingMs = 60_000) =>
       assess({ sql, model: model ?? scripted.model, queues, remainingMs: () => remainingMs }, id),
     assessment: (id: string) => getAssessment(sql, id),
