@@ -185,6 +185,10 @@ function bandOf(score: number): Recommendation {
 
 const wholeSchema = z.looseObject({ coverage: z.unknown() }).refine(({ coverage }) => coverage !== undefined)
 
+const citedIn = z.object({
+  criteria: z.array(z.object({ evidence: z.array(z.object({ turn_id: z.string() })).catch([]) })).catch([]),
+})
+
 /**
  * What is stored as an assessment, also by releases that stored less: what these left out is not assessed, and
  * what follows from the scores is computed again.
@@ -192,8 +196,7 @@ const wholeSchema = z.looseObject({ coverage: z.unknown() }).refine(({ coverage 
 export function readContent(stored: unknown, rubric: Rubric): AssessmentContent | null {
   if (stored === null || stored === undefined) return null
   if (wholeSchema.safeParse(stored).success) return stored as AssessmentContent
-  const cited = z
-    .object({ criteria: z.array(z.object({ evidence: z.array(z.object({ turn_id: z.string() })) })) })
+  const cited = citedIn
     .parse(stored)
     .criteria.flatMap(({ evidence }) => evidence.map(({ turn_id }) => turn_id))
   const known = { criterion_ids: rubric.map(({ id }) => id), turn_ids: cited }

@@ -76,6 +76,8 @@ async function seed(team: string, mark: string): Promise<Person> {
   await sql`insert into turn_texts values (${interview_id}, ${team_id}, 1, ${mark})`
   await sql`insert into assessments (interview_id, content) values (${interview_id}, ${sql.json({ summary: mark })})`
   await sql`
+    insert into assessment_generations values (${interview_id}, 1, ${sql.json({ summary: mark })}, now())`
+  await sql`
     insert into chat_messages (interview_id, sequence_no, role, content) values (${interview_id}, 1, 'user', ${mark})`
   await sql`
     insert into emails (team_id, interview_id, kind, recipient, data) values
