@@ -3,8 +3,8 @@ import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import type { Storage } from '../platform/storage.ts'
+import { completionEvent, moment, plain, turnEvent } from './agent-events.ts'
 import { noteLateTurn, requestAssessment, saysMore } from './assessments.ts'
-import { isItem, turnOfItem } from './chat-items.ts'
 import { applyEmailEvent } from './emails.ts'
 import {
   beginInterview,
@@ -21,7 +21,6 @@ import {
   wasDeleted,
 } from './events-store.ts'
 import { indexTranscript } from './search.ts'
-import { maxSequenceNo } from './snapshot.ts'
 import { buildTranscript, isComplete, readTranscript } from './transcript.ts'
 import type { WebhookSource } from './webhook-signatures.ts'
 import type { WebhookMessage } from './webhooks.ts'
@@ -47,57 +46,6 @@ function handler<Schema extends z.ZodType>(
     return parsed.success ? apply(tx, parsed.data, receivedAt) : { outcome: 'unmatched' }
   }
 }
-
-const cutMark = ' […]'
-
-/** A text that PostgreSQL takes, which knows no U+0000, of so many characters at the most. */
-function plain(most: number) {
-  return z.string().transform((value) => {
-    const clean = value.replaceAll('\0', '')
-    return (clean.length <= most ? clean : clean.slice(0, most - cutMark.length) + cutMark).toWellFormed()
-  })
-}
-
-/** JSON as it was sent; a text is JSON already, or whatever else the agent wrote. */
-const jsonText = z
-  .unknown()
-  .optional()
-  .transform((value, context) => {
-    if (value === undefined || value === null) return null
-    try {
-      return typeof value === 'string' ? value.replaceAll('\0', '') : JSON.stringify(value)
-    } catch {
-      // Nested too deeply for the stack.
-      context.addIssue('cannot be written as JSON')
-      return z.NEVER
-    }
-  })
-
-/** When something happened, as its sender says. */
-const moment = z.coerce.date().optional().catch(undefined)
-
-const turnEvent = z.object({
-  timestamp: moment,
-  data: z.preprocess(
-    (data) => (isItem(data) ? turnOfItem(data) : data),
-    z.object({
-      /** Of the interview or of its session. */
-      interview_id: z.guid(),
-      speaker: plain(120).pipe(z.string().min(1)),
-      content: plain(20_000).pipe(z.string().min(1)),
-      sequence_no: z.int().min(1).max(maxSequenceNo),
-      // No turn is lost over these.
-      speaker_name: plain(120).nullable().catch(null),
-      timestamp_sec: z.number().nullable().catch(null),
-      is_ai_question: z.boolean().catch(false),
-    }),
-  ),
-})
-
-const completionEvent = z.object({
-  timestamp: moment,
-  data: z.object({ interview_id: z.guid(), transcript: jsonText, report: jsonText }),
-})
 
 /** A room has the name of its interview. Protobuf writes its 64-bit numbers as texts. */
 const roomEvent = z.object({

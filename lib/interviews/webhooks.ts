@@ -8,6 +8,7 @@ import { MetricUnit, metrics } from '../platform/metrics.ts'
 import { webhookPrefix } from '../platform/names.ts'
 import { messageBody, type Queue } from '../platform/queue.ts'
 import type { Storage } from '../platform/storage.ts'
+import { refuseWrongShape } from './agent-events.ts'
 import {
   InvalidSignatureError,
   sha256,
@@ -50,7 +51,7 @@ export type WebhookReceiver = {
 /**
  * Takes a webhook in: verified, kept in the queue, and answered by 202 with the database out of the way. What it
  * says, and whether it came before, is the worker's business. Rejects with InvalidSignatureError,
- * TooLargeError over 6 MB, 415 for a content coding, and UnavailableError where it could not be verified or kept, so
+ * TooLargeError over 6 MB, 415 for a content coding, UnprocessableError for an agent's event of a wrong shape, and UnavailableError where it could not be verified or kept, so
  * that it is sent again.
  */
 export async function receiveWebhook(
@@ -63,6 +64,7 @@ export async function receiveWebhook(
     refuseCoding(event.headers)
     const body = bodyOf(event)
     const id = await verifyWebhook(source, body, event.headers, receiver.secrets)
+    if (source === 'agent') refuseWrongShape(body)
     await keep({ source, id, received_at: new Date().toISOString() }, body, receiver)
     measure(source, 'WebhooksReceived', MetricUnit.Count, 1)
     return json(202, { status: 'success', id } satisfies z.output<typeof webhookAnswer>)

@@ -50,7 +50,15 @@ afterAll(async () => {
   vi.unstubAllEnvs()
 })
 
-const turn = '{"type":"turn","data":{"content":"Zoë"}}'
+const turn = JSON.stringify({
+  type: 'turn',
+  data: {
+    interview_id: '0198f000-0000-7000-8000-000000000001',
+    sequence_no: 1,
+    speaker: 'candidate',
+    content: 'Hello',
+  },
+})
 const post = (
   source: string,
   body: string,

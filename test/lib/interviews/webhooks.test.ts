@@ -85,7 +85,13 @@ const receive = (source: WebhookSource, { body, headers, base64 = false, with: g
     { ...receiver, ...given },
   )
 
-const turn = JSON.stringify({ type: 'turn', data: { content: 'Zoë: “你好” 🎉' } })
+const said = {
+  interview_id: '0198f000-0000-7000-8000-000000000001',
+  sequence_no: 1,
+  speaker: 'candidate',
+  content: 'Zoë: “你好” 🎉',
+}
+const turn = JSON.stringify({ type: 'turn', data: said })
 const roomEvent = (fields: object = {}) =>
   JSON.stringify({
     id: 'EV_1',
@@ -294,4 +300,25 @@ it('an id of any length is one that an index can hold', async () => {
   const id = 'i'.repeat(5000)
   const { body } = await receive('agent', { body: turn, headers: agentHeaders(id, turn) })
   expect(body).toMatchObject({ id: expect.stringMatching(/^[\da-f]{64}$/) })
+})
+
+it.each<[string, object, { field: string; message: string }]>([
+  [
+    'a turn without text',
+    { type: 'turn', data: { ...said, content: 7 } },
+    { field: 'data.content', message: 'must be a string' },
+  ],
+  ['a turn without data', { type: 'turn' }, { field: 'data', message: 'must be an object' }],
+  [
+    'an end of no interview',
+    { type: 'session.completed', data: { interview_id: 'room-1' } },
+    { field: 'data.interview_id', message: 'must be a UUID' },
+  ],
+])("the agent's event is 422 if it is %s, with the field, and is not kept", async (_what, event, detail) => {
+  const body = JSON.stringify(event)
+  await expect(receive('agent', { body, headers: agentHeaders('msg_1', body) })).rejects.toMatchObject({
+    status: 422,
+    details: [detail],
+  })
+  expect(await messages()).toEqual([])
 })
