@@ -59,13 +59,13 @@ const kinds: Kind[] = [
 const columns = ['name', 'gender', 'age', 'country_id', 'gender_probability', 'country_probability', 'notes']
 
 /** Rows as bad as people and programs make them. */
-function hostileFile(next: () => number, { delimiter, encoding, options }: Kind): string {
+function hostileFile(next: () => number, { delimiter, encoding }: Kind): string {
   const one = <T>(...choices: readonly T[]): T => choices[Math.floor(next() * choices.length)]!
   const rare = <T>(likely: T, ...others: readonly T[]): T => (next() < 0.85 ? likely : one(...others))
   const wide = encoding !== 'windows-1252'
   const hidden = wide ? ['\u200b', '\ufeff', '\u00ad', '\u2060'] : ['\u00ad']
-  // In the head of a file of 8 bits that has no mark a NUL means that it is no text.
-  const nul = options?.encoding ? '\u0001' : '\0'
+  // In the head of a file of 8 bits a NUL means that it is no text.
+  const nul = encoding.startsWith('utf-16') ? '\0' : '\u0001'
   const spaces = wide ? ['\u00a0', '\u3000', '\v', '\u2003'] : ['\u00a0', '\v']
   const lineEnd = () => rare('\n', '\r\n', '\r')
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`

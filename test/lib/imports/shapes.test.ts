@@ -164,12 +164,15 @@ describe('a header that lacks a column', () => {
       },
     })
   })
+  test('with a NUL says so', async () => {
+    const report = await run(Buffer.from('\ufeffname,gender,age,country_id\0\n', 'utf16le'))
+    expect(report.failure!.message).toContain('NUL')
+  })
   test.each([
     ["'name','gender','age','country_id'\n'Ada','female','30','NG'\n", 'single quotes'],
     ['Ada,female,30,NG\nBo,male,31,NG\n', 'lack a header'],
     ['"name,gender,age,country_id\nAda,female,30,NG\n', 'look at its quotes'],
     [`name,gender,age,country_id,${'more,'.repeat(14_000)}\n`, 'longer than 64 KiB'],
-    ['\ufeffname,gender,age,country_id\0\n', 'NUL'],
     ['\n'.repeat(300_000), 'blank lines'],
   ])('%j gets a hint', async (file, hint) => {
     const report = await run(file.slice(0, 400_000))
@@ -205,6 +208,7 @@ describe('a file that is no CSV', () => {
     ['JSON', Buffer.from('[{"name":"Ada","gender":"female","age":30,"country_id":"NG"}]')],
     ['RTF', Buffer.from('{\\rtf1\\ansi name,gender')],
     ['NUL', Buffer.from([1, 2, 0, 0, 0, 0, 0, 0])],
+    ['NUL', Buffer.from(`\ufeff${csv}\0`)],
   ])('is told by what it looks like: %s', async (what, bytes) => {
     const report = await run(bytes)
     expect(report).toMatchObject({ state: 'failed', failure: { code: 'not_csv' }, total_rows: 0 })
