@@ -19,9 +19,9 @@ export function factories(sql: Sql) {
         const id = randomUUID()
         return sql`
         insert into imports (id, team_id, filename, size, object_key, upload_expires_at, state, dry_run,
-          finished_at, rejects_key)
+          finished_at)
         values (${id}, ${teamId}, ${`${mark}.csv`}, 1, ${`uploads/${id}`}, now(), ${state}, ${dryRun},
-          ${state === 'completed' ? sql`now()` : null}, ${state === 'completed' ? `rejects/${mark}` : null}) returning id`
+          ${state === 'completed' ? sql`now()` : null}) returning id`
       })
   const exported = (state: string) => (team: string) =>
     one(

@@ -41,7 +41,7 @@ export async function startTestAws(timeoutMs = 12_000): Promise<TestAws> {
     },
   }
   const credentials = { accessKeyId: 'TESTTESTTESTTESTTEST', secretAccessKey: 'secret' }
-  const region = 'us-east-1'
+  const region = 'eu-west-1'
   const invokeApi = serveInvokeApi(lambda as Lambda)
   const port = await randomFreePort()
   const api = await startAwsApi({ port, region, credentials, secrets, lambda: invokeApi, log: () => {} })
