@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { choosePorts, DataDirInUseError, lockDataDir, portNames } from '../../../infra/local/ports.ts'
@@ -46,10 +47,13 @@ test('the lock of a process that is gone is taken over', async () => {
 test.runIf(process.platform === 'linux')(
   'a process that has ended and that its parent has not asked for holds no lock',
   async () => {
-    const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    // The child ends once its parent is a program that asks for none: a shell might.
+    const parent = spawn('/bin/sh', ['-c', 'cat <&3 & echo $!; exec sleep 60 3<&-'], {
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
     })
-    const pid = String((await once(parent.stdout, 'data'))[0]).trim()
+    const pid = String((await once(parent.stdout!, 'data'))[0]).trim()
+    while ((await readFile(`/proc/${parent.pid}/comm`, 'utf8')).trim() !== 'sleep') await setTimeout(10)
+    ;(parent.stdio[3] as Writable).end()
     const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ')
     while ((await stat())[0] !== 'Z') await setTimeout(10)
     await writeFile(join(folder, `lock.${pid}.1`), (await stat())[19]!)
