@@ -2,9 +2,9 @@ import { HeldBytes } from './held-bytes.ts'
 
 /**
  * Where records begin and end. CSV is scanned as bytes before anything is decoded: in UTF-8 and windows-1252
- * the delimiter, the quote and the line ends are the same single bytes. UTF-16 is narrowed to one byte a
- * character first (encoding.ts), so that this and fields.ts, which splits one record in the same way, are the
- * only places that know what a record is.
+ * the delimiter, the quote and the line ends are the same single bytes. Other encodings are narrowed to one byte a
+ * unit first (narrower.ts), so that this and fields.ts, which splits one record in the same way, are the only
+ * places that know what a record is.
  */
 
 /** A longer record is malformed. */
@@ -106,9 +106,9 @@ const newRun: Run = {
 type PassedLine = { kept: Uint8Array; length: number; blank: boolean; fault: RecordFault }
 
 /**
- * Finds the records of a byte stream. Holds one look-ahead and one chunk at most (in up to twice the room),
- * whatever the input, and reads each byte a few times at most. Call push() with each chunk, then finish(); the sink is called once for each
- * record, in order, and the records tile the input: each starts where the one before ended.
+ * Finds the records of a byte stream. Holds one look-ahead and one chunk at most (in up to twice the room), whatever
+ * the input, and reads each byte a few times at most. Call push() with each chunk, then finish(); the sink is called
+ * once for each record, in order, and the records tile the input: each starts where the one before ended.
  */
 export class RecordScanner {
   /** Where the next record starts in the whole input, and on which line. */
