@@ -42,7 +42,7 @@ beforeAll(async () => {
   }
   s3 = await startS3({
     dataDir: folder,
-    region: 'us-east-1',
+    region: aws.region,
     credentials,
     publish: async (_queue, body) => {
       events.push(body)

@@ -18,6 +18,8 @@ export type TestAws = {
   lambdaAnswers: (() => Promise<InvokeResult>) | undefined
   secrets: SecretStore
   /** What the SDK needs to call here. */
+  /** What every request is to be signed for. */
+  region: string
   environment: Record<string, string>
   close(): Promise<void>
 }
@@ -49,6 +51,7 @@ export async function startTestAws(timeoutMs = 12_000): Promise<TestAws> {
     functions: {},
     lambdaAnswers: undefined,
     secrets,
+    region,
     environment: {
       AWS_ENDPOINT_URL_LAMBDA: api.url,
       AWS_ENDPOINT_URL_SECRETS_MANAGER: api.url,
