@@ -9,7 +9,7 @@ export const headBytes = 256 * 1024
  * tells.
  */
 export type HeadEncoding =
-  | { encoding: Encoding | 'undecided'; bomBytes: number; marked: boolean }
+  | { encoding: Encoding | 'undecided'; bomBytes: number }
   | { encoding: 'utf-32' | 'none' }
 
 /**
@@ -21,9 +21,9 @@ export function headEncoding(head: Uint8Array, said?: Encoding): HeadEncoding {
   if (mark?.encoding === 'utf-32') return { encoding: 'utf-32' }
   if (mark) {
     if (mark.encoding === 'utf-8' && head.includes(0)) return { encoding: 'none' }
-    return { encoding: mark.encoding, bomBytes: mark.bytes.length, marked: true }
+    return { encoding: mark.encoding, bomBytes: mark.bytes.length }
   }
-  const unmarked = (encoding: Encoding) => ({ encoding, bomBytes: 0, marked: false })
+  const unmarked = (encoding: Encoding) => ({ encoding, bomBytes: 0 })
   if (said === 'utf-16le' || said === 'utf-16be') return unmarked(said)
   if (!head.includes(0)) return unmarked(said ?? 'undecided')
   if (isUtf32(head)) return { encoding: 'utf-32' }

@@ -30,7 +30,7 @@ export function learntOf(
   const { ignored } = readHeader(header, layout.delimiter, options.columns)
   const sample = (progress.sample ?? []).flatMap(({ row, bytes }) => {
     const split = splitFields(textOf(Buffer.from(bytes, 'base64'), encoding), layout.delimiter)
-    const fields = split && toWidth(split, layout)
+    const fields = toWidth(split, layout)
     return fields ? [sampleRow(row, fields, layout)] : []
   })
   const learnt: Learnt = {
@@ -40,7 +40,7 @@ export function learntOf(
     header,
     ignored: { first: listed(ignored), total: ignored.length },
     sample,
-    hints: hintsOf(verdict, progress, sample, options),
+    hints: hintsOf(verdict, sample, options.encoding),
   }
   if (verdict.plausible) return learnt
   const message =
@@ -84,15 +84,13 @@ function sampleRow(row: number, fields: readonly string[], { columns }: Layout):
 
 function hintsOf(
   { encoding, guessed }: Verdict,
-  { overruled }: SplitProgress,
   sample: readonly SampleRow[],
-  options: ImportOptions,
+  said: ImportOptions['encoding'],
 ): string[] {
   const hints: string[] = []
-  if (overruled) {
-    hints.push(
-      `The file begins with the mark of ${encoding}, which counts more than the encoding ${options.encoding}.`,
-    )
+  // Nothing but a mark counts more.
+  if (said !== undefined && said !== encoding) {
+    hints.push(`The file begins with the mark of ${encoding}, which counts more than the encoding ${said}.`)
   }
   if (guessed) {
     hints.push('Nothing in the file says which encoding it has: windows-1252 is a guess. Look at the sample.')

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { type RecordFault, RecordScanner } from './boundaries.ts'
+import { type RecordFault, RecordScanner, type RecordSink } from './boundaries.ts'
 import { type Encoding, textOf } from './decoder.ts'
 import { headBytes, headEncoding, markOf } from './encoding.ts'
 import { binaryKind } from './file-kinds.ts'
@@ -18,14 +18,13 @@ const sampleRows = 5
 /** A beginning of a file, decided: its bytes after the mark, and the same as the scanner of records sees them. */
 type Opened = {
   encoding: Encoding | 'undecided'
-  marked: boolean
   bytes: Uint8Array
   scanned: Uint8Array
   unit: number
 }
 
 /**
- * Reads a file's beginning: its encoding as far as that can be told, its delimiter and its header. Answers
+ * Reads a file's beginning: its encoding as far as that can be told, its delimiter and its header. Returns
  * undefined for a file of blank lines; throws UnusableFileError where rows cannot be read.
  */
 export function openFile(head: Uint8Array, options: ImportOptions): SplitProgress | undefined {
@@ -37,7 +36,7 @@ export function openFile(head: Uint8Array, options: ImportOptions): SplitProgres
     const start = opened.bytes.subarray(0, 4096 * opened.unit)
     throw missingColumns(found, textOf(start, provisional(opened.encoding, opened.bytes)), options)
   }
-  const { encoding, marked, bytes, unit } = opened
+  const { encoding, bytes, unit } = opened
   const utf8 = new Utf8Counter()
   const western = new WesternJudge()
   if (encoding === 'undecided') {
@@ -46,7 +45,6 @@ export function openFile(head: Uint8Array, options: ImportOptions): SplitProgres
   }
   return {
     encoding,
-    overruled: marked && options.encoding !== undefined && options.encoding !== encoding,
     layout: header.layout,
     header: base64(header.raw),
     sample: firstRows(opened, header, head.length < headBytes).map(({ row, from, to }) => ({
@@ -81,10 +79,10 @@ function decide(head: Uint8Array, said: Encoding | undefined): Opened & { bomByt
         : 'The file is not a text file: it holds NUL bytes',
     )
   }
-  const { encoding, bomBytes, marked } = found
+  const { encoding, bomBytes } = found
   const narrower = new Narrower(encoding)
   const bytes = head.subarray(bomBytes)
-  return { encoding, marked, bomBytes, bytes, scanned: narrower.push(bytes), unit: narrower.unit }
+  return { encoding, bomBytes, bytes, scanned: narrower.push(bytes), unit: narrower.unit }
 }
 
 /** What stands for an undecided encoding until the whole file has been seen. */
@@ -172,38 +170,45 @@ type FirstRecord = {
 /** The first record that is not blank, in scanned units; it must lie within the head. */
 function firstRecord(bytes: Uint8Array, delimiter: Delimiter, place?: Place): FirstRecord | undefined {
   let first: FirstRecord | undefined
-  const { at = 0, line = 1 } = place ?? {}
-  const scanner = new RecordScanner(
-    ({ kind, fault, from, to, start, end, line }) => {
-      if (first || kind === 'blank') return
-      const wellFormed = kind === 'row'
-      first = { start, textEnd: start + to - from, end, line, nextLine: scanner.line, wellFormed, fault }
-    },
-    { delimiter: delimiter.charCodeAt(0), start: at, line },
-  )
-  scanner.push(bytes.subarray(at))
-  scanner.finish()
+  const scanner = scannerAt(delimiter, place, ({ kind, fault, from, to, start, end, line }) => {
+    if (first || kind === 'blank') return
+    const wellFormed = kind === 'row'
+    first = { start, textEnd: start + to - from, end, line, nextLine: scanner.line, wellFormed, fault }
+  })
+  scanUntil(scanner, bytes, () => first !== undefined, true)
   return first
 }
 
 /** The first well-formed rows after the header, in scanned units. One that the head of a longer file cuts is none. */
-function firstRows({ scanned }: Opened, { layout, end: begin }: Candidate, whole: boolean) {
+function firstRows({ scanned }: Opened, { layout, end }: Candidate, whole: boolean) {
   const rows: { row: number; from: number; to: number }[] = []
   let row = 0
-  const scanner = new RecordScanner(
-    ({ kind, start, from, to }) => {
-      if (kind === 'blank') return
-      row++
-      if (kind === 'row' && rows.length < sampleRows) rows.push({ row, from: start, to: start + to - from })
-    },
-    { delimiter: layout.delimiter.charCodeAt(0), start: begin },
-  )
-  for (let at = begin; at < scanned.length && rows.length < sampleRows; at += sampleChunk) {
-    scanner.push(scanned.subarray(at, at + sampleChunk))
-  }
+  const scanner = scannerAt(layout.delimiter, { at: end, line: 1 }, ({ kind, start, from, to }) => {
+    if (kind === 'blank') return
+    row++
+    if (kind === 'row' && rows.length < sampleRows) rows.push({ row, from: start, to: start + to - from })
+  })
   // Otherwise the lines of a quoted field that the head cuts would be taken for rows.
-  if (rows.length < sampleRows && whole) scanner.finish()
+  scanUntil(scanner, scanned, () => rows.length >= sampleRows, whole)
   return rows
 }
 
-const sampleChunk = 4096
+function scannerAt(delimiter: Delimiter, place: Place | undefined, sink: RecordSink): RecordScanner {
+  const { at = 0, line = 1 } = place ?? {}
+  return new RecordScanner(sink, { delimiter: delimiter.charCodeAt(0), start: at, line })
+}
+
+const part = 4096
+
+/** Scans the head from where the scanner stands, no further than needed; to its end only if that ends a record. */
+function scanUntil(
+  scanner: RecordScanner,
+  head: Uint8Array,
+  found: () => boolean,
+  endsRecord: boolean,
+): void {
+  for (let at = scanner.position; at < head.length && !found(); at += part) {
+    scanner.push(head.subarray(at, at + part))
+  }
+  if (!found() && endsRecord) scanner.finish()
+}

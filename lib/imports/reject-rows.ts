@@ -1,7 +1,7 @@
 import { csvField, csvText, unescapeFormula } from '../platform/csv.ts'
 import { withoutInvisible } from '../profiles/names.ts'
 import { splitFields } from './fields.ts'
-import { type Column, optionalColumns, requiredColumns } from './header.ts'
+import { allColumns, type Column } from './header.ts'
 import type { Reject } from './rejects.ts'
 import type { ImportRow } from './store.ts'
 import { meantValue } from './values.ts'
@@ -33,7 +33,7 @@ export function rowsForm({
   options: { values },
 }: Pick<ImportRow, 'header' | 'delimiter' | 'columns' | 'options'>): RowsForm {
   const read = header !== null && delimiter !== null ? splitFields(header, delimiter) : undefined
-  const names = read ?? [...requiredColumns, ...optionalColumns]
+  const names = read ?? allColumns
   // A file of corrected rows whose rows are skipped again: its reasons give way to the new ones.
   const own = added.every((name, at) => names[at]?.trim().toLowerCase() === name) ? added.length : 0
   const points = new Map(

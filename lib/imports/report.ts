@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Column, optionalColumns, requiredColumns } from './header.ts'
+import { allColumns, type Column } from './header.ts'
 import { type Reason, reasons } from './row.ts'
 
 export const states = [
@@ -77,7 +77,7 @@ export type ImportSummary = {
 }
 
 const time = z.iso.datetime().nullable()
-const column = z.enum([...requiredColumns, ...optionalColumns])
+const column = z.enum(allColumns)
 const reasonCounts = z.partialRecord(z.enum(reasons), z.int())
 const sampleSchema = z.strictObject({
   row: z.int(),

@@ -40,8 +40,6 @@ export type SplitProgress = {
   state: ScanState
   encoding: Encoding | 'undecided'
   layout: Layout
-  /** Whether the file's mark was followed instead of the encoding that was said. */
-  overruled?: boolean
   /** The header record, base64: its names are decoded once the encoding is known. */
   header: string
   /** The first rows, their bytes base64. Absent where the scan began before they were kept. */
