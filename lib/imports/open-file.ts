@@ -25,9 +25,11 @@ type Opened = {
 
 /**
  * Reads a file's beginning: its encoding as far as that can be told, its delimiter and its header. Returns
- * undefined for a file of blank lines; throws UnusableFileError where rows cannot be read.
+ * undefined for a file of blank lines; throws UnusableFileError where rows cannot be read. Of more than headBytes
+ * only those count, so that how the bytes arrived decides nothing.
  */
-export function openFile(head: Uint8Array, options: ImportOptions): SplitProgress | undefined {
+export function openFile(start: Uint8Array, options: ImportOptions): SplitProgress | undefined {
+  const head = start.subarray(0, headBytes)
   const { bomBytes, ...opened } = decide(head, options.encoding)
   const found = findHeaders(opened, options)
   if (found.length === 0 && head.length < headBytes) return undefined

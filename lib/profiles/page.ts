@@ -10,7 +10,7 @@ export const maxLimit = 50
 /** The same under a cursor, for clients that walk over everything: some 300 KB of JSON. */
 export const maxWalkLimit = 1000
 /** The cursor that a walk begins with. */
-const startOfWalk = '*'
+export const startOfWalk = '*'
 /** Rows that page x limit may reach: a page further down reads all before it, a cursor does not. */
 export const maxDepth = 50_000
 

@@ -1,5 +1,4 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { disconnect } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
@@ -10,6 +9,7 @@ import { type Dimension, dimensions } from '../../lib/profiles/stats.ts'
 import { type CallResult, call } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 import { population, seldom, storeProfiles, withTimes } from '../support/profiles.ts'
+import { fc } from '../support/properties.ts'
 
 // In the population itself gender and country go together.
 const rows = withTimes(

@@ -1,4 +1,5 @@
-import { text } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
 import { parse } from 'csv-parse/sync'
 import { finish } from '../../lib/imports/finish.ts'
 import { insertSlice } from '../../lib/imports/insert.ts'
@@ -74,6 +75,20 @@ export async function startImportBench() {
     return slices.messages
   }
 
+  /** The same, of bytes that arrive in chunks of one length. */
+  async function splitInChunks(id: string, bytes: number): Promise<SliceMessage[]> {
+    const slices = heldQueue<SliceMessage>()
+    const read: typeof storage.read = async (...which) => {
+      const whole = await buffer(await storage.read(...which))
+      const count = Math.ceil(whole.length / bytes)
+      return Readable.from(
+        Array.from({ length: count }, (_, n) => whole.subarray(n * bytes, (n + 1) * bytes)),
+      )
+    }
+    await splitImport({ ...context, slices, storage: { ...storage, read } }, id)
+    return slices.messages
+  }
+
   /** Splits an uploaded file and answers its slices' messages, undelivered. */
   async function split(id: string, limits?: typeof sliceLimits): Promise<SliceMessage[]> {
     return splitWith(id, (await storage.head(uploadKey(id))).etag, limits)
@@ -123,6 +138,7 @@ export async function startImportBench() {
     put,
     split,
     splitWith,
+    splitInChunks,
     splitInShortInvocations,
     insert,
     finish: (id: string) => finish({ sql, storage }, id),

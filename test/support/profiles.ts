@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import type { Sql, Transaction } from '../../lib/platform/db.ts'
 import { isInsightaError } from '../../lib/platform/errors.ts'
 import { lowestId } from '../../lib/profiles/creation.ts'
@@ -15,6 +14,7 @@ import {
   nameKey,
   type ProfileRow,
 } from '../../lib/profiles/profile.ts'
+import { fc } from './properties.ts'
 
 /** A query string as the object that a route's schema gets. */
 export function decodeFor(query: string): Record<string, string> {

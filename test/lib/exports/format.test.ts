@@ -1,10 +1,10 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { contentTypeOf, filename, headOf, serialise } from '../../../lib/exports/format.ts'
 import { requestKey } from '../../../lib/exports/request.ts'
 import { unescapeFormula } from '../../../lib/platform/csv.ts'
 import { nameProblem, type ProfileRow, toProfile } from '../../../lib/profiles/profile.ts'
+import { fc } from '../../support/properties.ts'
 
 const row: ProfileRow = {
   id: '0199c82c-c07b-7000-8000-000000000000',

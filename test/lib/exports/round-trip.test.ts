@@ -1,5 +1,4 @@
 import { gunzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportInline } from '../../../lib/exports/inline.ts'
 import type { ExportRequest } from '../../../lib/exports/request.ts'
@@ -15,6 +14,7 @@ import {
 } from '../../../lib/profiles/profile.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
 import { storeProfiles } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 let bench: ImportBench
 beforeAll(async () => {

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { RecordScanner } from '../../../lib/imports/boundaries.ts'
 import { HeldBytes } from '../../../lib/imports/held-bytes.ts'
+import { fc } from '../../support/properties.ts'
 
 type Found = { kind: string; text: string; start: number; end: number; line: number }
 type Limits = { maxRecord?: number; maxLookAhead?: number }

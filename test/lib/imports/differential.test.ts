@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RecordScanner } from '../../../lib/imports/boundaries.ts'
 import type { Encoding } from '../../../lib/imports/decoder.ts'
@@ -9,6 +8,7 @@ import { Narrower } from '../../../lib/imports/narrower.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
 import { type ScanState, Slicer } from '../../../lib/imports/slices.ts'
 import { type ReadRecord, readCsv } from '../../support/csv-reader.ts'
+import { fc } from '../../support/properties.ts'
 
 /** How many random files each comparison reads. */
 const files = Number(process.env.DIFFERENTIAL_FILES ?? 1000)

@@ -231,3 +231,27 @@ test('values in single quotes are read with them, and the report says so', async
   expect(report.reasons).toEqual({ invalid_gender: 2 })
   expect(report.hints).toEqual([expect.stringContaining('single quotes')])
 })
+
+test.each([
+  ['a NUL', (at: number) => ['\0', at] as const],
+  ['a quoted field', (at: number) => [`"${'x\n'.repeat(200)}"`, at - 100] as const],
+])('what the beginning of a file is taken for does not hang on how it arrives: %s', async (_, put) => {
+  const columns = 'name,gender,age,country_id,notes,\n'
+  const line = 'Filler,male,1,NG,,\n'
+  for (const at of [262_144, 270_000]) {
+    const [text, from] = put(at)
+    const filler = line.repeat(Math.floor((from - columns.length) / line.length))
+    const file = `${columns}${filler}Ada,male,1,NG,${text},\n${line.repeat(20_000)}`
+    const reports = []
+    for (const bytes of [1000, 65_536, 200_000, file.length]) {
+      await bench.clear()
+      const id = await bench.put(file)
+      await bench.insert(await bench.splitInChunks(id, bytes))
+      await bench.finish(id)
+      const { state, encoding, total_rows, sample, reasons } = await bench.report(id)
+      reports.push({ state, encoding, total_rows, sample, reasons })
+    }
+    expect(reports[0]).toMatchObject({ state: 'completed' })
+    for (const report of reports) expect(report).toEqual(reports[0])
+  }
+})

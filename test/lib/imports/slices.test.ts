@@ -1,10 +1,10 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Encoding } from '../../../lib/imports/decoder.ts'
 import type { Delimiter, Layout } from '../../../lib/imports/header.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
 import { type ScanState, type Slice, Slicer } from '../../../lib/imports/slices.ts'
+import { fc } from '../../support/properties.ts'
 
 const width = 3
 

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { type Column, delimiters, type Layout } from '../../../lib/imports/header.ts'
 import type { Accept, ValueMap } from '../../../lib/imports/options.ts'
 import { isRejection, readRow, unreadValues } from '../../../lib/imports/row.ts'
+import { fc } from '../../support/properties.ts'
 
 const columns: Column[] = ['name', 'gender', 'age', 'country_id', 'gender_probability', 'country_probability']
 const row = {

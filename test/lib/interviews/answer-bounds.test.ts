@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { boundedSchema, cutText, fitTo, wholePart } from '../../../lib/interviews/answer-bounds.ts'
 import { reviewAnswer, tasks } from '../../../lib/interviews/tasks.ts'
+import { fc } from '../../support/properties.ts'
 
 describe('a text that is too long', () => {
   it.each([

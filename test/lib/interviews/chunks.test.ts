@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { chunksOf } from '../../../lib/interviews/chunks.ts'
+import { fc } from '../../support/properties.ts'
 
 test('a short text is one chunk, and none has none', () => {
   expect(chunksOf('Ada Obi\nEngineer')).toEqual(['Ada Obi\nEngineer'])

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   assessmentPrompt,
@@ -10,6 +9,7 @@ import {
   type Subject,
   transcriptLines,
 } from '../../../lib/interviews/prompts.ts'
+import { fc } from '../../support/properties.ts'
 
 const subject: Subject = {
   role_title: 'Engineer',

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { indexTranscript, searchText, searchTurns, type TurnHit } from '../../../lib/interviews/search.ts'
 import { buildTranscript, readTranscript, turnId } from '../../../lib/interviews/transcript.ts'
 import type { Sql } from '../../../lib/platform/db.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
+import { fc } from '../../support/properties.ts'
 
 let database: TestDatabase
 let sql: Sql

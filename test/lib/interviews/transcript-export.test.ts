@@ -1,5 +1,4 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { buildTranscript } from '../../../lib/interviews/transcript.ts'
 import {
@@ -8,6 +7,7 @@ import {
   transcriptFormats,
 } from '../../../lib/interviews/transcript-export.ts'
 import { unescapeFormula } from '../../../lib/platform/csv.ts'
+import { fc } from '../../support/properties.ts'
 
 const id = '0198f000-0000-7000-8000-000000000001'
 

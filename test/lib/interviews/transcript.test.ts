@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readSnapshot } from '../../../lib/interviews/snapshot.ts'
 import { buildTranscript, type StoredTurn, turnId } from '../../../lib/interviews/transcript.ts'
+import { fc } from '../../support/properties.ts'
 
 const interviewId = '0198f000-0000-7000-8000-000000000001'
 

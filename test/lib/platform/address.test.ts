@@ -1,6 +1,6 @@
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { namesAddress } from '../../../lib/platform/address.ts'
+import { fc } from '../../support/properties.ts'
 
 const ann = 'ann@example.com'
 

@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { delimiters } from '../../../lib/imports/header.ts'
 import { csvField, csvText, escapeFormula, unescapeFormula } from '../../../lib/platform/csv.ts'
+import { fc } from '../../support/properties.ts'
 
 /** Texts in which what matters to a spreadsheet or a reader of CSV is frequent. */
 const texts = fc.oneof(

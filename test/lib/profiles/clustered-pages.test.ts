@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sql } from '../../../lib/platform/db.ts'
@@ -11,6 +10,7 @@ import type { NewProfile, ProfileRow } from '../../../lib/profiles/profile.ts'
 import { createProfileQueries } from '../../../lib/profiles/query.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
 import { storeProfiles } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 /** How many random pages of the large table are read, and lists of each small one: CLUSTERED_PAGES=2000 takes minutes. */
 const pagesOfLarge = Number(process.env.CLUSTERED_PAGES ?? 100)

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { countryCodes, countryName } from '../../../lib/profiles/countries.ts'
 import { countryProblem } from '../../../lib/profiles/country-hint.ts'
+import { fc } from '../../support/properties.ts'
 
 const hintOf = (text: string) => /: did you mean (.*)\?$/.exec(countryProblem(text))?.[1]
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sql } from '../../../lib/platform/db.ts'
 import {
@@ -12,6 +11,7 @@ import { canonicalFilter } from '../../../lib/profiles/filter.ts'
 import { deleteProfile, insertProfile } from '../../../lib/profiles/store.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
 import { filters, population, satisfies, storeProfiles } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 const people = population(400)
 let database: TestDatabase

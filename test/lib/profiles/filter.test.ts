@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { countryCodes } from '../../../lib/profiles/countries.ts'
@@ -21,6 +20,7 @@ import {
   nameProblem,
 } from '../../../lib/profiles/profile.ts'
 import { decodeFor, filters } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 /** Filters of one kind each, from values so few that two often mean the same. */
 const few = fc.subarray(['AO', 'NG', 'TV'])

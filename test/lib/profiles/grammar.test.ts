@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { isInsightaError } from '../../../lib/platform/errors.ts'
@@ -6,6 +5,7 @@ import { vocabulary } from '../../../lib/profiles/english/vocabulary.ts'
 import { canonicalFilter, type Filter, filterKey, filterParameters } from '../../../lib/profiles/filter.ts'
 import { interpret } from '../../../lib/profiles/grammar.ts'
 import { decodeFor } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 import { refusal } from '../../support/questions.ts'
 
 const range = (min_age: number, max_age: number): Filter => ({ min_age, max_age })

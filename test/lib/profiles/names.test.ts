@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { foldName, isVisible, storedName, withoutInvisible } from '../../../lib/profiles/names.ts'
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
+import { fc } from '../../support/properties.ts'
 
 let database: TestDatabase
 beforeAll(async () => {

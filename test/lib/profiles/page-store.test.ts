@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sql } from '../../../lib/platform/db.ts'
 import { countByScan, countProfiles, withinBudget } from '../../../lib/profiles/counts.ts'
@@ -17,6 +16,7 @@ import {
   storeProfiles,
   withTimes,
 } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 let database: TestDatabase
 let sql: Sql

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { countryCodes, countryName, isCountry } from '../../../lib/profiles/countries.ts'
 import {
@@ -14,6 +13,7 @@ import {
   toProfile,
   twinKey,
 } from '../../../lib/profiles/profile.ts'
+import { fc } from '../../support/properties.ts'
 
 describe('names', () => {
   it('are one whatever their case, blanks and composition', () => {

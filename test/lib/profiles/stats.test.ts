@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sql } from '../../../lib/platform/db.ts'
 import { canonicalFilter } from '../../../lib/profiles/filter.ts'
@@ -15,6 +14,7 @@ import {
   storeProfiles,
   withTimes,
 } from '../../support/profiles.ts'
+import { fc } from '../../support/properties.ts'
 
 const people = withTimes(population(400))
 let database: TestDatabase

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/properties.ts'
 
 /** How many of the latest values of a kind are remembered. */
 const remembered = 50

@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import type { OpenApiDocument } from '../../../lib/platform/http/openapi.ts'
+import { fc } from '../../support/properties.ts'
 import {
   contentTypes,
   hostileTexts,

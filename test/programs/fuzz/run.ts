@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
-import fc from 'fast-check'
 import type { OpenApiDocument } from '../../../lib/platform/http/openapi.ts'
 import { randomFrom } from '../../faults/random.ts'
+import { fc } from '../../support/properties.ts'
 import { createKnown } from './known.ts'
 import { matcherOf, type Operation, operationsOf } from './operations.ts'
 import { type FuzzRequest, requestsOf } from './requests.ts'

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import type { OpenApiDocument } from '../../../lib/platform/http/openapi.ts'
 import { resolve } from '../../support/contract.ts'
+import { fc } from '../../support/properties.ts'
 import { knownOf } from './known.ts'
 import type { Schema } from './operations.ts'
 

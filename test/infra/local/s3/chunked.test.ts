@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeChunked } from '../../../../infra/local/s3/chunked.ts'
 import { sha256Hex, signingScope, signLines } from '../../../../infra/local/sigv4/canonical.ts'
+import { fc } from '../../../support/properties.ts'
 import {
   bucket,
   credentials,

@@ -8,9 +8,9 @@ import {
   PutObjectCommand,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compareKeys, createSortedKeys, listPage } from '../../../../infra/local/s3/listing.ts'
+import { fc } from '../../../support/properties.ts'
 import { bucket, region, startTestS3, type TestS3 } from './fixture.ts'
 
 const anyKey = fc.string({

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { childText, parseXml, renderXml } from '../../../../infra/local/s3/xml.ts'
+import { fc } from '../../../support/properties.ts'
 
 test('any text is read back as it was written', () => {
   fc.assert(

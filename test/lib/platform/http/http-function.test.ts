@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 import type { Caller } from '../../../../lib/platform/auth.ts'
@@ -6,6 +5,7 @@ import { ConflictError, UnauthorizedError } from '../../../../lib/platform/error
 import { errorSchema, httpFunction, json, openRoute, route } from '../../../../lib/platform/http/index.ts'
 import { logger } from '../../../../lib/platform/log.ts'
 import { call, httpEvent, lambdaContext } from '../../../support/http-event.ts'
+import { fc } from '../../../support/properties.ts'
 
 const caller: Caller = {
   keyId: 'k',

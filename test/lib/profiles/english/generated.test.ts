@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { fc } from '../../../support/properties.ts'
 import { isRefusal, outcome, refusal } from '../../../support/questions.ts'
 import {
   addedAges,

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { countryName } from '../../../../lib/profiles/countries.ts'
 import { demonyms } from '../../../../lib/profiles/english/country-words.ts'
 import type { Filter } from '../../../../lib/profiles/filter.ts'
+import { fc } from '../../../support/properties.ts'
 
 /** Somebody a filter lets through or not. */
 type Person = { gender: 'male' | 'female'; country: string; age: number }
