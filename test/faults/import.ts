@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { type Api, createApi } from '../../clients/cli/api.ts'
 import { startCloud } from '../../infra/local/cloud.ts'
-import { masterPool, temporaryFolder } from '../bench/cloud.ts'
+import { masterPool } from '../bench/cloud.ts'
 import { makeFiles } from './files.ts'
+import { inFolder } from './folder.ts'
 import { createInjector } from './inject.ts'
 import { describeFault, planFaults } from './plan.ts'
 import { randomFrom } from './random.ts'
@@ -37,24 +38,13 @@ export function importFaults(): Command {
 type Flags = { seeds: number; seed?: number; deadly: number; keep?: true }
 
 async function runImportFaults({ seeds, seed, deadly, keep }: Flags): Promise<void> {
-  const folder = await temporaryFolder()
-  let failed: number[] = []
-  const onSignal = () => {
-    // What the cloud started ends with this process.
-    void rm(folder, { recursive: true, force: true }).finally(() => process.exit(130))
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)
-  try {
-    failed = await rounds(folder, seed === undefined ? draw(seeds) : [seed], Math.max(1, deadly))
-    if (failed.length > 0) {
-      say(`Violations with seeds ${failed.join(', ')}; --seed repeats one`)
-      process.exitCode = 1
-    }
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    if (keep || failed.length > 0) say(`Kept: ${folder}`)
-    else await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  }
+  await inFolder(keep ?? false, async (folder) => {
+    const failed = await rounds(folder, seed === undefined ? draw(seeds) : [seed], Math.max(1, deadly))
+    if (failed.length === 0) return true
+    say(`Violations with seeds ${failed.join(', ')}; --seed repeats one`)
+    process.exitCode = 1
+    return false
+  })
 }
 
 const draw = (count: number) => Array.from({ length: count }, () => randomInt(1, 2 ** 31))
