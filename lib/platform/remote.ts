@@ -43,6 +43,8 @@ export type RemoteAnswer<Result> = { status: 'done'; result: Result } | Failure
 
 /** Milliseconds before the deadline by which the answer is on its way. */
 const reserve = 250
+/** Milliseconds before its own deadline at which a caller stops waiting, for what it has to do then. */
+const callerReserve = 250
 
 /** What a caller may say beside its request. */
 const callerSchema = z.looseObject({
@@ -84,19 +86,41 @@ export type RemoteCall<Schema extends z.ZodType> = {
   result: Schema
 }
 
-/** What a remoteFunction answers to the request. Rejects as its work did, and as invokeFunction does. */
+/**
+ * What a remoteFunction answers to the request. Rejects as its work did, as invokeFunction does, and with
+ * UpstreamUnavailableError if there is no answer shortly before the caller's own deadline.
+ */
 export async function callRemote<Schema extends z.ZodType>(
   { functionName, name, request, result }: RemoteCall<Schema>,
   { signal, remainingMs }: CallOptions = {},
 ): Promise<z.output<Schema>> {
+  const remaining_ms = remainingMs && Math.max(1, Math.floor(remainingMs() - callerReserve))
   const payload = {
     ...request,
-    ...(remainingMs && { remaining_ms: remainingMs() }),
+    ...(remaining_ms !== undefined && { remaining_ms }),
     correlation_id: correlationId(),
   }
-  const answer = answerSchema.parse(await invokeFunction(functionName, payload, signal))
+  const late = remaining_ms === undefined ? undefined : AbortSignal.timeout(remaining_ms)
+  const answer = answerSchema.parse(
+    await inTime(late, signal, (any) => invokeFunction(functionName, payload, any)),
+  )
   if (answer.status !== 'done') throw errorOf(answer, name)
   return result.parse(answer.result)
+}
+
+async function inTime<T>(
+  late: AbortSignal | undefined,
+  signal: AbortSignal | undefined,
+  call: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  try {
+    return await call(late && signal ? AbortSignal.any([late, signal]) : (late ?? signal))
+  } catch (error) {
+    if (late?.aborted && error === late.reason) {
+      throw new UpstreamUnavailableError('A function did not answer in time; try again', { cause: error })
+    }
+    throw error
+  }
 }
 
 /** A failure as an answer; undefined for what is no third party's. */

@@ -109,14 +109,25 @@ describe('a profile of a name alone', () => {
     expect((await post({ name: 'Amara Example' })).status).toBe(201)
   })
 
-  it('is 503 where Lambda is at its limit, and 500 where the function died', async () => {
+  it('is not stored while the function that asks is at its limit or dies: 503, with Retry-After', async () => {
     const before = await stored()
-    aws.lambdaAnswers = () => Promise.reject(new LambdaError('TooManyRequestsException', 'Rate Exceeded.'))
-    expect((await post({ name: 'Zuri Example' })).status).toBe(503)
-    aws.lambdaAnswers = async () => ({
-      functionError: 'Unhandled',
-      payload: '{"errorType":"Runtime.ExitError","errorMessage":"Zuri Example"}',
+    const died = (errorType: string) => ({
+      functionError: 'Unhandled' as const,
+      payload: JSON.stringify({ errorType, errorMessage: 'Zuri Example' }),
     })
+    const limit = new LambdaError('TooManyRequestsException', 'Rate Exceeded.')
+    for (const answer of [
+      () => Promise.reject(limit),
+      async () => died('Runtime.ExitError'),
+      async () => died('Sandbox.Timedout'),
+    ]) {
+      aws.lambdaAnswers = answer
+      const { status, headers, text } = await post({ name: 'Zuri Example' })
+      expect(status).toBe(503)
+      expect(headers['retry-after']).toBe('5')
+      expect(text).not.toContain('Zuri')
+    }
+    aws.lambdaAnswers = async () => died('TypeError')
     const { status, text } = await post({ name: 'Zuri Example' })
     expect(status).toBe(500)
     expect(text).not.toContain('Zuri')

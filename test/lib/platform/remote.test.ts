@@ -1,7 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import * as z from 'zod'
+import { LambdaError } from '../../../infra/local/lambda/errors.ts'
 import {
   ConfigurationError,
+  InsightaError,
   InvalidAnswerError,
   UnavailableError,
   UpstreamInvalidError,
@@ -32,7 +36,13 @@ beforeEach(() => {
   vi.spyOn(logger, 'warn').mockImplementation(() => {})
 })
 
-const call = (request: object = { ask: 'x' }, options?: { remainingMs(): number }) =>
+afterEach(() => {
+  aws.lambdaAnswers = undefined
+})
+
+type Options = { remainingMs?(): number; signal?: AbortSignal }
+
+const call = (request: object = { ask: 'x' }, options?: Options) =>
   callRemote({ functionName: 'remote', name: 'Ask', request, result: z.number() }, options)
 
 it('answers what the other function did', async () => {
@@ -82,6 +92,86 @@ it('an error of the program is one of the invocation, without its message', asyn
   await expect(call()).rejects.toThrow('remote failed (Unhandled, TypeError)')
 })
 
+it.each([
+  ['killed', { errorType: 'Runtime.ExitError', errorMessage: 'RequestId: 1 Error: Runtime exited: killed' }],
+  ['out of memory', { errorType: 'Runtime.OutOfMemory', errorMessage: 'RequestId: 1 Error: out of memory' }],
+  [
+    'out of time',
+    { errorType: 'Sandbox.Timedout', errorMessage: 'RequestId: 1 Error: Task timed out after 3 s' },
+  ],
+  [
+    'out of time, as Lambda said before',
+    { errorMessage: '2026-11-28T21:00:00Z 1 Task timed out after 3.00 seconds' },
+  ],
+])('a function that is %s was a dependency that is down', async (_, failure) => {
+  aws.lambdaAnswers = async () => ({ functionError: 'Unhandled', payload: JSON.stringify(failure) })
+  await expect(call()).rejects.toMatchObject({
+    name: 'UpstreamUnavailableError',
+    status: 503,
+    retryable: true,
+    headers: { 'Retry-After': '5' },
+    message: 'A function ended before it answered; try again',
+  })
+})
+
+it.each(['Runtime.ImportModuleError', 'Runtime.HandlerNotFound', 'Runtime.NodeJsExit', 'TypeError', 'Error'])(
+  'a function that fails by %s is a defect, which no retry heals',
+  async (errorType) => {
+    const errorMessage = 'Ada said: "errorType":"Sandbox.Timedout", Task timed out after 3 seconds'
+    const payload = JSON.stringify({ errorMessage, errorType })
+    aws.lambdaAnswers = async () => ({ functionError: 'Unhandled', payload })
+    const error = await call().catch((rejected: unknown) => rejected)
+    expect(error).not.toBeInstanceOf(InsightaError)
+    expect((error as Error).message).toBe(`remote failed (Unhandled, ${errorType})`)
+  },
+)
+
+it.each(['TooManyRequestsException', 'ServiceException'] as const)(
+  'a function that Lambda does not run for %s is unavailable',
+  async (type) => {
+    aws.lambdaAnswers = () => Promise.reject(new LambdaError(type, 'Rate Exceeded.'))
+    await expect(call()).rejects.toMatchObject({ name: 'UpstreamUnavailableError', status: 503 })
+  },
+)
+
+it('a function that is being updated is unavailable for a while', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(409, { 'x-amzn-errortype': 'ResourceConflictException' }).end('{"Type":"User"}')
+  })
+  const port = await listening(server)
+  await expect(throughPort(port)).rejects.toMatchObject({ name: 'UpstreamUnavailableError', status: 503 })
+  server.close()
+})
+
+it('a connection that is cut in a call is a dependency that is down', async () => {
+  const server = createServer((request) => request.socket.destroy())
+  const port = await listening(server)
+  await expect(throughPort(port)).rejects.toMatchObject({ name: 'UpstreamUnavailableError', status: 503 })
+  server.close()
+})
+
+it('a function that hangs keeps its caller no longer than the caller has', async () => {
+  let answer = () => {}
+  aws.lambdaAnswers = () => new Promise((resolve) => (answer = () => resolve({ payload: '{}' })))
+  await expect(call({ ask: 'x' }, { remainingMs: () => 400 })).rejects.toMatchObject({
+    name: 'UpstreamUnavailableError',
+    message: 'A function did not answer in time; try again',
+  })
+  answer()
+})
+
+it('a caller that gives up hears its own reason', async () => {
+  let answer = () => {}
+  const caller = new AbortController()
+  aws.lambdaAnswers = () => {
+    caller.abort(new Error('the client is gone'))
+    return new Promise((resolve) => (answer = () => resolve({ payload: '{}' })))
+  }
+  const options = { signal: caller.signal, remainingMs: () => 60_000 }
+  await expect(call({ ask: 'x' }, options)).rejects.toThrow('the client is gone')
+  answer()
+})
+
 it('refuses a request that is not of its schema', async () => {
   await expect(call({ ask: 1 })).rejects.toThrow('remote failed (Unhandled, ZodError)')
   await expect(call({ ask: 'x', more: 1 })).rejects.toThrow('ZodError')
@@ -90,6 +180,24 @@ it('refuses a request that is not of its schema', async () => {
 it('has until its own deadline, or that of its caller where it is sooner', async () => {
   work = async (remainingMs) => remainingMs()
   expect(await call()).toBe(11_750)
-  expect(await call({ ask: 'x' }, { remainingMs: () => 3000 })).toBeLessThanOrEqual(2750)
+  // Both ends keep a quarter of a second.
+  expect(await call({ ask: 'x' }, { remainingMs: () => 3000 })).toBeLessThanOrEqual(2500)
   expect(await call({ ask: 'x' }, { remainingMs: () => 60_000 })).toBe(11_750)
 })
+
+async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+/** A call by another copy of the module, whose client has not been made yet, to what listens there. */
+async function throughPort(port: number): Promise<unknown> {
+  vi.stubEnv('AWS_ENDPOINT_URL_LAMBDA', `http://127.0.0.1:${port}`)
+  vi.resetModules()
+  try {
+    const { invokeFunction } = await import('../../../lib/platform/invoke.ts')
+    return await invokeFunction('remote', {})
+  } finally {
+    vi.stubEnv('AWS_ENDPOINT_URL_LAMBDA', aws.environment.AWS_ENDPOINT_URL_LAMBDA!)
+  }
+}
