@@ -8,6 +8,7 @@ import { env, queues } from '../lib/platform/names.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
 import { backoffFromEnvironment, queueFunction } from '../lib/platform/queue-function.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const outbox = { [queues.assessments]: createSourceQueue(requiredEnv(env.assessmentsQueueUrl)) }
@@ -28,5 +29,5 @@ export const handler = queueFunction(
     single.addDimension('Outcome', outcome)
     single.addMetric('InterviewEvents', MetricUnit.Count, 1)
   },
-  { backoff: backoffFromEnvironment() },
+  { backoff: backoffFromEnvironment(), pulse: pulseFromEnvironment() },
 )

@@ -8,6 +8,7 @@ import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
 import { backoffFromEnvironment, queueFunction } from '../lib/platform/queue-function.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const model = modelFromEnvironment()
 const outbox = { [queues.emails]: createSourceQueue(requiredEnv(env.emailsQueueUrl)) }
@@ -34,7 +35,7 @@ export const handler = queueFunction(
         logger.info('Assessment needed nothing', { duration_ms })
     }
   },
-  { backoff: backoffFromEnvironment() },
+  { backoff: backoffFromEnvironment(), pulse: pulseFromEnvironment() },
 )
 
 function countFailure(reason: string): void {

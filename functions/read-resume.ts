@@ -9,6 +9,7 @@ import { env } from '../lib/platform/names.ts'
 import { decodeObjectKey } from '../lib/platform/object-key.ts'
 import { backoffFromEnvironment, type MessageContext, queueFunction } from '../lib/platform/queue-function.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const model = modelFromEnvironment()
@@ -26,7 +27,7 @@ export const handler = queueFunction(
       else logger.warn('An object arrived that belongs to no résumé')
     }
   },
-  { backoff: backoffFromEnvironment() },
+  { backoff: backoffFromEnvironment(), pulse: pulseFromEnvironment() },
 )
 
 async function read(id: string, key: string | undefined, { remainingMs }: MessageContext): Promise<void> {

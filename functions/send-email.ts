@@ -7,6 +7,7 @@ import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { backoffFromEnvironment, queueFunction } from '../lib/platform/queue-function.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const mailer = mailerFromEnvironment()
 const consoleUrl = requiredEnv(env.consoleUrl)
@@ -34,7 +35,7 @@ export const handler = queueFunction(
         logger.info('E-mail needed nothing')
     }
   },
-  { backoff: backoffFromEnvironment() },
+  { backoff: backoffFromEnvironment(), pulse: pulseFromEnvironment() },
 )
 
 function count(metric: string, dimension: string, value: string): void {

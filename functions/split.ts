@@ -8,8 +8,9 @@ import { correlate, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env } from '../lib/platform/names.ts'
 import { createQueue } from '../lib/platform/queue.ts'
-import { type MessageContext, queueFunction } from '../lib/platform/queue-function.ts'
+import { backoffFromEnvironment, type MessageContext, queueFunction } from '../lib/platform/queue-function.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const self = createQueue(requiredEnv(env.importObjectsQueueUrl))
@@ -28,13 +29,16 @@ async function split(id: string, etag: string | undefined, { remainingMs }: Mess
 }
 
 /** Takes up uploaded files: S3 events, and its own word to go on with a long file. */
-export const handler = queueFunction(async (body, context) => {
-  const message = objectMessage.parse(body)
-  if ('continue_import_id' in message) return split(message.continue_import_id, undefined, context)
-  if (!('Records' in message)) return
-  for (const { s3 } of message.Records) {
-    const id = importOfKey(s3.object.key)
-    if (id) await split(id, s3.object.eTag, context)
-    else logger.warn('An object arrived that belongs to no import')
-  }
-})
+export const handler = queueFunction(
+  async (body, context) => {
+    const message = objectMessage.parse(body)
+    if ('continue_import_id' in message) return split(message.continue_import_id, undefined, context)
+    if (!('Records' in message)) return
+    for (const { s3 } of message.Records) {
+      const id = importOfKey(s3.object.key)
+      if (id) await split(id, s3.object.eTag, context)
+      else logger.warn('An object arrived that belongs to no import')
+    }
+  },
+  { backoff: backoffFromEnvironment(), pulse: pulseFromEnvironment() },
+)

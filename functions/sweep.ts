@@ -17,6 +17,7 @@ import { env, queues } from '../lib/platform/names.ts'
 import { sweepOutbox } from '../lib/platform/outbox.ts'
 import { createQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 import { rekeyNames } from '../lib/profiles/rekey.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
@@ -35,8 +36,10 @@ const owners = {
   ...interviewOwners(maxReceiveCount),
 }
 const stalledAfter = numberEnv(env.stalledAfterSeconds, 900)
+const pulse = pulseFromEnvironment()
+/** Of work under a lease: with the minute until the next run, a minute and a half after the lease at most. */
+const leasedAfter = { stalled: stalledAfter, untried: 1.5 * pulse.lease, grace: pulse.grace }
 const waits = {
-  stalledAfter,
   uploadCheck: stalledAfter / 3,
   uploadGrace: numberEnv(env.uploadGraceSeconds, 7200),
   abandoned: numberEnv(env.abandonedAfterSeconds, 300),
@@ -74,9 +77,10 @@ export const handler = middy().handler(async (_event, context) => {
   beginLog(context)
   const sql = connect()
   const parts = {
-    imports: () => sweepImports({ sql, storage, ...send, waits }),
-    exports: () => sweepExports(sql, exportsQueue, stalledAfter),
-    interviews: () => sweepInterviews({ sql, storage, queues: sources, waits }),
+    imports: () => sweepImports({ sql, storage, ...send, waits: { ...waits, stalledAfter } }),
+    exports: () => sweepExports(sql, exportsQueue, { ...leasedAfter, lease: pulse.lease }),
+    interviews: () =>
+      sweepInterviews({ sql, storage, queues: sources, waits: { ...waits, stalledAfter: leasedAfter } }),
     outbox: () => sweepOutbox(sql, sources, sentAfter),
     retention: () => expireContents({ sql, storage, days: retentionDays }),
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),

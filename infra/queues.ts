@@ -2,7 +2,7 @@ import { CfnOutput, Duration } from 'aws-cdk-lib'
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
-import type { QueueName } from '../lib/platform/names.ts'
+import { env, type QueueName } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
 import { policyOfNamed, type Stage, type WorkerName } from './stage.ts'
@@ -37,6 +37,7 @@ export function makeWorkQueue(
     enforceSSL: true,
     // Under six times the function's timeout, throttled deliveries reach the dead-letter queue unprocessed:
     // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    // A worker that has begun hides its message for its lease alone, so that it comes back soon after a death.
     visibilityTimeout: Duration.seconds(6 * stage.timeouts[consumer] + longestWindow),
     deadLetterQueue: { queue: deadLetters, maxReceiveCount: stage.maxReceiveCount },
     removalPolicy: policyOfNamed(stage),
@@ -50,7 +51,7 @@ export function makeWorkQueue(
 export type Batches = { size: number; windowSeconds: number }
 
 /**
- * Feeds the queue to its consumer, one message at a time unless messages are so small that an invocation for each
+ * Feeds the queue to its consumer and tells it how long messages stay away after a failure or a death: one message at a time unless messages are so small that an invocation for each
  * costs more than its work.
  */
 export function consume(
@@ -59,6 +60,9 @@ export function consume(
   stage: Stage,
   { size, windowSeconds }: Batches = { size: 1, windowSeconds: 0 },
 ): void {
+  lambda.addEnvironment(env.redeliveryBaseSeconds, String(stage.redelivery.baseSeconds))
+  lambda.addEnvironment(env.redeliveryMaxSeconds, String(stage.redelivery.maxSeconds))
+  lambda.addEnvironment(env.leaseSeconds, String(stage.leaseSeconds))
   lambda.addEventSource(
     new SqsEventSource(work.queue, {
       batchSize: size,

@@ -68,7 +68,9 @@ export type Stage = {
     /** Requests of one address in five minutes, beyond which the firewall answers 429. An office shares one. */
     requests: { api: number; webhooks: number }
   }
-  /** A message of interviews that failed stays away so long, twice as long each time, never longer than the second. */
+  /** Seconds after the last sign of life of a worker for which its work counts as its own; a third of it is a beat. */
+  leaseSeconds: number
+  /** A message that failed stays away so long, twice as long each time, never longer than the second. */
   redelivery: { baseSeconds: number; maxSeconds: number }
   /** Seconds after the room was closed in which the agent may still give its account of the session. */
   abandonedAfter: number
@@ -101,6 +103,7 @@ type Sizes = Omit<
   | 'exportInlineRows'
   | 'ownDomain'
   | 'databaseResourceId'
+  | 'leaseSeconds'
   | 'redelivery'
   | 'abandonedAfter'
   | 'geminiModel'
@@ -243,7 +246,7 @@ const redelivery: Record<StageName, Stage['redelivery']> = {
   prod: { baseSeconds: 20, maxSeconds: 900 },
 }
 
-/** With these a message comes back after 24 to 36 s and is a dead letter within two minutes. */
+/** With these a message that nothing hides or brings back sooner comes again after 25 to 85 s. */
 const shortTimeouts: Record<FunctionName, number> = {
   ...timeouts,
   split: 6,
@@ -297,6 +300,7 @@ export function stageOf(node: Node): Stage {
     geminiModel: text(node, 'geminiModel', 'gemini-flash-latest'),
     mailFrom: text(node, 'mailFrom', name === 'prod' ? undefined : 'Insighta <interviews@insighta.example>'),
     consoleUrl: text(node, 'consoleUrl', name === 'prod' ? undefined : 'http://localhost:4000'),
+    leaseSeconds: short ? 6 : 60,
     redelivery: short ? { baseSeconds: 1, maxSeconds: 3 } : redelivery[name],
     abandonedAfter: short ? 3 : 5 * 60,
     timeouts: short ? shortTimeouts : timeouts,

@@ -71,11 +71,7 @@ export class InterviewsStack extends Stack {
     })
     allowSecret(this.mailer, this.secrets.resend, env.resendSecretArn)
 
-    const environment = {
-      ...databaseEnvironment(cluster),
-      [env.redeliveryBaseSeconds]: String(stage.redelivery.baseSeconds),
-      [env.redeliveryMaxSeconds]: String(stage.redelivery.maxSeconds),
-    }
+    const environment = databaseEnvironment(cluster)
     const withBucket = { ...environment, [env.uploadBucket]: bucket.bucketName }
     this.workers = {
       'apply-event': makeFunction(this, 'apply-event', surroundings, withBucket),

@@ -48,6 +48,7 @@ export class RecoveryStack extends Stack {
       ...databaseEnvironment(cluster),
       [env.uploadBucket]: bucket.bucketName,
       [env.maxReceiveCount]: String(stage.maxReceiveCount),
+      [env.leaseSeconds]: String(stage.leaseSeconds),
       [env.stalledAfterSeconds]: String(stage.stalledAfter),
       [env.uploadGraceSeconds]: String(stage.uploadGrace),
       [env.abandonedAfterSeconds]: String(stage.abandonedAfter),

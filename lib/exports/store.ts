@@ -37,9 +37,6 @@ const columns = (sql: Queries): postgres.Fragment => sql`
 /** Exports of one team that wait or are written at the most: two are written at a time, of all teams. */
 export const openExports = 10
 
-/** Seconds of silence after which the delivery that was at an export counts as dead. */
-export const leaseSeconds = 60
-
 /** Attempts at one export; what fails so often fails for good. */
 export const maxAttempts = 5
 
@@ -141,20 +138,31 @@ export async function listExports(
   return { rows, total: count!.total }
 }
 
-/** Takes an export for one attempt. Undefined where it has ended, or a delivery that lives is at it. */
-export async function claimExport(sql: Sql, id: string, token: string): Promise<ExportRow | undefined> {
+/** `done`: it has ended, or is not there. `busy`: a delivery that lives is at it, so many seconds at most. */
+export type Claim =
+  | { claim: 'claimed'; row: ExportRow }
+  | { claim: 'done' }
+  | { claim: 'busy'; seconds: number }
+
+/** Takes an export for one attempt, which counts as dead after so many seconds of silence. */
+export async function claimExport(sql: Sql, id: string, token: string, leaseSeconds: number): Promise<Claim> {
   const [row] = await sql<ExportRow[]>`
     update exports
     set state = 'running', attempt_token = ${token}, attempts = attempts + 1, touched_at = now(), rows_done = 0,
       started_at = coalesce(started_at, now())
-    where id = ${id} and (state = 'queued' or ${silent(sql)})
+    where id = ${id} and (state = 'queued' or ${silent(sql, leaseSeconds)})
     returning ${columns(sql)}`
-  return row
+  if (row) return { claim: 'claimed', row }
+  const [held] = await sql<{ seconds: number }[]>`
+    select extract(epoch from touched_at - now())::float8 + ${leaseSeconds}::float8 as seconds from exports
+    where id = ${id} and state in ('queued', 'running')`
+  // One that is queued again was given up between the two statements.
+  return held ? { claim: 'busy', seconds: Math.max(1, Math.ceil(held.seconds)) } : { claim: 'done' }
 }
 
-/** Whether nobody has been heard of who is at it. */
-const silent = (sql: Sql): postgres.Fragment =>
-  sql`(state = 'running' and touched_at < now() - make_interval(secs => ${leaseSeconds}))`
+/** Whether a delivery is at it that has not been heard of for so many seconds. */
+const silent = (sql: Sql, seconds: number): postgres.Fragment =>
+  sql`(state = 'running' and touched_at < now() - make_interval(secs => ${seconds}))`
 
 /** An attempt that has not been replaced. */
 const own = (sql: Sql, id: string, token: string): postgres.Fragment =>
@@ -212,26 +220,39 @@ export async function failAttempt(sql: Sql, id: string, token: string, failure: 
     where ${own(sql, id, token)}`
 }
 
-/** Ends as failed what was silent at its last attempt. Answers how many there were. */
-export async function failSilent(sql: Sql, failure: Failure): Promise<number> {
+/** Ends as failed what has been silent for so many seconds at its last attempt. Returns how many there were. */
+export async function failSilent(sql: Sql, seconds: number, failure: Failure): Promise<number> {
   const { count } = await sql`
     update exports set state = 'failed', failure = ${sql.json(failure)}, finished_at = now()
-    where ${silent(sql)} and attempts >= ${maxAttempts}`
+    where ${silent(sql, seconds)} and attempts >= ${maxAttempts}`
   return count
 }
 
-/**
- * Takes exports that stand still, each time later: attempts that died or failed after a minute, queued ones that
- * nobody has begun after `after` seconds.
- */
-export async function claimStalledExports(sql: Sql, after: number, limit: number): Promise<string[]> {
+/** In seconds. */
+export type StalledAfter = {
+  /** Of silence, after which a worker counts as dead. */
+  lease: number
+  /** After that, before the sweep takes its work up: SQS delivers before. */
+  grace: number
+  /** Of a queued export that nobody has begun: its message is lost, or its worker died before it could take it. */
+  untried: number
+  /** Of one whose attempt failed: longer than its message stays away. */
+  stalled: number
+}
+
+/** Takes exports that stand still, queued ones each time twice as late. */
+export async function claimStalledExports(
+  sql: Sql,
+  { lease, grace, untried, stalled }: StalledAfter,
+  limit: number,
+): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     update exports set state = 'queued', touched_at = now(), resumed = resumed + 1, resent_at = now()
     where id in (
       select id from exports
-      where ${silent(sql)}
+      where ${silent(sql, lease + grace)}
         or state = 'queued' and touched_at < now() - make_interval(secs =>
-          (case when attempts > 0 then ${leaseSeconds}::integer else ${after} end) * power(2, least(resumed, 5)))
+          (case when attempts > 0 then ${stalled}::float8 else ${untried}::float8 end) * power(2, least(resumed, 5)))
       order by touched_at limit ${limit} for update skip locked)
     returning id`
   return rows.map(({ id }) => id)

@@ -1,12 +1,15 @@
 import { pipeline, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import * as z from 'zod'
-import { databaseUnavailable, type Sql } from '../platform/db.ts'
+import type { Sql } from '../platform/db.ts'
 import { InsightaError } from '../platform/errors.ts'
 import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
 import { exportsPrefix } from '../platform/names.ts'
+import { RetryLaterError } from '../platform/retry.ts'
 import type { Storage } from '../platform/storage.ts'
+import { beating, type Pulse, pulseFromEnvironment } from '../platform/work/heartbeat.ts'
+import { giveUp } from '../platform/work/release.ts'
 import { contentTypeOf, extensionOf, headOf, serialise } from './format.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 import {
@@ -26,8 +29,8 @@ export type WriteContext = {
   sql: Sql
   storage: Storage
   remainingMs(): number
-  /** Milliseconds between two words about the progress (default 5,000). */
-  beatEvery?: number
+  /** Default: that of the environment. */
+  pulse?: Pulse
 }
 
 export type WriteOutcome =
@@ -54,63 +57,79 @@ class ExportTimeoutError extends InsightaError {
 /** What of a file is written already. */
 type Progress = { rows: number; size: number; version: number; lost: boolean }
 
+/** Seconds between two progress updates, which are signs of life too. */
+const updateSeconds = 5
+
 /**
- * Writes the file of a queued export, of one snapshot of the data and in constant memory. A delivery beside one
- * that lives does nothing; one that follows a dead one begins anew. Rejects where another attempt may succeed.
+ * Writes the file of a queued export, of one snapshot of the data and in constant memory. One that follows a dead
+ * worker begins again. Rejects if another attempt may succeed, and with RetryLaterError for the rest of the lease of
+ * a worker that lives.
  */
 export async function writeExport(context: WriteContext, id: string): Promise<WriteOutcome> {
+  const { sql, pulse = pulseFromEnvironment() } = context
   const token = crypto.randomUUID()
-  const row = await claimExport(context.sql, id, token)
-  if (!row) return { outcome: 'ignored' }
+  const claim = await claimExport(sql, id, token, pulse.lease)
+  if (claim.claim === 'done') return { outcome: 'ignored' }
+  if (claim.claim === 'busy') {
+    throw new RetryLaterError('An export that another worker holds', claim.seconds, undefined, {
+      exact: true,
+    })
+  }
   try {
-    const written = await writeFile(context, row, token)
-    const completed = await completeExport(context.sql, id, token, written)
+    const written = await writeFile(context, claim.row, token, pulse)
+    const completed = await completeExport(sql, id, token, written)
     if (!completed) throw new ExportLostError()
     return { outcome: 'completed', rows: written.rows, size: written.size }
   } catch (error) {
     if (error instanceof ExportLostError) return { outcome: 'ignored' }
-    // Its pool is of no more use. The silence of this attempt tells the sweep as much.
-    if (databaseUnavailable(error)) throw error
-    return endAttempt(context.sql, id, token, error)
+    return endAttempt(context, id, token, error)
   }
 }
 
-async function endAttempt(sql: Sql, id: string, token: string, error: unknown): Promise<WriteOutcome> {
+async function endAttempt(
+  { sql, remainingMs }: WriteContext,
+  id: string,
+  token: string,
+  error: unknown,
+): Promise<WriteOutcome> {
   const failure = describeFailure(error)
   const final = error instanceof ExportTimeoutError
-  if (!final && (await releaseExport(sql, id, token, failure))) throw error
+  let again = false
+  if (!final) {
+    // Also if it cannot be given up: then the end of the lease gives it up.
+    again = true
+    await giveUp(async () => {
+      again = await releaseExport(sql, id, token, failure)
+    }, remainingMs)
+  }
+  if (again) throw error
   const code = final ? 'export_timeout' : 'export_failed'
   logger.error('Export failed', { error: error as Error })
   await failAttempt(sql, id, token, { code, message: failure.error })
   return { outcome: 'failed' }
 }
 
-async function writeFile(context: WriteContext, row: ExportRow, token: string) {
-  const { sql, storage, beatEvery = 5000 } = context
+async function writeFile(context: WriteContext, row: ExportRow, token: string, pulse: Pulse) {
+  const { sql, storage } = context
   const { filter, sort_by: by, sort_order: order } = row
   // A key of this attempt's own: one that was taken for dead must not write over the file that is named.
   const key = `${exportsPrefix}${row.id}/${token}.${extensionOf(row)}`
   return readSnapshot(sql, { filter, sort: { by, order } }, async (snapshot) => {
     const progress: Progress = { rows: 0, size: 0, version: snapshot.version, lost: false }
-    const beat = setInterval(() => void sayProgress(sql, row.id, token, progress), beatEvery)
-    try {
+    const heart = {
+      name: 'A progress update',
+      everySeconds: Math.min(updateSeconds, pulse.beat),
+      async beat() {
+        progress.lost = !(await noteProgress(sql, row.id, token, progress))
+      },
+    }
+    await beating(heart, async () => {
       const text = lines(context, row, snapshot, progress)
       const bytes = row.compression === 'gzip' ? gzipped(text) : text
       await storage.write(key, Readable.from(counted(bytes, progress)), contentTypeOf(row))
-    } finally {
-      clearInterval(beat)
-    }
+    })
     return { key, ...progress }
   })
-}
-
-/** A word that cannot be said is left out: the next one comes soon. */
-async function sayProgress(sql: Sql, id: string, token: string, progress: Progress): Promise<void> {
-  try {
-    progress.lost = !(await noteProgress(sql, id, token, progress))
-  } catch (error) {
-    logger.warn('Progress could not be noted', { code: describeFailure(error).error })
-  }
 }
 
 async function* gzipped(text: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

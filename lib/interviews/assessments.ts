@@ -30,6 +30,7 @@ import { getInterview, type Interview } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { assessmentPrompt, rubricOf } from './prompts.ts'
+import { takeOver } from './recovery-store.ts'
 import { resumeContext } from './resume-search.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
 
@@ -104,6 +105,13 @@ export async function requestAssessment(
   if (first) return { assessment: first, messages: await begin() }
   await lockLetters(tx, interviewId)
   const known = await lockAssessment(tx, interviewId)
+  // Nobody is at it: enough for whoever asks, also for another one.
+  if (known.state === 'generating' && !instead && (await takeOver(tx, 'assessments', interviewId))) {
+    return {
+      assessment: { ...known, state: 'pending' },
+      messages: [await enqueueAssessment(tx, interviewId)],
+    }
+  }
   if (!isAnew(known, again || instead)) {
     const waits = (await lockProgress(tx, interviewId))?.waiting
     if (patiently || !waits) return { assessment: known, messages: [] }
@@ -172,7 +180,8 @@ export async function assess(context: AssessContext, interviewId: string): Promi
   const early = await secondsUntilDue(sql, interviewId)
   // A turn that came meanwhile has a message of its own; this one was only delivered too soon.
   if (early > clockDifference) return { outcome: 'ignored' }
-  if (early > 0) throw new RetryLaterError('An assessment that waits for turns', early, undefined)
+  if (early > 0)
+    throw new RetryLaterError('An assessment that waits for turns', early, undefined, { exact: true })
   const messages: string[] = []
   const outcome = await underLease(sql, 'assessments', interviewId, remainingMs, async (lease) => {
     const generated = await generate(context, interviewId)

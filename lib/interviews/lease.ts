@@ -1,9 +1,10 @@
 import type postgres from 'postgres'
-import { databaseUnavailable, type Sql, type Transaction } from '../platform/db.ts'
+import type { Sql, Transaction } from '../platform/db.ts'
 import { InsightaError, InvalidAnswerError, UpstreamRefusedError } from '../platform/errors.ts'
 import { describeFailure, type WorkFailure } from '../platform/failures.ts'
-import { logger } from '../platform/log.ts'
 import { RetryLaterError } from '../platform/retry.ts'
+import { beating, type Pulse, pulseFromEnvironment } from '../platform/work/heartbeat.ts'
+import { giveUp } from '../platform/work/release.ts'
 
 /**
  * The tables whose rows are worked on under a lease: the states in which a row waits for a worker, the first of
@@ -47,10 +48,7 @@ class LeaseLostError extends InsightaError {
   }
 }
 
-/** Seconds between the end of an invocation and that of its lease: for clocks, and for a last write under way. */
-const margin = 5
-
-/** Takes a row for one attempt that ends within `seconds`. A row that is finished, or not there, is left as it is. */
+/** Takes a row for so many seconds, after which another worker may take it. A row that is finished, or not there, is left as it is. */
 export async function claimWork(sql: Sql, table: LeasedTable, id: string, seconds: number): Promise<Claim> {
   const { key, waiting, working } = leased[table]
   const token = crypto.randomUUID()
@@ -66,6 +64,13 @@ export async function claimWork(sql: Sql, table: LeasedTable, id: string, second
     where ${sql(key)} = ${id} and state in ${sql([...waiting, working])}`
   // One that waits again was given up between the two statements.
   return row ? { claim: 'busy', seconds: Math.max(1, Math.ceil(row.seconds ?? 1)) } : { claim: 'done' }
+}
+
+/** Lets a lease end so many seconds from now. Changes nothing if another worker has the row, or the work is over. */
+export async function renewLease(sql: Sql, lease: Lease, seconds: number): Promise<void> {
+  await sql`
+    update ${sql(lease.table)} set lease_until = now() + make_interval(secs => ${seconds})
+    where ${own(sql, lease)}`
 }
 
 /** The condition of a row whose lease this still is. */
@@ -102,10 +107,11 @@ export async function failWork(sql: Sql, lease: Lease, failure: Failure): Promis
 }
 
 /**
- * Runs one attempt at a row, for as long as the invocation lasts. `work` ends it by a transaction of its own that
- * begins with holdLease and sets state and `lease = null`. A FinalError, a refusal and an answer of no use make
- * the row failed; after any other error it waits again. Rejects where the message is to come back: with that
- * error, and with RetryLaterError while another worker is at the row.
+ * Runs one attempt at a row under a lease that is renewed while the work goes on, so that it ends soon after the
+ * worker does. `work` ends it by a transaction of its own that begins with holdLease and sets state and
+ * `lease = null`. A FinalError, a refusal and an answer of no use make the row failed; after any other error it
+ * waits again. Rejects if the message is to come back: with that error, and with RetryLaterError for the rest of
+ * another worker's lease.
  */
 export async function underLease<T>(
   sql: Sql,
@@ -113,30 +119,38 @@ export async function underLease<T>(
   id: string,
   remainingMs: () => number,
   work: (lease: Lease) => Promise<T>,
+  pulse: Pulse = pulseFromEnvironment(),
 ): Promise<Outcome<T>> {
-  const claim = await claimWork(sql, table, id, remainingMs() / 1000 + margin)
+  const claim = await claimWork(sql, table, id, pulse.lease)
   if (claim.claim === 'done') return { outcome: 'ignored' }
   if (claim.claim === 'busy') {
-    throw new RetryLaterError('Work that another worker holds', claim.seconds, undefined)
+    throw new RetryLaterError('Work that another worker holds', claim.seconds, undefined, { exact: true })
+  }
+  const { lease } = claim
+  const heart = {
+    name: 'Renewing a lease',
+    everySeconds: pulse.beat,
+    beat: () => renewLease(sql, lease, pulse.lease),
   }
   try {
-    return { outcome: 'done', result: await work(claim.lease) }
+    return { outcome: 'done', result: await beating(heart, () => work(lease)) }
   } catch (error) {
     if (error instanceof LeaseLostError) return { outcome: 'ignored' }
-    // Its pool is of no more use: the lease runs out, and the row is taken up again.
-    if (databaseUnavailable(error)) throw error
-    return endAttempt(sql, claim.lease, error)
+    return endAttempt(sql, lease, error, remainingMs)
   }
 }
 
-async function endAttempt(sql: Sql, lease: Lease, error: unknown): Promise<Outcome<never>> {
+async function endAttempt(
+  sql: Sql,
+  lease: Lease,
+  error: unknown,
+  remainingMs: () => number,
+): Promise<Outcome<never>> {
   if (isFinal(error)) {
     const failure = { code: error.code, message: error.message }
     return (await failWork(sql, lease, failure)) ? { outcome: 'failed', failure } : { outcome: 'ignored' }
   }
-  await releaseWork(sql, lease, describeFailure(error)).catch((reason: unknown) =>
-    logger.warn('Why an attempt failed could not be noted', { code: describeFailure(reason).error }),
-  )
+  await giveUp(() => releaseWork(sql, lease, describeFailure(error)), remainingMs)
   throw error
 }
 

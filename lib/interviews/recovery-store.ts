@@ -54,29 +54,62 @@ const askedAt = { assessments: 'requested_at', emails: 'created_at', resumes: 'c
 /** That wait doubles up to 32-fold: a backlog of hours must not fill the queue with copies. */
 const longestWait = 32
 
+/** Attempts after which work that dies each time is left to the slow way, which doubles its waits. */
+const quickAttempts = 5
+
+/** In seconds. */
+export type StalledAfter = {
+  /** After the last touch of a row that waits for its next attempt: longer than its message may stay away. */
+  stalled: number
+  /** The same of one that has not been tried: its message is lost, or its worker died before it could take it. */
+  untried: number
+  /** After the end of a lease: SQS delivers before. */
+  grace: number
+}
+
 /**
- * Takes rows that nobody has touched for `after` seconds, and that no living worker holds: each time about twice
- * as late. They wait anew, with all their attempts.
+ * Takes rows that stand still: whose lease has ended, which no worker has taken for a while, and which wait for
+ * longer than their message does. They wait again, each time about twice as long, but for those whose worker died:
+ * these are taken at once, and keep the count of their attempts.
  */
 export async function claimStalled(
   tx: Transaction,
   table: LeasedTable,
-  after: number,
+  { stalled, untried, grace }: StalledAfter,
   limit: number,
 ): Promise<string[]> {
   const { key, waiting, working } = leased[table]
+  const first = waiting[0]
+  // The message of an assessment that waits for late turns comes when that is due.
+  const owed = table === 'assessments' ? tx`greatest(touched_at, due_at)` : tx`touched_at`
+  const abandoned = tx`state = ${working} and lease_until < now() - make_interval(secs => ${grace})`
+  const quick = tx`${abandoned} and attempts < ${quickAttempts}`
   const rows = await tx<{ id: string }[]>`
     update ${tx(table)}
-    set state = ${waiting[0]}, lease = null, lease_until = null, attempts = 0, touched_at = now(),
-      resent_at = now()
+    set state = ${first}, lease = null, lease_until = null, touched_at = now(), resent_at = now(),
+      attempts = case when ${quick} then attempts else 0 end
     where ${tx(key)} in (
       select ${tx(key)} from ${tx(table)}
-      where (state = ${waiting[0]} or state = ${working} and lease_until < now())
-        and now() - touched_at > greatest(make_interval(secs => ${after}),
-          least(touched_at - ${tx(askedAt[table])}, make_interval(secs => ${after * longestWait})))
+      where ${quick} or (state = ${first} or ${abandoned})
+        and now() - ${owed} > greatest(
+          make_interval(secs => case when state = ${first} and attempts = 0 then ${untried}::float8 else ${stalled}::float8 end),
+          least(${owed} - ${tx(askedAt[table])}, make_interval(secs => ${stalled * longestWait})))
       order by touched_at limit ${limit} for update skip locked)
     returning ${tx(key)} as id`
   return rows.map(({ id }) => id)
+}
+
+/**
+ * Makes a row whose worker died wait again, with all its attempts: for a person who asks for it. False if its lease
+ * has not ended, or nobody had it.
+ */
+export async function takeOver(tx: Transaction, table: LeasedTable, id: string): Promise<boolean> {
+  const { key, waiting, working } = leased[table]
+  const { count } = await tx`
+    update ${tx(table)}
+    set state = ${waiting[0]}, lease = null, lease_until = null, attempts = 0, touched_at = now(), resent_at = now()
+    where ${tx(key)} = ${id} and state = ${working} and lease_until < now()`
+  return count === 1
 }
 
 /** Seconds after which an interview that began is over, also where nobody told that its room was closed. */

@@ -5,7 +5,7 @@ import type { Storage } from '../platform/storage.ts'
 import { sweepUploads } from '../platform/uploads.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
-import { claimAbandoned, claimStalled, forgetEvents } from './recovery-store.ts'
+import { claimAbandoned, claimStalled, forgetEvents, type StalledAfter } from './recovery-store.ts'
 import { readTranscript } from './transcript.ts'
 
 export type SweepContext = {
@@ -14,8 +14,8 @@ export type SweepContext = {
   queues: OutboxQueues
   /** Seconds. */
   waits: {
-    /** Without a touch, before an assessment, an e-mail or a résumé that no living worker holds is taken up again. */
-    stalledAfter: number
+    /** Before an assessment, an e-mail or a résumé that no living worker holds is taken up again. */
+    stalledAfter: StalledAfter
     /** Between two looks for an upload whose event may be lost. */
     uploadCheck: number
     /** After the address has expired: a PUT that began before may still be running. */

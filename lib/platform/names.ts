@@ -35,9 +35,11 @@ export const env = {
   exportsDeadLettersUrl: 'EXPORTS_DEAD_LETTERS_URL',
   /** Deliveries of a message before it moves to the dead-letter queue. */
   maxReceiveCount: 'MAX_RECEIVE_COUNT',
-  /** Seconds before a failed message of interviews comes again: of the first wait, and of the longest. */
+  /** Seconds before a failed message comes again: of the first wait, and of the longest. */
   redeliveryBaseSeconds: 'REDELIVERY_BASE_SECONDS',
   redeliveryMaxSeconds: 'REDELIVERY_MAX_SECONDS',
+  /** Seconds after the last sign of life of a worker for which its work counts as its own. */
+  leaseSeconds: 'LEASE_SECONDS',
   /** Seconds without progress after which the sweep takes an import up again. */
   stalledAfterSeconds: 'STALLED_AFTER_SECONDS',
   /** Seconds that an upload may still take when its address has expired. */

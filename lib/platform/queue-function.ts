@@ -6,8 +6,9 @@ import { isInsightaError } from './errors.ts'
 import { beginLog, logger } from './log.ts'
 import { metrics } from './metrics.ts'
 import { env } from './names.ts'
-import { postpone } from './queue.ts'
+import { postpone, postponeAll } from './queue.ts'
 import { isRetryLater } from './retry.ts'
+import { beating, type Heart, type Pulse } from './work/heartbeat.ts'
 
 export type MessageContext = {
   /** Milliseconds until Lambda ends the environment. */
@@ -20,11 +21,16 @@ export type QueueFunctionOptions = {
    * long after each one more, `maxSeconds` at the most. Without it the queue's visibility timeout holds.
    */
   backoff?: Backoff
+  /**
+   * Hides messages for as long as this function lives and shortly after, rather than for the queue's visibility
+   * timeout: SQS delivers them again soon after its death. For queues with a backoff, which a failure needs then.
+   */
+  pulse?: Pulse
 }
 
 export type Backoff = { baseSeconds: number; maxSeconds: number }
 
-/** The waits that the environment names: from 10 seconds to 15 minutes where it names none. */
+/** The waits that the environment names: from 10 seconds to 15 minutes unless it does. */
 export function backoffFromEnvironment(): Backoff {
   return {
     baseSeconds: numberEnv(env.redeliveryBaseSeconds, 10),
@@ -50,32 +56,50 @@ export function queueFunction(
 /** The same for a handler that wants the whole message, whatever its body is. */
 export function recordFunction(
   handle: (record: SQSRecord, context: MessageContext) => Promise<void>,
-  { backoff }: QueueFunctionOptions = {},
+  { backoff, pulse }: QueueFunctionOptions = {},
 ): MiddyfiedHandler<SQSEvent, SQSBatchResponse> {
   return middy<SQSEvent, SQSBatchResponse>().handler(async (event: SQSEvent, context: Context) => {
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = []
-    for (const record of event.Records) {
-      beginLog(context)
-      try {
-        await handle(record, { remainingMs: () => context.getRemainingTimeInMillis() })
-      } catch (error) {
-        logFailure(record, error)
-        if (databaseUnavailable(error)) replacePool()
-        await putOff(record, secondsAway(error, receiveCountOf(record), backoff))
-        batchItemFailures.push({ itemIdentifier: record.messageId })
+    const open = new Set(event.Records)
+    const handleAll = async (settled: () => Promise<void>) => {
+      for (const record of event.Records) {
+        beginLog(context)
+        try {
+          await handle(record, { remainingMs: () => context.getRemainingTimeInMillis() })
+          open.delete(record)
+        } catch (error) {
+          open.delete(record)
+          logFailure(record, error)
+          if (databaseUnavailable(error)) replacePool()
+          // A beat that is under way would undo the wait.
+          await settled()
+          await putOff(record, secondsAway(error, receiveCountOf(record), backoff))
+          batchItemFailures.push({ itemIdentifier: record.messageId })
+        }
       }
     }
+    await (pulse ? beating(hiding(open, pulse), handleAll) : handleAll(async () => {}))
     if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
     return { batchItemFailures }
   })
+}
+
+/** Keeps the messages that are still to be handled from being delivered elsewhere. */
+function hiding(open: ReadonlySet<SQSRecord>, { beat, visibility }: Pulse): Heart {
+  return {
+    name: 'Hiding messages at work',
+    everySeconds: beat,
+    beat: (signal) => postponeAll([...open], visibility, signal),
+    atOnce: true,
+  }
 }
 
 const receiveCountOf = (record: SQSRecord) => Number(record.attributes.ApproximateReceiveCount)
 
 /**
  * Whole seconds until a failed message comes back: what its error asks for or its queue's growing wait,
- * whichever is longer, spread so that those who failed together do not return together. Undefined where neither
- * says anything.
+ * whichever is longer, spread so that those who failed together do not return together; or exactly when the error
+ * says that it is time. Undefined where neither says anything.
  */
 export function secondsAway(
   error: unknown,
@@ -84,6 +108,7 @@ export function secondsAway(
   random = Math.random,
 ): number | undefined {
   const asked = isRetryLater(error) ? error.waitSeconds : undefined
+  if (isRetryLater(error) && error.exact) return Math.min(longestWait, error.waitSeconds)
   if (asked === undefined && !backoff) return undefined
   const most = backoff?.maxSeconds ?? longestWait
   const growing = backoff ? Math.min(most, backoff.baseSeconds * 2 ** (receiveCount - 1)) : 0

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  ChangeMessageVisibilityBatchCommand,
   ChangeMessageVisibilityCommand,
   GetQueueAttributesCommand,
   SendMessageBatchCommand,
@@ -50,26 +51,62 @@ export function messageBody(value: unknown): string {
   return JSON.stringify(value).replaceAll('\ufffe', '\\ufffe').replaceAll('\uffff', '\\uffff')
 }
 
+/** What SQS gave Lambda of a message, by which its visibility is changed. */
+export type Received = { eventSourceARN: string; receiptHandle: string }
+
 /**
- * Lets a received message come back in so many seconds, 43,200 at the most, instead of when its queue's
- * visibility timeout ends.
+ * Lets a received message come back in so many seconds, 43,200 at most, instead of when its queue's visibility
+ * timeout ends.
  */
-export async function postpone(
-  message: { eventSourceARN: string; receiptHandle: string },
-  seconds: number,
-): Promise<void> {
-  const [, , , region, account, name] = message.eventSourceARN.split(':')
+export async function postpone(message: Received, seconds: number): Promise<void> {
   const command = new ChangeMessageVisibilityCommand({
-    QueueUrl: `https://sqs.${region}.amazonaws.com/${account}/${name}`,
+    QueueUrl: urlOf(message),
     ReceiptHandle: message.receiptHandle,
     VisibilityTimeout: seconds,
   })
-  // One for all messages: a failure in every one of a batch must not make as many clients.
-  postponing ??= client()
-  await postponing.send(command)
+  await visibility().send(command)
 }
 
-let postponing: SQSClient | undefined
+/**
+ * The same for messages of one queue, ten a call. Rejects with UnavailableError if some were not changed: SQS has
+ * deleted them, or given them out again.
+ */
+export async function postponeAll(
+  messages: readonly Received[],
+  seconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let at = 0; at < messages.length; at += batchSize) {
+    const some = messages.slice(at, at + batchSize)
+    const command = new ChangeMessageVisibilityBatchCommand({
+      QueueUrl: urlOf(some[0]!),
+      Entries: some.map(({ receiptHandle }, index) => ({
+        Id: String(index),
+        ReceiptHandle: receiptHandle,
+        VisibilityTimeout: seconds,
+      })),
+    })
+    const { Failed = [] } = await visibility().send(command, { abortSignal: signal })
+    if (Failed.length > 0) {
+      throw new UnavailableError(
+        `The visibility of ${Failed.length} messages was not changed: ${Failed[0]?.Code}`,
+      )
+    }
+  }
+}
+
+function urlOf({ eventSourceARN }: Received): string {
+  const [, , , region, account, name] = eventSourceARN.split(':')
+  return `https://sqs.${region}.amazonaws.com/${account}/${name}`
+}
+
+// One for all messages: a failure in every one of a batch must not make as many clients.
+function visibility(): SQSClient {
+  changing ??= client()
+  return changing
+}
+
+let changing: SQSClient | undefined
 
 export function createSourceQueue(url: string, sqs = client()): SourceQueue {
   return {

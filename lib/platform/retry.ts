@@ -42,8 +42,10 @@ const brand = Symbol.for('insighta.retry-later')
 export class RetryLaterError extends InsightaError {
   readonly [brand] = true
   readonly waitSeconds: number
+  /** Whether the time is known, so that no queue makes the wait longer. */
+  readonly exact: boolean
 
-  constructor(name: string, waitSeconds: number, cause: unknown) {
+  constructor(name: string, waitSeconds: number, cause: unknown, { exact = false } = {}) {
     const whole = Math.max(1, Math.ceil(waitSeconds))
     super(`${name} is to be tried again in ${whole} s`, {
       code: 'unavailable',
@@ -53,6 +55,7 @@ export class RetryLaterError extends InsightaError {
       cause,
     })
     this.waitSeconds = whole
+    this.exact = exact
   }
 }
 

@@ -81,7 +81,7 @@ const interviewQueues = [
   'EMAILS_QUEUE_URL',
   'RESUMES_QUEUE_URL',
 ]
-const redelivery = ['REDELIVERY_BASE_SECONDS', 'REDELIVERY_MAX_SECONDS']
+const worker = ['REDELIVERY_BASE_SECONDS', 'REDELIVERY_MAX_SECONDS', 'LEASE_SECONDS']
 const environments: Record<(typeof functionNames)[number], string[]> = {
   profiles: ['PGUSER', 'ENRICH_FUNCTION_NAME'],
   enrich: ['GENDERIZE_URL', 'AGIFY_URL', 'NATIONALIZE_URL'],
@@ -104,11 +104,12 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_OBJECTS_QUEUE_URL',
     'IMPORT_SLICES_QUEUE_URL',
     'IMPORT_FINISH_QUEUE_URL',
+    ...worker,
   ],
-  insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
-  finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL'],
-  remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL'],
-  export: ['PGUSER', 'UPLOAD_BUCKET'],
+  insert: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL', ...worker],
+  finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL', ...worker],
+  remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL', ...worker],
+  export: ['PGUSER', 'UPLOAD_BUCKET', ...worker],
   candidates: ['PGUSER', 'UPLOAD_BUCKET', 'UPLOAD_RETENTION_DAYS'],
   interviews: [
     'PGUSER',
@@ -124,15 +125,16 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'LIVEKIT_SECRET_ARN',
     'RESEND_SECRET_ARN',
   ],
-  'apply-event': ['PGUSER', 'UPLOAD_BUCKET', 'ASSESSMENTS_QUEUE_URL', ...redelivery],
-  assess: ['PGUSER', 'EMAILS_QUEUE_URL', 'GEMINI_FUNCTION_NAME', ...redelivery],
-  'send-email': ['PGUSER', 'CONSOLE_URL', 'MAILER_FUNCTION_NAME', ...redelivery],
-  'read-resume': ['PGUSER', 'UPLOAD_BUCKET', 'GEMINI_FUNCTION_NAME', ...redelivery],
+  'apply-event': ['PGUSER', 'UPLOAD_BUCKET', 'ASSESSMENTS_QUEUE_URL', ...worker],
+  assess: ['PGUSER', 'EMAILS_QUEUE_URL', 'GEMINI_FUNCTION_NAME', ...worker],
+  'send-email': ['PGUSER', 'CONSOLE_URL', 'MAILER_FUNCTION_NAME', ...worker],
+  'read-resume': ['PGUSER', 'UPLOAD_BUCKET', 'GEMINI_FUNCTION_NAME', ...worker],
   gemini: ['GEMINI_URL', 'GEMINI_MODEL', 'GEMINI_SECRET_ARN'],
   mailer: ['RESEND_URL', 'MAIL_FROM', 'RESEND_SECRET_ARN'],
   'dead-letters': ['PGUSER', 'IMPORT_FINISH_QUEUE_URL', 'MAX_RECEIVE_COUNT'],
   sweep: [
     'PGUSER',
+    'LEASE_SECONDS',
     'UPLOAD_BUCKET',
     'IMPORT_OBJECTS_QUEUE_URL',
     'IMPORT_SLICES_QUEUE_URL',

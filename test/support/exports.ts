@@ -70,7 +70,7 @@ export async function startExportBench() {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'uploads' }))
       return Uploads.length
     },
-    sweep: () => sweepExports(sql, queue, 900),
+    sweep: () => sweepExports(sql, queue, { lease: 60, grace: 25, untried: 90, stalled: 900 }),
     /** Lets time pass. */
     age: (id: string, seconds: number) => sql`
       update exports set touched_at = touched_at - make_interval(secs => ${seconds}) where id = ${id}`,

@@ -9,15 +9,11 @@ import { compressions } from '../../../lib/exports/format.ts'
 import { exportInline } from '../../../lib/exports/inline.ts'
 import type { ExportRequest } from '../../../lib/exports/request.ts'
 import { countMatches, readSnapshot } from '../../../lib/exports/snapshot.ts'
-import {
-  claimExport,
-  createExport,
-  leaseSeconds,
-  maxAttempts,
-  openExports,
-} from '../../../lib/exports/store.ts'
+import { claimExport, createExport, maxAttempts, openExports } from '../../../lib/exports/store.ts'
 import { createKey } from '../../../lib/platform/keys.ts'
+import type { RetryLaterError } from '../../../lib/platform/retry.ts'
 import type { Storage } from '../../../lib/platform/storage.ts'
+import { pulseOf } from '../../../lib/platform/work/heartbeat.ts'
 import type { Filter } from '../../../lib/profiles/filter.ts'
 import { sortColumns } from '../../../lib/profiles/page.ts'
 import type { NewProfile, ProfileRow } from '../../../lib/profiles/profile.ts'
@@ -203,7 +199,7 @@ describe('an export', () => {
         await bench.storage.put(key, Buffer.concat(chunks), contentType)
       },
     }
-    await Promise.all([seen.promise, bench.write(id, { storage: slow, beatEvery: 5 })])
+    await Promise.all([seen.promise, bench.write(id, { storage: slow, pulse: { ...pulse, beat: 0.005 } })])
     expect(await bench.report(id)).toMatchObject({ state: 'completed', rows_done: people.length })
   })
 
@@ -215,6 +211,9 @@ describe('an export', () => {
   })
 })
 
+const pulse = pulseOf(60)
+const leaseSeconds = pulse.lease
+
 /** A worker that has read the first of its batches. */
 async function begun(id: string) {
   const file = join(import.meta.dirname, '../../support/export-worker.ts')
@@ -224,10 +223,12 @@ async function begun(id: string) {
 }
 
 describe('a delivery', () => {
-  test('beside one that lives does nothing', async () => {
+  test('beside one that lives waits for the rest of its lease, and does nothing once the file is there', async () => {
     const { id } = await bench.create(request)
-    const [one, other] = await Promise.all([bench.write(id), bench.write(id)])
-    expect([one.outcome, other.outcome].sort()).toEqual(['completed', 'ignored'])
+    const beside = () => bench.write(id).catch((error: unknown) => error)
+    const both = await Promise.all([beside(), beside()])
+    expect(both).toContainEqual(expect.objectContaining({ outcome: 'completed' }))
+    expect(both).toContainEqual(expect.objectContaining({ name: 'RetryLaterError', exact: true }))
     expect((await bench.write(id)).outcome).toBe('ignored')
     expect((await bench.objects()).filter((key) => key.includes(id))).toHaveLength(1)
   })
@@ -246,9 +247,11 @@ describe('a delivery', () => {
     worker.kill('SIGKILL')
     await once(worker, 'exit')
     expect(await bench.report(id)).toMatchObject({ state: 'running' })
-    await bench.age(id, leaseSeconds - 5)
-    expect((await bench.write(id)).outcome).toBe('ignored')
-    await bench.age(id, 6)
+    await bench.age(id, leaseSeconds - 20)
+    const error = await bench.write(id).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ name: 'RetryLaterError', exact: true })
+    expect((error as RetryLaterError).waitSeconds).toBeLessThanOrEqual(20)
+    await bench.age(id, 21)
     expect((await bench.write(id)).outcome).toBe('completed')
     expect(rowsOf(await bench.file(id))).toHaveLength(people.length)
   })
@@ -263,7 +266,24 @@ describe('a delivery', () => {
     expect(cut).toHaveLength(1)
     worker.stdin.end()
     expect(await once(worker, 'exit')).not.toEqual([0, null])
-    expect(await bench.report(id)).toMatchObject({ state: 'running', file_url: null })
+    // Given up, unless the cut ended the whole process.
+    const state = expect.stringMatching(/^(?:queued|running)$/)
+    expect(await bench.report(id)).toMatchObject({ state, file_url: null })
+    await bench.age(id, leaseSeconds + 1)
+    expect((await bench.write(id)).outcome).toBe('completed')
+  })
+
+  test('whose connection is cut gives the export up once the database answers again', async () => {
+    const { id } = await bench.create(request)
+    const cut: Storage = {
+      ...bench.storage,
+      async write() {
+        throw Object.assign(new Error('cut'), { code: 'CONNECTION_CLOSED' })
+      },
+    }
+    await expect(bench.write(id, { storage: cut })).rejects.toThrow('cut')
+    expect(await bench.report(id)).toMatchObject({ state: 'queued' })
+    expect((await bench.write(id)).outcome).toBe('completed')
   })
 
   test('that was taken for dead does not write over the one that followed', async () => {
@@ -331,7 +351,7 @@ describe('the same request', () => {
     expect([first.created, twin.created].sort()).toEqual([false, true])
     const { id } = first
     expect(twin.id).toBe(id)
-    await claimExport(bench.sql, id, crypto.randomUUID())
+    await claimExport(bench.sql, id, crypto.randomUUID(), leaseSeconds)
     expect(await bench.create(request)).toMatchObject({ id, created: false })
     await bench.age(id, leaseSeconds + 1)
     await bench.write(id)
@@ -411,14 +431,17 @@ describe('the sweep', () => {
     const lost = await bench.create(request)
     const dead = await bench.create({ ...request, format: 'jsonl' })
     const live = await bench.create({ ...request, filter: { gender: 'male' } })
-    await claimExport(bench.sql, dead.id, crypto.randomUUID())
-    await claimExport(bench.sql, live.id, crypto.randomUUID())
+    await claimExport(bench.sql, dead.id, crypto.randomUUID(), leaseSeconds)
+    await claimExport(bench.sql, live.id, crypto.randomUUID(), leaseSeconds)
     expect(await bench.sweep()).toEqual({ resumed: 0, failed: 0 })
-    await bench.age(lost.id, 901)
-    await bench.age(dead.id, leaseSeconds + 1)
+    await bench.age(lost.id, 89)
+    await bench.age(dead.id, leaseSeconds + pulse.grace - 1)
+    expect(await bench.sweep()).toEqual({ resumed: 0, failed: 0 })
+    await bench.age(lost.id, 2)
+    await bench.age(dead.id, 2)
     expect(await bench.sweep()).toEqual({ resumed: 2, failed: 0 })
     expect(bench.queue.messages.map(({ export_id }) => export_id).sort()).toEqual([lost.id, dead.id].sort())
-    await bench.age(lost.id, 901)
+    await bench.age(lost.id, 179)
     expect(await bench.sweep()).toEqual({ resumed: 0, failed: 0 })
     expect((await bench.write(dead.id)).outcome).toBe('completed')
     expect((await bench.write(lost.id)).outcome).toBe('completed')
@@ -427,7 +450,7 @@ describe('the sweep', () => {
   test('ends what died at its last attempt', async () => {
     const { id } = await bench.create(request)
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      await claimExport(bench.sql, id, crypto.randomUUID())
+      await claimExport(bench.sql, id, crypto.randomUUID(), leaseSeconds)
       await bench.age(id, leaseSeconds + 1)
     }
     expect(await bench.sweep()).toEqual({ resumed: 0, failed: 1 })
@@ -456,7 +479,7 @@ describe('a dead letter', () => {
     await bench.age(id, 901)
     await bench.sweep()
     expect(await bench.die(id, new Date(Date.now() - 60_000))).toMatchObject({ moot: true })
-    await claimExport(bench.sql, id, crypto.randomUUID())
+    await claimExport(bench.sql, id, crypto.randomUUID(), leaseSeconds)
     expect(await bench.die(id)).toMatchObject({ moot: true })
     expect(await bench.report(id)).toMatchObject({ state: 'running' })
     expect(await bench.die(crypto.randomUUID())).toMatchObject({ owner: null, cause: 'unknown' })

@@ -165,7 +165,12 @@ export async function startAssessmentBench({ model }: { model?: Model } = {}) {
         sql,
         storage: storage as Storage,
         queues,
-        waits: { stalledAfter: 900, uploadCheck: 300, uploadGrace: 7200, abandoned: 600 },
+        waits: {
+          stalledAfter: { stalled: 900, untried: 90, grace: 25 },
+          uploadCheck: 300,
+          uploadGrace: 7200,
+          abandoned: 600,
+        },
       }),
     async clear() {
       await sql`truncate outbox, dead_letters, webhook_events`

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { claimWork, type LeasedTable } from '../../../lib/interviews/lease.ts'
+import { UpstreamUnavailableError } from '../../../lib/platform/errors.ts'
 import { type AssessmentBench, deliveries, startAssessmentBench } from './assessment-bench.ts'
 
 let bench: AssessmentBench
@@ -40,31 +41,67 @@ async function email(interviewId: string, teamId: string): Promise<string> {
   return row!.id
 }
 
-test('sends a lost message again, later each time', async () => {
+test('sends a lost message again after a minute and a half, later each time', async () => {
   const { id } = await bench.requested()
   await bench.sql`truncate outbox`
+  await age('assessments', 89)
   expect(await bench.sweep()).toEqual(nothing)
-  await age('assessments', 901)
+  await age('assessments', 2)
   expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
   expect(bench.sent).toEqual([{ queue: 'assessments', body: { interview_id: id } }])
   expect(await bench.sweep()).toEqual(nothing)
-  await age('assessments', 899)
+  await age('assessments', 89)
   expect(await bench.sweep()).toEqual(nothing)
   await age('assessments', 10)
   expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
-  await age('assessments', 1000)
+  await age('assessments', 150)
   expect(await bench.sweep()).toEqual(nothing)
 })
 
-test('leaves work alone while its worker lives, and takes it up once the lease has run out', async () => {
+test('leaves what failed to its message, which may stay away for a quarter of an hour', async () => {
+  const { id } = await bench.requested()
+  bench.scripted.script.push(() => {
+    throw new UpstreamUnavailableError('Gemini is out')
+  })
+  await expect(bench.assess(id)).rejects.toThrow('Gemini is out')
+  await age('assessments', 899)
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 2)
+  expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
+})
+
+test('leaves an assessment that waits for late turns alone until a while after it is due', async () => {
+  const { id } = await bench.requested()
+  await bench.sql`update assessments set due_at = now() + interval '100 seconds' where interview_id = ${id}`
+  await age('assessments', 120)
+  expect(await bench.sweep()).toEqual(nothing)
+  await bench.sql`update assessments set due_at = now() - interval '91 seconds' where interview_id = ${id}`
+  expect(await bench.sweep()).toEqual({ ...nothing, assessments: 1 })
+})
+
+test('takes work up soon after its lease has ended, and never while its worker lives', async () => {
   const { id } = await bench.requested()
   await claimWork(bench.sql, 'assessments', id, 2000)
-  await age('assessments', 1000)
+  await age('assessments', 1999)
   expect(await bench.sweep()).toEqual(nothing)
-  await age('assessments', 1001)
+  // SQS comes first.
+  await age('assessments', 24)
+  expect(await bench.sweep()).toEqual(nothing)
+  await age('assessments', 3)
   expect(await bench.sweep()).toMatchObject({ assessments: 1 })
   const [row] = await bench.sql`select state, attempts, lease from assessments where interview_id = ${id}`
-  expect(row).toEqual({ state: 'pending', attempts: 0, lease: null })
+  expect(row).toEqual({ state: 'pending', attempts: 1, lease: null })
+})
+
+test('is in no hurry with work that has killed five workers', async () => {
+  const { id } = await bench.requested()
+  for (let death = 1; death <= 5; death++) {
+    await claimWork(bench.sql, 'assessments', id, 60)
+    await age('assessments', 90)
+    expect(await bench.sweep()).toMatchObject({ assessments: death < 5 ? 1 : 0 })
+  }
+  await age('assessments', 820)
+  expect(await bench.sweep()).toMatchObject({ assessments: 1 })
 })
 
 test('a dead letter of a message from before counts for nothing', async () => {
