@@ -29,6 +29,9 @@ export function pulseFromEnvironment(): Pulse {
   return pulseOf(numberEnv(env.leaseSeconds, 60))
 }
 
+/** Milliseconds after which a beat is given up: work that is done waits for the last one. */
+const longestBeat = 5000
+
 export type Heart = {
   /** What is told, as the log says it. */
   name: string
@@ -48,10 +51,11 @@ export async function beating<T>(
   work: (settled: () => Promise<void>) => Promise<T>,
 ): Promise<T> {
   const milliseconds = everySeconds * 1000
+  const patience = Math.min(milliseconds, longestBeat)
   let current: Promise<void> | undefined
   const once = async () => {
     try {
-      await within(milliseconds, beat(AbortSignal.timeout(milliseconds)))
+      await within(patience, beat(AbortSignal.timeout(patience)))
     } catch (error) {
       logger.warn(`${name} failed`, { code: describeFailure(error).error })
     }

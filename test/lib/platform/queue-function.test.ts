@@ -2,9 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQSBatchResponse, SQSRecord } from 'aws-lambda'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Sqs, startSqs } from '../../../infra/local/sqs.ts'
 import { UnavailableError } from '../../../lib/platform/errors.ts'
+import { logger } from '../../../lib/platform/log.ts'
 import {
   type QueueFunctionOptions,
   queueFunction,
@@ -107,6 +108,98 @@ test('where its visibility cannot be changed a failed message goes back all the 
   expect(delivered).toMatchObject({ failed: 1, ...untouched })
 })
 
+describe('a queue whose workers say that they live', () => {
+  const pulse = { beat: 0.02, lease: 60, visibility: 85, grace: 25 }
+  const backoff = { baseSeconds: 20, maxSeconds: 100 }
+
+  /** Delivers a batch to `handle`, which is given how many seconds each message is hidden for yet. */
+  async function deliverBatch(
+    size: number,
+    handle: (body: number, hidden: () => number[]) => Promise<void>,
+    options: QueueFunctionOptions = { backoff, pulse },
+  ) {
+    const name = `work-${++queues}`
+    const { arn } = sqs.createQueue(name, { VisibilityTimeout: '40000' })
+    for (let body = 0; body < size; body++) sqs.sendMessage(arn, String(body))
+    const records: SQSRecord[] = []
+    while (records.length < size) {
+      const some = await sqs.receive(arn, { max: 10, waitSeconds: 5 })
+      records.push(...some.map((message) => ({ ...message, eventSourceARN: arn }) as unknown as SQSRecord))
+    }
+    records.sort((one, other) => Number(one.body) - Number(other.body))
+    const hidden = () =>
+      records.map(({ messageId }) => {
+        const message = sqs.inspect(name)!.inFlight.find((each) => each.messageId === messageId)
+        return (message!.visibleAt! - Date.now()) / 1000
+      })
+    const handler = queueFunction((body) => handle(body as number, hidden), options)
+    const answer = (await handler({ Records: records }, lambdaContext())) as SQSBatchResponse
+    return { failed: answer.batchItemFailures.length, hidden: hidden() }
+  }
+
+  const shortly = expect.toSatisfy((seconds: number) => seconds > 60 && seconds <= 85)
+  const long = expect.toSatisfy((seconds: number) => seconds > 1000)
+
+  test('hides a message no longer than a dead worker may keep it, from the beginning', async () => {
+    await deliverBatch(1, async (_, hidden) => {
+      await vi.waitFor(() => expect(hidden()).toEqual([shortly]))
+    })
+  })
+
+  test('goes on hiding it for as long as its worker lives', async () => {
+    await deliverBatch(1, async (_, hidden) => {
+      await vi.waitFor(() => expect(hidden()).toEqual([shortly]))
+      const first = Date.now() + hidden()[0]! * 1000
+      await vi.waitFor(() => expect(Date.now() + hidden()[0]! * 1000).toBeGreaterThan(first + 40))
+    })
+  })
+
+  test('leaves the wait of a message that failed as it is, and hides the rest of its batch', async () => {
+    const waits: number[] = []
+    const { failed, hidden } = await deliverBatch(12, async (body, seconds) => {
+      await vi.waitFor(() => expect(seconds().slice(body)).toEqual(Array(12 - body).fill(shortly)))
+      waits.push(...seconds().slice(0, Math.min(body, 1)))
+      if (body === 0) throw new UnavailableError('down')
+    })
+    expect(failed).toBe(1)
+    expect(waits.length).toBeGreaterThan(5)
+    for (const wait of [...waits, hidden[0]!]) expect(wait).toBeLessThanOrEqual(20)
+  })
+
+  test('brings a message back exactly when the lease that it met ends', async () => {
+    const held = new RetryLaterError('Work that another worker holds', 42, undefined, { exact: true })
+    const { hidden } = await deliverBatch(1, () => Promise.reject(held))
+    expect(hidden[0]).toBeGreaterThan(30)
+    expect(hidden[0]).toBeLessThanOrEqual(42)
+  })
+
+  test('does its work also while SQS hides nothing', async () => {
+    const warn = vi.spyOn(logger, 'warn').mockImplementation(() => {})
+    let done = 0
+    const name = `work-${++queues}`
+    const { arn } = sqs.createQueue(name, { VisibilityTimeout: '40000' })
+    sqs.sendMessage(arn, '{}')
+    const [message] = await sqs.receive(arn, { max: 1, waitSeconds: 5 })
+    const handler = queueFunction(
+      async () => {
+        await vi.waitFor(() =>
+          expect(warn).toHaveBeenCalledWith('Hiding messages at work failed', expect.anything()),
+        )
+        done++
+      },
+      { backoff, pulse },
+    )
+    const record = { ...message!, eventSourceARN: arn, receiptHandle: 'old' } as unknown as SQSRecord
+    const answer = (await handler({ Records: [record] }, lambdaContext())) as SQSBatchResponse
+    expect([done, answer.batchItemFailures.length]).toEqual([1, 0])
+    warn.mockRestore()
+  })
+
+  test('keeps the visibility timeout of its queue if it is not asked for', async () => {
+    await deliverBatch(1, async (_, hidden) => expect(hidden()).toEqual([long]), { backoff })
+  })
+})
+
 test.each([
   { error: new Error(), count: 1, backoff: undefined, low: undefined, high: undefined },
   { error: new Error(), count: 1, backoff: { baseSeconds: 10, maxSeconds: 900 }, low: 5, high: 10 },
@@ -115,6 +208,8 @@ test.each([
   { error: later(30), count: 9, backoff: undefined, low: 30, high: 33 },
   { error: later(30), count: 1, backoff: { baseSeconds: 10, maxSeconds: 900 }, low: 30, high: 33 },
   { error: later(30), count: 5, backoff: { baseSeconds: 10, maxSeconds: 900 }, low: 80, high: 160 },
+  { error: later(30, true), count: 5, backoff: { baseSeconds: 10, maxSeconds: 20 }, low: 30, high: 30 },
+  { error: later(86_400, true), count: 1, backoff: undefined, low: 900, high: 900 },
   { error: later(86_400), count: 1, backoff: undefined, low: 900, high: 900 },
   { error: later(86_400), count: 1, backoff: { baseSeconds: 1, maxSeconds: 4 }, low: 4, high: 4 },
 ])('$error.message at delivery $count waits from $low to $high s', ({ error, count, backoff, low, high }) => {
@@ -122,6 +217,6 @@ test.each([
   expect(secondsAway(error, count, backoff, () => 1)).toBe(high)
 })
 
-function later(seconds: number): RetryLaterError {
-  return new RetryLaterError('Work', seconds, undefined)
+function later(seconds: number, exact = false): RetryLaterError {
+  return new RetryLaterError('Work', seconds, undefined, { exact })
 }
