@@ -26,6 +26,7 @@ import {
   waitForTurns,
 } from './assessment-store.ts'
 import { queueEmail } from './emails.ts'
+import { failureSchema } from './failure.ts'
 import { getInterview, type Interview } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
@@ -46,7 +47,7 @@ export const assessmentAnswerSchema = z
       .meta({ description: 'Generations that were completed; each can be read by its number' }),
     requested_at: z.iso.datetime(),
     completed_at: z.iso.datetime().nullable(),
-    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    failure: failureSchema.optional(),
     content: assessmentSchema.optional(),
   })
   .meta({

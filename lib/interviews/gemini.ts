@@ -16,6 +16,7 @@ import { secretJson } from '../platform/secrets.ts'
 import { isTransient, isTransientStatus } from '../platform/transient.ts'
 import { type BoundedSchema, boundsInWords, wholePart } from './answer-bounds.ts'
 import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
+import { geminiRefusal } from './refusals.ts'
 import { type Reviewed, reviewAnswer, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
 import { storable } from './text.ts'
 
@@ -160,14 +161,14 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     return party.call(
       name,
       async (signal) => {
-        let retryAfter: string | null = null
-        const fetch = fetchNoting(({ headers }) => {
-          retryAfter = headers.get('retry-after')
+        let noted: Noted | undefined
+        const fetch = fetchNoting(({ status, headers }) => {
+          noted = { status, retryAfter: headers.get('retry-after') }
         })
         try {
           return await use(client, { abortSignal: signal, httpOptions: { fetch } })
         } catch (error) {
-          throw geminiError(error, retryAfter)
+          throw geminiError(error, noted)
         }
       },
       options,
@@ -278,21 +279,41 @@ const errorBodySchema = z.object({
       .string()
       .regex(/^[A-Z_]{1,60}$/)
       .catch('UNKNOWN'),
-    details: z.array(z.object({ '@type': z.string(), retryDelay: z.string().optional() })).catch([]),
+    message: z.string().catch(''),
+    details: z
+      .array(
+        z.object({
+          '@type': z.string(),
+          retryDelay: z.string().optional(),
+          domain: z.string().optional(),
+        }),
+      )
+      .catch([]),
   }),
 })
 const retryInfo = 'type.googleapis.com/google.rpc.RetryInfo'
 
+const unknownError = { status: 'UNKNOWN', message: '', details: [] }
+
+/** What the SDK keeps to itself of the last response. */
+type Noted = { status: number; retryAfter: string | null }
+
 /** What an error of the SDK means, without the service's message, which may quote the prompt. */
-function geminiError(error: unknown, retryAfter: string | null): unknown {
+function geminiError(error: unknown, noted: Noted | undefined): unknown {
   // The SDK parses what calls itself JSON, whoever in between has written it.
-  if (error instanceof SyntaxError) return new UpstreamUnavailableError('Gemini did not answer with JSON')
+  if (error instanceof SyntaxError) {
+    if (noted && noted.status >= 400 && !isTransientStatus(noted.status)) {
+      return geminiRefusal(noted.status, unknownError)
+    }
+    return new UpstreamUnavailableError('Gemini did not answer with JSON')
+  }
   if (!isApiError(error)) return error
-  const { status, details } = errorBody(error.message)
-  if (!isTransientStatus(error.status)) return new UpstreamRefusedError(service, `${error.status} ${status}`)
+  const said = errorBody(error.message)
+  const { status, details } = said
+  if (!isTransientStatus(error.status)) return geminiRefusal(error.status, said)
   const delay = details.find((detail) => detail['@type'] === retryInfo)?.retryDelay
   return new UpstreamUnavailableError(`Gemini answered ${error.status} (${status})`, {
-    retryAfterMs: parseRetryAfter(retryAfter, Date.now()) ?? parseDelay(delay),
+    retryAfterMs: parseRetryAfter(noted?.retryAfter ?? null, Date.now()) ?? parseDelay(delay),
   })
 }
 
@@ -309,7 +330,7 @@ function errorBody(message: string): z.output<typeof errorBodySchema>['error'] {
     body = undefined
   }
   const parsed = errorBodySchema.safeParse(body)
-  return parsed.success ? parsed.data.error : { status: 'UNKNOWN', details: [] }
+  return parsed.success ? parsed.data.error : unknownError
 }
 
 /** Milliseconds of a duration as protobuf's JSON has it: `7s`, `0.5s`. */

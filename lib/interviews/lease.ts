@@ -5,6 +5,9 @@ import { describeFailure, type WorkFailure } from '../platform/failures.ts'
 import { RetryLaterError } from '../platform/retry.ts'
 import { beating, type Pulse, pulseFromEnvironment } from '../platform/work/heartbeat.ts'
 import { giveUp } from '../platform/work/release.ts'
+import { type Failure, failureOf } from './failure.ts'
+
+export type { Failure }
 
 /**
  * The tables whose rows are worked on under a lease: the states in which a row waits for a worker, the first of
@@ -19,9 +22,6 @@ export type LeasedTable = keyof typeof leased
 
 /** Who works on a row: whatever is written at the end of it is written only while this is still so. */
 export type Lease = { table: LeasedTable; id: string; token: string }
-
-/** Why a row is failed, as its reader is told. */
-export type Failure = { code: string; message: string }
 
 /** `done`: there is nothing to do any more. `busy`: another worker is at it, so many seconds at the most. */
 export type Claim =
@@ -147,7 +147,7 @@ async function endAttempt(
   remainingMs: () => number,
 ): Promise<Outcome<never>> {
   if (isFinal(error)) {
-    const failure = { code: error.code, message: error.message }
+    const failure = failureOf(error)
     return (await failWork(sql, lease, failure)) ? { outcome: 'failed', failure } : { outcome: 'ignored' }
   }
   await giveUp(() => releaseWork(sql, lease, describeFailure(error)), remainingMs)

@@ -1,13 +1,14 @@
 import { type ErrorResponse, Resend } from 'resend'
 import * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
-import { UpstreamRefusedError, UpstreamUnavailableError } from '../platform/errors.ts'
+import { UpstreamUnavailableError } from '../platform/errors.ts'
 import { env } from '../platform/names.ts'
 import { createThirdParty, type ThirdPartyOptions } from '../platform/outside.ts'
 import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransientStatus } from '../platform/transient.ts'
 import { type Mailer, sendName } from './model.ts'
+import { isSpentQuota, resendRefusal } from './refusals.ts'
 
 const service = 'Resend'
 
@@ -68,9 +69,9 @@ function resendError(error: ErrorResponse, headers: Record<string, string> | nul
   const name = /^\w{1,60}$/.test(error.name) ? error.name : 'unnamed'
   // No answer, or one of somebody in between, which has no form. The key makes one more attempt harmless.
   if (typeof status !== 'number') return new Error(`Resend did not answer (${name})`)
-  if (isTransientStatus(status) || name === stillSending) {
+  if ((isTransientStatus(status) && !isSpentQuota(name)) || name === stillSending) {
     const retryAfterMs = parseRetryAfter(headers?.['retry-after'], Date.now())
     return new UpstreamUnavailableError(`Resend answered ${status} (${name})`, { retryAfterMs })
   }
-  return new UpstreamRefusedError(service, `${status} ${name}`)
+  return resendRefusal(status, name, error.message)
 }

@@ -160,16 +160,29 @@ export class UpstreamUnavailableError extends UnavailableError {
   }
 }
 
-/** Thrown when a third party refuses a call that it would refuse again: 502. */
+/**
+ * What a refusal is about: `account` is our key, its rights, billing, the model or the sender, which an operator
+ * can mend; `request` is what was sent, which would be refused again.
+ */
+export const refusalSubjects = ['account', 'request'] as const
+export type RefusalSubject = (typeof refusalSubjects)[number]
+
+/** The code of a refusal that is about the account. */
+export const refusedByProvider = 'refused_by_provider'
+
+/** Thrown when a third party refuses a call that it would refuse again as things are: 502. */
 export class UpstreamRefusedError extends InsightaError {
   readonly service: string
   readonly reason: string
+  readonly about: RefusalSubject
 
   /** @param reason The status and the service's own code: its message may quote what was sent. */
-  constructor(service: string, reason: string) {
-    super(`${service} refused the call: ${reason}`, { code: 'refused', status: 502 })
+  constructor(service: string, reason: string, about: RefusalSubject = 'request') {
+    const code = about === 'account' ? refusedByProvider : 'refused'
+    super(`${service} refused the call: ${reason}`, { code, status: 502 })
     this.service = service
     this.reason = reason
+    this.about = about
   }
 }
 

@@ -5,6 +5,7 @@ import {
   ConfigurationError,
   InvalidAnswerError,
   isInsightaError,
+  refusalSubjects,
   retryAfterSeconds,
   UnavailableError,
   UpstreamInvalidError,
@@ -27,7 +28,13 @@ const seconds = z.number()
 const failureSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('invalid'), service }),
   z.strictObject({ status: z.literal('invalid_answer'), service, reason: z.string() }),
-  z.strictObject({ status: z.literal('refused'), service, reason: z.string() }),
+  z.strictObject({
+    status: z.literal('refused'),
+    service,
+    reason: z.string(),
+    // The release before says nothing of it.
+    about: z.enum(refusalSubjects).default('request'),
+  }),
   z.strictObject({ status: z.literal('unavailable'), message: z.string(), retry_after: seconds }),
   z.strictObject({ status: z.literal('later'), wait: seconds, reason: z.string().optional() }),
   z.strictObject({ status: z.literal('configuration'), message: z.string() }),
@@ -134,7 +141,8 @@ function failureOf(error: unknown): Failure | undefined {
     return { status: 'invalid_answer', service: error.service, reason: error.reason }
   }
   if (error instanceof UpstreamRefusedError) {
-    return { status: 'refused', service: error.service, reason: error.reason }
+    const { service, reason, about } = error
+    return { status: 'refused', service, reason, about }
   }
   if (error instanceof UnavailableError) {
     return { status: 'unavailable', message: error.message, retry_after: retryAfterSeconds(error) ?? 5 }
@@ -150,7 +158,7 @@ function errorOf(failure: Failure, name: string): Error {
     case 'invalid_answer':
       return new InvalidAnswerError(failure.service, failure.reason)
     case 'refused':
-      return new UpstreamRefusedError(failure.service, failure.reason)
+      return new UpstreamRefusedError(failure.service, failure.reason, failure.about)
     case 'unavailable':
       return new UpstreamUnavailableError(failure.message, { retryAfterMs: failure.retry_after * 1000 })
     case 'later': {

@@ -183,12 +183,14 @@ test('is made once where its message comes many times at once', async () => {
 })
 
 test.each([
-  ['invalid_answer', new InvalidAnswerError('Gemini', 'not JSON')],
-  ['refused', new UpstreamRefusedError('Gemini', '400 INVALID_ARGUMENT')],
-])('is failed at once by %s, with nothing half-written', async (code, error) => {
+  ['invalid_answer', {}, new InvalidAnswerError('Gemini', 'not JSON')],
+  ['refused', { service: 'gemini' }, new UpstreamRefusedError('Gemini', '400 INVALID_ARGUMENT')],
+  ['refused_by_provider', { service: 'gemini' }, new UpstreamRefusedError('Gemini', '403 X', 'account')],
+])('is failed at once by %s, with nothing half-written', async (code, by, error) => {
   const { id } = await bench.requested()
   bench.scripted.script.push(fails(error))
-  expect(await bench.assess(id)).toEqual({ outcome: 'failed', failure: { code, message: error.message } })
+  const failure = { code, message: error.message, ...by }
+  expect(await bench.assess(id)).toEqual({ outcome: 'failed', failure })
   expect(await bench.assessment(id)).toMatchObject({ state: 'failed', content: null, failure: { code } })
   expect(await bench.emails(id)).toEqual([])
   expect(await bench.assess(id)).toEqual({ outcome: 'ignored' })

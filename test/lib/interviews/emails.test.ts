@@ -321,7 +321,8 @@ describe('sending', () => {
     const interview = await anInterview()
     const { email } = await invite(interview)
     script.push(fails(new UpstreamRefusedError('Resend', '422 validation_error')))
-    const failure = { code: 'refused', message: 'Resend refused the call: 422 validation_error' }
+    const message = 'Resend refused the call: 422 validation_error'
+    const failure = { code: 'refused', message, service: 'resend' }
     expect(await send(email.id)).toEqual({ outcome: 'failed', failure })
     expect(await emailsOf(sql, interview.id)).toMatchObject([{ state: 'failed', failure }])
     expect(await send(email.id)).toEqual({ outcome: 'ignored' })

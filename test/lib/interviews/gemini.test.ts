@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createGemini, type GeminiOptions } from '../../../lib/interviews/gemini.ts'
 import { dimensions } from '../../../lib/interviews/model.ts'
+import type { RefusalSubject } from '../../../lib/platform/errors.ts'
 import { watchRetries } from '../../support/retries.ts'
 import { startThirdParties, type ThirdParties } from '../../support/third-parties.ts'
 import { startWire, type Wire, type WireAnswer } from '../../support/wire.ts'
@@ -289,28 +290,43 @@ describe('an answer of Gemini', () => {
     expect(await model.ask('assessment', prompt)).toEqual(assessment())
   })
 
-  it.each<[string, WireAnswer, string]>([
+  it.each<[string, WireAnswer, string, RefusalSubject?]>([
     ['a 400', fails(400, 'INVALID_ARGUMENT'), '400 INVALID_ARGUMENT'],
-    ['a 401', fails(401, 'UNAUTHENTICATED'), '401 UNAUTHENTICATED'],
-    ['a 403', fails(403, 'PERMISSION_DENIED'), '403 PERMISSION_DENIED'],
-    ['a 404', fails(404, 'NOT_FOUND'), '404 NOT_FOUND'],
+    ['a 401', fails(401, 'UNAUTHENTICATED'), '401 UNAUTHENTICATED', 'account'],
+    ['a 403', fails(403, 'PERMISSION_DENIED'), '403 PERMISSION_DENIED', 'account'],
+    ['a 404', fails(404, 'NOT_FOUND'), '404 NOT_FOUND', 'account'],
     ['a 422 without a form', { status: 422, headers: {}, body: 'Ada' }, '422 UNKNOWN'],
+    [
+      'a page of a proxy that calls itself JSON',
+      { status: 403, headers: { 'content-type': 'application/json' }, body: '<html>' },
+      '403 UNKNOWN',
+      'account',
+    ],
     [
       'a prompt it will not read',
       { body: { promptFeedback: { blockReason: 'PROHIBITED_CONTENT' } } },
       'the prompt was blocked (PROHIBITED_CONTENT)',
     ],
     ['an answer it will not give', says('', 'SAFETY'), 'the answer was blocked (SAFETY)'],
-  ])('is refused at once by %s, whatever the service says about it', async (_what, answer, reason) => {
-    wire.answers.push(answer)
-    const error = await gemini()
-      .ask('assessment', prompt)
-      .catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ code: 'refused', service: 'Gemini', reason, retryable: false })
-    expect(error).not.toHaveProperty('cause', expect.anything())
-    expect(wire.requests).toHaveLength(1)
-    expect([retries.warned, retries.failed, retries.counted]).toEqual([[], [], []])
-  })
+  ])(
+    'is refused at once by %s, whatever the service says about it',
+    async (_what, answer, reason, about = 'request') => {
+      wire.answers.push(answer)
+      const error = await gemini()
+        .ask('assessment', prompt)
+        .catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({
+        name: 'UpstreamRefusedError',
+        service: 'Gemini',
+        reason,
+        about,
+        retryable: false,
+      })
+      expect(error).not.toHaveProperty('cause', expect.anything())
+      expect(wire.requests).toHaveLength(1)
+      expect([retries.warned, retries.failed, retries.counted]).toEqual([[], [], []])
+    },
+  )
 
   it('is called off by the caller', async () => {
     wire.answers.push({ hangs: true })

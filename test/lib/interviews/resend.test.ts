@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createResendMailer, type ResendOptions } from '../../../lib/interviews/resend.ts'
+import type { RefusalSubject } from '../../../lib/platform/errors.ts'
 import { watchRetries } from '../../support/retries.ts'
 import { startThirdParties, type ThirdParties } from '../../support/third-parties.ts'
 import { startWire, type Wire, type WireAnswer } from '../../support/wire.ts'
@@ -101,19 +102,27 @@ describe('an e-mail', () => {
     expect(retries.waits).toEqual([11_000])
   })
 
-  it.each<[WireAnswer, string]>([
+  it.each<[WireAnswer, string, RefusalSubject?]>([
     [fails(400, 'validation_error'), '400 validation_error'],
-    [fails(401, 'missing_api_key'), '401 missing_api_key'],
-    [fails(403, 'invalid_api_key'), '403 invalid_api_key'],
+    [fails(401, 'missing_api_key'), '401 missing_api_key', 'account'],
+    [fails(403, 'invalid_api_key'), '403 invalid_api_key', 'account'],
+    [fails(429, 'daily_quota_exceeded'), '429 daily_quota_exceeded', 'account'],
+    [{ status: 403, body: '<html>' }, '403 application_error', 'account'],
     [fails(409, 'invalid_idempotent_request'), '409 invalid_idempotent_request'],
     [fails(422, 'validation_error'), '422 validation_error'],
     [fails(422, 'ada@example.com'), '422 unnamed'],
-  ])('is refused at once by %j, without an address', async (answer, reason) => {
+  ])('is refused at once by %j, without an address', async (answer, reason, about = 'request') => {
     wire.answers.push(answer)
     const error = await mailer()
       .send(mail)
       .catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ code: 'refused', service: 'Resend', reason, retryable: false })
+    expect(error).toMatchObject({
+      name: 'UpstreamRefusedError',
+      service: 'Resend',
+      reason,
+      about,
+      retryable: false,
+    })
     expect(String(error)).not.toContain('ada@')
     expect(wire.requests).toHaveLength(1)
     expect(retries.warned).toEqual([])

@@ -64,6 +64,10 @@ it.each<[Error, Error]>([
   [new InvalidAnswerError('Gemini', 'cut'), new InvalidAnswerError('Gemini', 'cut')],
   [new UpstreamRefusedError('Resend', '422 x'), new UpstreamRefusedError('Resend', '422 x')],
   [
+    new UpstreamRefusedError('Gemini', '403 x', 'account'),
+    new UpstreamRefusedError('Gemini', '403 x', 'account'),
+  ],
+  [
     new UpstreamUnavailableError('Gemini is out', { retryAfterMs: 7000 }),
     new UpstreamUnavailableError('Gemini is out', { retryAfterMs: 7000 }),
   ],
