@@ -1,4 +1,5 @@
 import { modelFromEnvironment } from '../lib/interviews/model.ts'
+import { embedResume } from '../lib/interviews/resume-embedding.ts'
 import { resumeMessage, resumeOfKey } from '../lib/interviews/resume-messages.ts'
 import { readResume, removeOrphan } from '../lib/interviews/resume-reading.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
@@ -46,6 +47,11 @@ async function read(id: string, key: string | undefined, { remainingMs }: Messag
       logger.warn('Résumé cannot be read', { code: outcome.failure.code, duration_ms })
       return
     case 'ignored': {
+      const embedded = await embedResume(context, id)
+      if (embedded) {
+        logger.info('Passages of a résumé tried again', embedded)
+        return
+      }
       const removed = key !== undefined && (await removeOrphan(context, id, key))
       logger.info('Résumé needed nothing', { removed, duration_ms })
     }

@@ -2,6 +2,13 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import type { FailureCause } from '../platform/failures.ts'
 import { type Failure, type LeasedTable, leased } from './lease.ts'
 
+/** The message of each kind of row. */
+export const workMessages: Record<LeasedTable, (id: string) => object> = {
+  assessments: (interview_id) => ({ interview_id }),
+  emails: (email_id) => ({ email_id }),
+  resumes: (resume_id) => ({ resume_id }),
+}
+
 /** What the attempts at a row left behind. */
 export type Attempts = {
   attempts: number
@@ -39,14 +46,15 @@ export async function giveUpWork(
     where ${tx(leased[table].key)} = ${id}`
 }
 
-/** Makes a failed row wait again, with all its attempts. One that is not failed any more is left as it is. */
-export async function reopenWork(tx: Transaction, table: LeasedTable, id: string): Promise<void> {
+/** Makes a failed row wait again, with all its attempts. False if it is not failed any more: it is left as it is. */
+export async function reopenWork(tx: Transaction, table: LeasedTable, id: string): Promise<boolean> {
   const { key, waiting } = leased[table]
-  await tx`
+  const { count } = await tx`
     update ${tx(table)}
     set state = ${waiting[0]}, failure = null, attempts = 0, last_error = null, last_error_cause = null,
       touched_at = now(), resent_at = now()
     where ${tx(key)} = ${id} and state = 'failed'`
+  return count === 1
 }
 
 /** When each row's work was asked for: the longer ago, the longer the sweep waits before it looks again. */

@@ -2,10 +2,10 @@ import { buffer } from 'node:stream/consumers'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { NotFoundError, UnavailableError } from '../platform/errors.ts'
 import { exactly, ObjectMissingError, type Storage } from '../platform/storage.ts'
-import { chunksOf } from './chunks.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { resumePrompt } from './prompts.ts'
+import { embedText, insertChunks, oweEmbedding, type Passages } from './resume-embedding.ts'
 import { resumeText } from './resume-text.ts'
 import type { ResumeType } from './resume-type.ts'
 import type { ResumeFacts } from './tasks.ts'
@@ -22,26 +22,29 @@ type Upload = { candidate_id: string; object_key: string; content_type: ResumeTy
 type Reading = {
   content: string
   extracted: ResumeFacts
-  chunks: { content: string; embedding: number[] }[]
+  passages: Passages
 }
 
+/** Milliseconds that are left to store what was read when a model hangs over the passages. */
+const toStore = 5000
+
 /**
- * Reads a résumé that was uploaded: its text, what the model finds in it, and its chunks to search. Killed or
- * doubled, it is stored once. Rejects where the message is to come back; what cannot succeed is stored as failed.
+ * Reads a résumé that was uploaded: its text, what the model finds in it, and its passages to search. Without their
+ * vectors it is complete too, with no passages until those are made. Killed or doubled, it is stored once. Rejects
+ * where the message is to come back; what cannot succeed is stored as failed.
  */
 export async function readResume(
   { sql, storage, model, remainingMs }: ReadingContext,
   id: string,
-): Promise<Outcome<{ chunks: number }>> {
+): Promise<Outcome<{ chunks: number; embedding_failure?: string }>> {
   return underLease(sql, 'resumes', id, remainingMs, async (lease) => {
     const upload = await findUpload(sql, id)
     const content = await resumeText(await download(storage, upload), upload.content_type)
     const extracted = await model.ask('resume', resumePrompt(content), { remainingMs })
-    const texts = chunksOf(content)
-    const embeddings = await model.embed(texts, 'document', { remainingMs })
-    const chunks = texts.map((text, index) => ({ content: text, embedding: embeddings[index]! }))
-    await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, chunks }))
-    return { chunks: chunks.length }
+    const passages = await embedText(model, content, { remainingMs: () => remainingMs() - toStore })
+    await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, passages }))
+    if ('failure' in passages) return { chunks: 0, embedding_failure: passages.failure.code }
+    return { chunks: passages.chunks.length }
   })
 }
 
@@ -70,17 +73,13 @@ async function store(
   tx: Transaction,
   lease: Lease,
   candidateId: string,
-  { content, extracted, chunks }: Reading,
+  { content, extracted, passages }: Reading,
 ): Promise<void> {
   // A deletion takes the candidate before its résumés, too.
   await tx`select from candidates where id = ${candidateId} for no key update`
   await holdLease(tx, lease)
-  const rows = chunks.map((chunk, index) => ({ chunk_no: index + 1, ...chunk }))
-  await tx`
-    insert into resume_chunks (resume_id, chunk_no, content, embedding)
-    select ${lease.id}, chunk_no, content, embedding
-    from json_to_recordset(${JSON.stringify(rows)}::text::json) as chunk(
-      chunk_no integer, content text, embedding real[])`
+  if ('chunks' in passages) await insertChunks(tx, lease.id, passages.chunks)
+  else await oweEmbedding(tx, lease.id, passages.failure)
   await fillCandidate(tx, candidateId, extracted)
   await tx`
     update resumes

@@ -7,8 +7,8 @@ import type { CallOptions, Model } from './model.ts'
 const longestQuestion = 6000
 
 /**
- * The pieces of the candidate's newest résumé that are nearest to the text, the nearest first. None where no résumé
- * has been read, and none where the model has no answer now: whoever asks goes on without.
+ * The pieces of the candidate's newest résumé that are nearest to the text, the nearest first. None if no résumé has
+ * been read or its passages are still to be made, and none if the model has no answer now: the caller goes on without.
  */
 export async function resumeContext(
   sql: Sql,
@@ -25,10 +25,12 @@ export async function resumeContext(
 }
 
 async function newestResume(sql: Sql, candidateId: string): Promise<string | undefined> {
-  const [row] = await sql<{ id: string }[]>`
-    select id from resumes where candidate_id = ${candidateId} and state = 'completed'
+  const [row] = await sql<{ id: string; searchable: boolean }[]>`
+    select id, embedding_due_at is null as searchable from resumes
+    where candidate_id = ${candidateId} and state = 'completed'
     order by id desc limit 1`
-  return row?.id
+  // Not an older one in its place, which may say otherwise.
+  return row?.searchable ? row.id : undefined
 }
 
 async function embedQuestion(

@@ -1,11 +1,15 @@
 import * as z from 'zod'
-import type { Sql } from '../platform/db.ts'
+import type { Sql, Transaction } from '../platform/db.ts'
+import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError, InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
 import { uploadSchema } from '../platform/http/shapes.ts'
+import { queues } from '../platform/names.ts'
+import { enqueue } from '../platform/outbox.ts'
 import { spend } from '../platform/quotas.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
 import { candidateNotFound } from './candidates.ts'
-import type { Failure } from './lease.ts'
+import { type Failure, failureSchema } from './failure.ts'
+import { reopenWork, workMessages } from './recovery-store.ts'
 import { resumeKey } from './resume-messages.ts'
 import { type ResumeType, resumeTypeOf } from './resume-type.ts'
 import { type ResumeFacts, resumeSchema } from './tasks.ts'
@@ -40,11 +44,14 @@ export const resumeAnswerSchema = z
     status: z.literal('success'),
     id: z.uuid(),
     state: z.enum(resumeStates),
-    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    failure: failureSchema.optional(),
     filename: z.string(),
     size: z.int(),
     content_type: z.string(),
     extracted: resumeSchema.optional(),
+    searchable: z.boolean().meta({
+      description: 'Whether its passages are found. They may follow some minutes after what was extracted',
+    }),
     created_at: z.iso.datetime(),
     completed_at: z.iso.datetime().nullable(),
   })
@@ -61,6 +68,7 @@ export type Resume = {
   size: number
   content_type: ResumeType
   extracted: ResumeFacts | null
+  searchable: boolean
   created_at: Date
   completed_at: Date | null
 }
@@ -136,13 +144,41 @@ export async function resumeFile(
 
 type ResumeRow = Resume & { object_key: string }
 
-async function latestRow(sql: Sql, candidate: { teamId: string; id: string }): Promise<ResumeRow> {
+async function latestRow(
+  sql: Sql | Transaction,
+  candidate: { teamId: string; id: string },
+): Promise<ResumeRow> {
   const [row] = await sql<ResumeRow[]>`
     select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.extracted, r.created_at,
-      r.completed_at, r.object_key
+      r.completed_at, r.object_key, r.state = 'completed' and r.embedding_due_at is null as searchable
     from resumes r join candidates c on c.id = r.candidate_id
     where c.team_id = ${candidate.teamId} and c.id = ${candidate.id}
     order by r.id desc limit 1`
   if (!row) throw new NotFoundError('There is no résumé of this candidate')
   return row
+}
+
+/** Failures that say that there is no file to read. */
+const withoutFile = new Set(['upload_expired', 'object_missing'])
+
+/**
+ * Has the newest résumé of the team's candidate read again if that failed; any other is left as it is. Returns it,
+ * and the outbox's messages to send after the commit. Throws NotFoundError, and ConflictError (`no_file`) if there
+ * is no file to read.
+ */
+export async function retryResume(
+  tx: Transaction,
+  candidate: { teamId: string; id: string },
+): Promise<{ resume: Resume; messages: string[] }> {
+  const { object_key: _, ...resume } = await latestRow(tx, candidate)
+  if (resume.state !== 'failed') return { resume, messages: [] }
+  await lockLetters(tx, resume.id)
+  if (withoutFile.has(resume.failure?.code ?? '')) {
+    throw new ConflictError('There is no file to read: upload the résumé again', 'no_file')
+  }
+  if (!(await reopenWork(tx, 'resumes', resume.id))) return { resume, messages: [] }
+  await settleLetters(tx, 'redriven', resume.id, [queues.resumes])
+  await spend(tx, candidate.teamId, 'model_calls', 1)
+  const message = await enqueue(tx, queues.resumes, workMessages.resumes(resume.id))
+  return { resume: { ...resume, state: 'pending', failure: null }, messages: [message] }
 }

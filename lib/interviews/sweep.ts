@@ -5,7 +5,8 @@ import type { Storage } from '../platform/storage.ts'
 import { sweepUploads } from '../platform/uploads.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
-import { claimAbandoned, claimStalled, forgetEvents, type StalledAfter } from './recovery-store.ts'
+import { claimAbandoned, claimStalled, forgetEvents, type StalledAfter, workMessages } from './recovery-store.ts'
+import { claimUnembedded } from './resume-embedding.ts'
 import { readTranscript } from './transcript.ts'
 
 export type SweepContext = {
@@ -29,16 +30,9 @@ export type SweepContext = {
 const bound = 50
 
 export type SweepResult = Record<
-  'assessments' | 'emails' | 'resumes' | 'uploaded' | 'expired' | 'abandoned' | 'forgotten',
+  'assessments' | 'emails' | 'resumes' | 'embeddings' | 'uploaded' | 'expired' | 'abandoned' | 'forgotten',
   number
 >
-
-/** The message of each kind of row. */
-const messages: Record<LeasedTable, (id: string) => object> = {
-  assessments: (interview_id) => ({ interview_id }),
-  emails: (email_id) => ({ email_id }),
-  resumes: (resume_id) => ({ resume_id }),
-}
 
 /** Takes up whatever stands still: lost messages, dead workers, uploads that never came, rooms left behind. */
 export async function sweepInterviews(context: SweepContext): Promise<SweepResult> {
@@ -48,6 +42,7 @@ export async function sweepInterviews(context: SweepContext): Promise<SweepResul
     assessments: await sweepStalled(context, 'assessments'),
     emails: await sweepStalled(context, 'emails'),
     resumes: await sweepStalled(context, 'resumes'),
+    embeddings: await sweepEmbeddings(context),
     ...uploads,
     abandoned,
     forgotten: await forgetEvents(context.sql, webhookRetentionDays),
@@ -58,7 +53,20 @@ async function sweepStalled({ sql, queues, waits }: SweepContext, table: LeasedT
   const sent = await sql.begin(async (tx) => {
     const ids: string[] = []
     for (const id of await claimStalled(tx, table, waits.stalledAfter, bound)) {
-      ids.push(await enqueue(tx, queueNames[table], messages[table](id)))
+      ids.push(await enqueue(tx, queueNames[table], workMessages[table](id)))
+    }
+    return ids
+  })
+  await sendOutbox(sql, queues, sent)
+  return sent.length
+}
+
+/** Passages that could not be made when their résumé was read. */
+async function sweepEmbeddings({ sql, queues }: SweepContext): Promise<number> {
+  const sent = await sql.begin(async (tx) => {
+    const ids: string[] = []
+    for (const id of await claimUnembedded(tx, bound)) {
+      ids.push(await enqueue(tx, queueNames.resumes, workMessages.resumes(id)))
     }
     return ids
   })
@@ -78,7 +86,7 @@ async function sweepResumes(context: SweepContext) {
       limit: bound,
     },
     async (id) => {
-      sent.push(await sql.begin((tx) => enqueue(tx, queueNames.resumes, messages.resumes(id))))
+      sent.push(await sql.begin((tx) => enqueue(tx, queueNames.resumes, workMessages.resumes(id))))
     },
   )
   await sendOutbox(sql, queues, sent)

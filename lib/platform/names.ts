@@ -126,6 +126,10 @@ export const queues = {
 } as const
 export type QueueName = (typeof queues)[keyof typeof queues]
 
+/** Whoever can refuse work that waits in a queue, as failures, metrics and the API name them. */
+export const thirdParties = ['gemini', 'resend'] as const
+export type ThirdPartyName = (typeof thirdParties)[number]
+
 /** The variables that hold the address of each queue and of its dead-letter queue. */
 export const queueVariables: Record<QueueName, { source: string; deadLetters: string }> = {
   'import-objects': { source: env.importObjectsQueueUrl, deadLetters: env.importObjectsDeadLettersUrl },

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { embed } from '../../../infra/local/simulators/gemini-embedding.ts'
 import { createCandidate, type NewCandidate } from '../../../lib/interviews/candidates.ts'
 import { dimensions, type Model, type Prompt } from '../../../lib/interviews/model.ts'
+import { embedResume } from '../../../lib/interviews/resume-embedding.ts'
 import { readResume } from '../../../lib/interviews/resume-reading.ts'
 import { createResume, latestResume, type NewResume } from '../../../lib/interviews/resumes.ts'
 import type { ResumeFacts } from '../../../lib/interviews/tasks.ts'
@@ -82,6 +83,7 @@ export async function startResumeBench() {
     create,
     uploaded,
     read: (id: string) => readResume({ sql, storage, model, remainingMs: () => 60_000 }, id),
+    embed: (id: string) => embedResume({ sql, model, remainingMs: () => 60_000 }, id),
     latest: (candidateId: string) => latestResume(sql, { teamId: owner.teamId, id: candidateId }),
     chunks: (id: string) => sql<{ chunk_no: number; content: string; length: number }[]>`
       select chunk_no, content, (select sqrt(sum(x * x)) from unnest(embedding) x) as length

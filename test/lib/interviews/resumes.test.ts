@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
 import { deleteCandidate, getCandidate } from '../../../lib/interviews/candidates.ts'
 import { resumeKey, resumeMessage, resumeOfKey } from '../../../lib/interviews/resume-messages.ts'
-import { removeOrphan } from '../../../lib/interviews/resume-reading.ts'
+import { readResume, removeOrphan } from '../../../lib/interviews/resume-reading.ts'
+import { resumeContext } from '../../../lib/interviews/resume-search.ts'
 import {
   createResume,
   latestResume,
   resumeAnswer,
   resumeAnswerSchema,
 } from '../../../lib/interviews/resumes.ts'
-import { InvalidAnswerError, UpstreamUnavailableError } from '../../../lib/platform/errors.ts'
+import {
+  InvalidAnswerError,
+  UpstreamRefusedError,
+  UpstreamUnavailableError,
+} from '../../../lib/platform/errors.ts'
 import { decodeObjectKey } from '../../../lib/platform/object-key.ts'
 import { RetryLaterError } from '../../../lib/platform/retry.ts'
 import { ObjectMissingError } from '../../../lib/platform/storage.ts'
@@ -190,10 +195,6 @@ test('what a killed worker held is read once its lease has run out, and stored o
 describe('while something that it stands on is out', () => {
   it.each([
     ['the model', () => bench.script.ask.push(fails(new UpstreamUnavailableError('Gemini is out')))],
-    [
-      'the embeddings',
-      () => bench.script.embed.push(fails(new RetryLaterError('Embed texts', 7, undefined))),
-    ],
     ['S3', () => bench.s3.injectFault(() => ({ status: 503 }))],
     ['the connection to S3', () => bench.s3.injectFault(() => ({ cutAfterBytes: 3 }))],
   ])('%s: it waits with the reason, and is read after', async (_, breakIt) => {
@@ -213,6 +214,71 @@ describe('while something that it stands on is out', () => {
     const id = await bench.uploaded(candidate, 'Ada Obi')
     bench.script.ask.push(fails(new InvalidAnswerError('Gemini', 'not JSON')))
     expect(await bench.read(id)).toMatchObject({ outcome: 'failed', failure: { code: 'invalid_answer' } })
+    expect(await bench.chunks(id)).toEqual([])
+  })
+})
+
+describe('without vectors', () => {
+  const why: [string, Error, object][] = [
+    [
+      'the model is out',
+      new RetryLaterError('Embed texts', 7, new UpstreamUnavailableError('Gemini answered 503')),
+      { code: 'unavailable', message: 'Gemini answered 503' },
+    ],
+    [
+      'the key is wrong',
+      new UpstreamRefusedError('Gemini', '403 X', 'account'),
+      { code: 'refused_by_provider', service: 'gemini' },
+    ],
+    ['the texts are refused', new UpstreamRefusedError('Gemini', '400 X'), { code: 'refused' }],
+    ['they are of no use', new InvalidAnswerError('Gemini', 'no vector'), { code: 'invalid_answer' }],
+    ['the function that asks is killed', new Error('gemini failed'), { code: 'internal_error' }],
+  ]
+
+  it.each(why)('because %s: it is complete, and searched once they are made', async (_, error, failure) => {
+    const { id: candidate } = await bench.candidate()
+    const id = await bench.uploaded(candidate, long)
+    bench.script.embed.push(fails(error), fails(error))
+    expect(await bench.read(id)).toMatchObject({ outcome: 'done', result: { chunks: 0 } })
+    expect(await bench.latest(candidate)).toMatchObject({
+      state: 'completed',
+      extracted: facts,
+      searchable: false,
+    })
+    const found = () => resumeContext(bench.sql, bench.model, candidate, 'Go')
+    expect(await found()).toEqual([])
+    expect(await bench.embed(id)).toMatchObject({ failure })
+    const [row] = await bench.sql`select embedding_failure from resumes where id = ${id}`
+    expect(row).toMatchObject({ embedding_failure: failure })
+    expect(await Promise.all([bench.embed(id), bench.embed(id)])).toContainEqual({ chunks: 4 })
+    expect(await bench.chunks(id)).toHaveLength(4)
+    expect(await found()).not.toEqual([])
+    expect((await bench.latest(candidate)).searchable).toBe(true)
+    expect(await bench.embed(id)).toBeUndefined()
+    expect(bench.asked).toHaveLength(1)
+  })
+
+  it('it leaves the time to store what was read', async () => {
+    const { id: candidate } = await bench.candidate()
+    const given: (number | undefined)[] = []
+    const embed: typeof bench.model.embed = async (_texts, _kind, options) => {
+      given.push(options?.remainingMs?.())
+      throw new UpstreamUnavailableError('Gemini is out')
+    }
+    const id = await bench.uploaded(candidate, long)
+    const context = { ...bench, model: { ...bench.model, embed }, remainingMs: () => 60_000 }
+    expect(await readResume(context, id)).toMatchObject({ outcome: 'done' })
+    expect(given).toEqual([55_000])
+  })
+
+  it('it may be deleted meanwhile', async () => {
+    const { id: candidate } = await bench.candidate()
+    const id = await bench.uploaded(candidate, long)
+    bench.script.embed.push(fails(new UpstreamUnavailableError('Gemini is out')), () =>
+      deleteCandidate(bench, bench.owner, candidate),
+    )
+    await bench.read(id)
+    expect(await bench.embed(id)).toBeUndefined()
     expect(await bench.chunks(id)).toEqual([])
   })
 })

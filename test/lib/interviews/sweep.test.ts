@@ -14,7 +14,16 @@ beforeEach(async () => {
 })
 afterAll(() => bench.close())
 
-const nothing = { assessments: 0, emails: 0, resumes: 0, uploaded: 0, expired: 0, abandoned: 0, forgotten: 0 }
+const nothing = {
+  assessments: 0,
+  emails: 0,
+  resumes: 0,
+  embeddings: 0,
+  uploaded: 0,
+  expired: 0,
+  abandoned: 0,
+  forgotten: 0,
+}
 
 /** Lets time pass for the rows of a table. */
 const age = (table: LeasedTable, seconds: number) => {
@@ -151,6 +160,26 @@ test('takes up e-mails and résumés too', async () => {
     { queue: 'emails', body: { email_id: sending } },
     { queue: 'resumes', body: { resume_id: reading } },
   ])
+})
+
+test('has the passages of a résumé made that it lacks, later each time', async () => {
+  const { candidate_id } = await bench.interview()
+  const id = await resume(candidate_id, 'completed')
+  const due = (seconds: number) => bench.sql`
+    update resumes set embedding_due_at = embedding_due_at - make_interval(secs => ${seconds})`
+  await bench.sql`update resumes set embedding_attempts = 1, embedding_due_at = now() + interval '60 seconds'`
+  expect(await bench.sweep()).toEqual(nothing)
+  const waits: number[] = []
+  for (let attempt = 2; attempt <= 7; attempt++) {
+    await due(3600)
+    expect(await bench.sweep()).toEqual({ ...nothing, embeddings: 1 })
+    expect(await bench.sweep()).toEqual(nothing)
+    const [row] = await bench.sql<[{ wait: number }]>`
+      select extract(epoch from embedding_due_at - now())::float8 as wait from resumes`
+    waits.push(Math.ceil(row.wait / 60))
+  }
+  expect(waits).toEqual([2, 4, 8, 16, 16, 16])
+  expect(bench.sent).toEqual(Array(6).fill({ queue: 'resumes', body: { resume_id: id } }))
 })
 
 test('finds an upload whose event was lost, and expires one that never came', async () => {

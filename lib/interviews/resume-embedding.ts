@@ -1,0 +1,105 @@
+import type { Sql, Transaction } from '../platform/db.ts'
+import { isInsightaError } from '../platform/errors.ts'
+import { describeFailure } from '../platform/failures.ts'
+import { logger } from '../platform/log.ts'
+import { isRetryLater } from '../platform/retry.ts'
+import { chunksOf } from './chunks.ts'
+import { type Failure, failureOf } from './failure.ts'
+import type { CallOptions, Model } from './model.ts'
+
+type Chunk = { content: string; embedding: number[] }
+
+/** The pieces of a résumé that are searched, or why they could not be made. */
+export type Passages = { chunks: Chunk[] } | { failure: Failure }
+
+/** The passages of a text. Never rejects: a résumé is worth reading without them, and they can be made later. */
+export async function embedText(
+  model: Pick<Model, 'embed'>,
+  content: string,
+  options: CallOptions,
+): Promise<Passages> {
+  const texts = chunksOf(content)
+  try {
+    const vectors = await model.embed(texts, 'document', options)
+    return { chunks: texts.map((text, index) => ({ content: text, embedding: vectors[index]! })) }
+  } catch (error) {
+    const failure = whyNot(error)
+    logger.warn('The passages of a résumé are made later', failure)
+    return { failure }
+  }
+}
+
+function whyNot(error: unknown): Failure {
+  const { error: message } = describeFailure(error)
+  if (!isInsightaError(error)) return { code: 'internal_error', message }
+  return isRetryLater(error) ? { code: error.code, message } : failureOf(error)
+}
+
+export async function insertChunks(
+  tx: Transaction,
+  resumeId: string,
+  chunks: readonly Chunk[],
+): Promise<void> {
+  const rows = chunks.map((chunk, index) => ({ chunk_no: index + 1, ...chunk }))
+  await tx`
+    insert into resume_chunks (resume_id, chunk_no, content, embedding)
+    select ${resumeId}, chunk_no, content, embedding
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as chunk(
+      chunk_no integer, content text, embedding real[])`
+}
+
+/** Seconds before the passages of a résumé are tried a second time. The wait doubles, at most four times. */
+const firstWait = 60
+const mostDoublings = 4
+
+/** Notes that a résumé has no passages yet, and why. To be called under the lease. */
+export async function oweEmbedding(tx: Transaction, id: string, failure: Failure): Promise<void> {
+  await tx`
+    update resumes
+    set embedding_due_at = now() + make_interval(secs => ${firstWait}), embedding_attempts = 1,
+      embedding_failure = ${tx.json(failure)}
+    where id = ${id}`
+}
+
+/** Takes résumés whose passages are due; the next attempt at each is twice as late. */
+export async function claimUnembedded(tx: Transaction, limit: number): Promise<string[]> {
+  const rows = await tx<{ id: string }[]>`
+    update resumes
+    set embedding_attempts = embedding_attempts + 1, embedding_due_at =
+      now() + make_interval(secs => ${firstWait} * power(2, least(embedding_attempts, ${mostDoublings})))
+    where id in (
+      select id from resumes where embedding_due_at <= now()
+      order by embedding_due_at limit ${limit} for update skip locked)
+    returning id`
+  return rows.map(({ id }) => id)
+}
+
+export type EmbeddingContext = { sql: Sql; model: Pick<Model, 'embed'>; remainingMs(): number }
+
+/**
+ * Makes the passages that a résumé lacks, if it does. Doubled, they are stored once. Where the model still has no
+ * vectors that is noted, and the sweep comes again.
+ */
+export async function embedResume(
+  { sql, model, remainingMs }: EmbeddingContext,
+  id: string,
+): Promise<{ chunks: number } | { failure: Failure } | undefined> {
+  const [row] = await sql<{ content: string }[]>`
+    select content from resumes where id = ${id} and embedding_due_at is not null`
+  if (!row) return undefined
+  const passages = await embedText(model, row.content, { remainingMs })
+  if ('failure' in passages) {
+    await sql`
+      update resumes set embedding_failure = ${sql.json(passages.failure)}
+      where id = ${id} and embedding_due_at is not null`
+    return passages
+  }
+  return sql.begin(async (tx) => {
+    const { count } = await tx`
+      update resumes set embedding_due_at = null, embedding_attempts = 0, embedding_failure = null
+      where id = ${id} and embedding_due_at is not null`
+    if (count === 0) return undefined
+    await insertChunks(tx, id, passages.chunks)
+    return { chunks: passages.chunks.length }
+  })
+}
