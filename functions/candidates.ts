@@ -16,6 +16,7 @@ import {
   resumeAnswer,
   resumeAnswerSchema,
   resumeFile,
+  retryResume,
 } from '../lib/interviews/resumes.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
 import { authorize, type Caller } from '../lib/platform/auth.ts'
@@ -26,13 +27,16 @@ import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
-import { env, exportRetentionDays, webhookRetentionDays } from '../lib/platform/names.ts'
+import { env, exportRetentionDays, queues, webhookRetentionDays } from '../lib/platform/names.ts'
+import { sendOutbox } from '../lib/platform/outbox.ts'
+import { createSourceQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 import { eraseEverywhere, erasePerson } from '../lib/privacy/erase.ts'
 import { nothingErased, type Person } from '../lib/privacy/erasures.ts'
 import { maxNameLength } from '../lib/profiles/profile.ts'
 
 const storage = createStorage(requiredEnv(env.uploadBucket))
+const outbox = { [queues.resumes]: createSourceQueue(requiredEnv(env.resumesQueueUrl)) }
 const downloadSeconds = 300
 
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
@@ -215,6 +219,19 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       const candidate = { teamId: caller.teamId, id: path.id }
       return json(200, resumeAnswer(await retryRead(() => latestResume(connect(), candidate))))
+    },
+  }),
+
+  'POST /api/candidates/{id}/resume/retry': route({
+    summary: 'Reads the newest résumé again, if that failed',
+    path: idPath,
+    answers: { 202: resumeAnswerSchema },
+    errors: [409],
+    async handler({ path, caller }) {
+      const candidate = { teamId: caller.teamId, id: path.id }
+      const { resume, messages } = await connect().begin((tx) => retryResume(tx, candidate))
+      await sendOutbox(connect(), outbox, messages)
+      return json(202, resumeAnswer(resume))
     },
   }),
 

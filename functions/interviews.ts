@@ -9,7 +9,7 @@ import {
   requestAssessment,
 } from '../lib/interviews/assessments.ts'
 import { ask, askAnswerSchema, chatHistory, chatHistorySchema, questionBody } from '../lib/interviews/chat.ts'
-import { emailSchema, emailsOf, inviteCandidate } from '../lib/interviews/emails.ts'
+import { emailSchema, emailsOf, inviteCandidate, retryEmails } from '../lib/interviews/emails.ts'
 import { historyOf, historySchema, transcriptAnswer, transcriptSchema } from '../lib/interviews/history.ts'
 import {
   cancelInterview,
@@ -113,6 +113,7 @@ const searchSchema = z.strictObject({
   next_cursor: z.string().nullable(),
 })
 
+const emailsSchema = z.strictObject({ status: z.literal('success'), data: z.array(emailSchema) })
 const invitedSchema = z.strictObject({ status: z.literal('success'), email: emailSchema })
 
 /** A transcript as a JSON file. */
@@ -267,11 +268,24 @@ export const handler = httpFunction({
   'GET /api/interviews/{id}/emails': route({
     summary: 'What was sent about an interview, and what became of it',
     path: idPath,
-    answers: { 200: z.strictObject({ status: z.literal('success'), data: z.array(emailSchema) }) },
+    answers: { 200: emailsSchema },
     async handler({ path, caller }) {
       const { id } = await find(caller, path.id)
       const data = await retryRead(() => emailsOf(connect(), id))
       return json(200, { status: 'success', data })
+    },
+  }),
+
+  'POST /api/interviews/{id}/emails/retry': route({
+    summary: 'Sends what could not be sent about an interview again',
+    path: idPath,
+    answers: { 202: emailsSchema },
+    async handler({ path, caller }) {
+      const { emails, messages } = await connect().begin(async (tx) =>
+        retryEmails(tx, await getInterview(tx, caller.teamId, path.id)),
+      )
+      await sendOutbox(connect(), outbox, messages)
+      return json(202, { status: 'success', data: emails })
     },
   }),
 

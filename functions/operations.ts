@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { interviewOwners, withoutContents } from '../lib/interviews/dead-letter.ts'
+import { countRefused, type RefusedCounts, refusedKinds, retryRefused } from '../lib/interviews/refused.ts'
 import type { Caller } from '../lib/platform/auth.ts'
 import { numberEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
@@ -20,7 +21,7 @@ import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
-import { env, type QueueName, queues } from '../lib/platform/names.ts'
+import { env, type QueueName, queues, thirdParties } from '../lib/platform/names.ts'
 
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()
@@ -83,6 +84,23 @@ const letterSchema = z.strictObject({
   last_seen_at: z.iso.datetime(),
   redriven_at: z.iso.datetime().nullable(),
   automatic_redrives: z.int(),
+})
+
+const refusedCounts = z.strictObject(
+  Object.fromEntries(refusedKinds.map((kind) => [kind, z.int().min(0)])) as Record<
+    keyof RefusedCounts,
+    z.ZodInt
+  >,
+)
+const refusedSchema = z.strictObject({
+  status: success,
+  data: z.array(
+    z.strictObject({
+      service: z.enum(thirdParties),
+      counts: refusedCounts,
+      oldest_at: z.iso.datetime().nullable(),
+    }),
+  ),
 })
 
 /** Which letters a caller may see and act on. */
@@ -209,6 +227,27 @@ export const handler = httpFunction({
       const discarded = await discardLetters(connect(), path.queue, scopeOf(caller), ids, caller)
       logger.info('Dead letters discarded', { queue: path.queue, key_id: caller.keyId, discarded })
       return json(200, { status: 'success', discarded, skipped: ids.length - discarded })
+    },
+  }),
+
+  'GET /api/ops/refused': route({
+    summary: 'How much work of all teams each third party refused for a reason that an operator can mend',
+    answers: { 200: refusedSchema },
+    async handler() {
+      const found = await retryRead(() => countRefused(connect()))
+      const data = found.map(({ oldest, ...rest }) => ({ ...rest, oldest_at: oldest?.toISOString() ?? null }))
+      return json(200, { status: 'success', data })
+    },
+  }),
+
+  'POST /api/ops/refused/retry': route({
+    summary: 'Tries again what a third party refused, up to 200 pieces a call; call until none remain',
+    body: z.strictObject({ service: z.enum(thirdParties) }),
+    answers: { 200: z.strictObject({ status: success, retried: refusedCounts, remaining: z.int().min(0) }) },
+    async handler({ body: { service }, caller }) {
+      const result = await retryRefused({ sql: connect(), queues: sources }, service)
+      logger.info('Refused work is tried again', { third_party: service, key_id: caller.keyId, ...result })
+      return json(200, { status: 'success', ...result })
     },
   }),
 })

@@ -5,6 +5,7 @@ import { importOwners } from '../lib/imports/dead-letter.ts'
 import { moveConflicts } from '../lib/imports/name-store.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { interviewOwners } from '../lib/interviews/dead-letter.ts'
+import { countRefused } from '../lib/interviews/refused.ts'
 import { expireContents } from '../lib/interviews/retention.ts'
 import { sweepInterviews } from '../lib/interviews/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
@@ -72,6 +73,19 @@ async function publishDeadLetters(): Promise<void> {
   }
 }
 
+/** How much work each third party refused that waits for an operator. */
+async function publishRefused(): Promise<void> {
+  for (const { service, counts } of await countRefused(connect())) {
+    const single = metrics.singleMetric()
+    single.addDimension('ThirdParty', service)
+    single.addMetric(
+      'RefusedWork',
+      MetricUnit.Count,
+      Object.values(counts).reduce((sum, count) => sum + count, 0),
+    )
+  }
+}
+
 /** Runs every minute: takes up what stands still, each part by itself so that one fault leaves the others. */
 export const handler = middy().handler(async (_event, context) => {
   beginLog(context)
@@ -87,6 +101,7 @@ export const handler = middy().handler(async (_event, context) => {
     redriven,
     names: keyedNames,
     metrics: publishDeadLetters,
+    refused: publishRefused,
   }
   const done: Record<string, unknown> = {}
   const failed: unknown[] = []

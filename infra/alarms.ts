@@ -7,7 +7,7 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
-import type { FunctionName } from '../lib/platform/names.ts'
+import { type FunctionName, thirdParties } from '../lib/platform/names.ts'
 import { capacityUsed, replicaLag } from './dashboards.ts'
 import type { LambdaFunction } from './functions.ts'
 import { pascal } from './functions.ts'
@@ -39,6 +39,7 @@ export type Condition = {
     | 'facets'
     | 'exports'
     | 'interviews-that-failed'
+    | 'refused-work'
     | 'webhooks'
     | 'reader'
     | 'edge-errors'
@@ -141,6 +142,15 @@ function conditions({ stage, published, workQueues, functions, api, cluster }: A
       above: 0,
     })
   }
+  for (const party of thirdParties) {
+    found.push({
+      id: `${pascal(party)}Refuses`,
+      says: `Work waits because ${pascal(party)} refuses it: the key, its rights, billing, the model or the sender.`,
+      runbook: 'refused-work',
+      metric: published.refusedWork(party),
+      above: 0,
+    })
+  }
   found.push(
     {
       id: 'FacetDifferences',
@@ -165,7 +175,7 @@ function conditions({ stage, published, workQueues, functions, api, cluster }: A
     },
     {
       id: 'AssessmentsRefused',
-      says: 'Assessments fail for a reason that does not pass by itself.',
+      says: 'Assessments fail since the model refuses what they say, or its answers are of no use.',
       runbook: 'interviews-that-failed',
       metric: published.assessmentsRefused(),
       above: 0,

@@ -3,7 +3,7 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import type { IMetric, IWidget } from 'aws-cdk-lib/aws-cloudwatch'
 import { GraphWidget, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds'
-import type { FunctionName } from '../lib/platform/names.ts'
+import { type FunctionName, thirdParties } from '../lib/platform/names.ts'
 import type { LambdaFunction } from './functions.ts'
 import type { PublishedMetrics } from './published-metrics.ts'
 import type { WorkQueue } from './queues.ts'
@@ -175,6 +175,10 @@ export function interviewWidgets(
       graph("The model's answers: texts and lists cut", [
         published.byDimension('ModelTextsShortened', 'Call'),
       ]),
+      graph(
+        'Work that waits since a third party refuses it',
+        thirdParties.map((party) => published.refusedWork(party).with({ label: party })),
+      ),
     ],
     queueWidgets(published, workQueues),
     [

@@ -1,6 +1,6 @@
 import { Duration } from 'aws-cdk-lib'
 import { MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
-import type { FunctionName, QueueName } from '../lib/platform/names.ts'
+import type { FunctionName, QueueName, ThirdPartyName } from '../lib/platform/names.ts'
 import { metricsNamespace, type StageName } from './stage.ts'
 
 const period = Duration.minutes(1)
@@ -38,6 +38,16 @@ export function publishedMetrics(stage: StageName) {
       namespace,
       metricName: 'DeadLetters',
       dimensionsMap: { Queue: queue, service: 'sweep' },
+      ...maximum,
+    })
+  }
+
+  /** Work that a third party refused and that waits for an operator; the sweep counts it every minute. */
+  function refusedWork(party: ThirdPartyName): Metric {
+    return new Metric({
+      namespace,
+      metricName: 'RefusedWork',
+      dimensionsMap: { ThirdParty: party, service: 'sweep' },
       ...maximum,
     })
   }
@@ -114,6 +124,7 @@ export function publishedMetrics(stage: StageName) {
     byFunction,
     byDimension,
     openDeadLetters,
+    refusedWork,
     exportsFailed,
     queryLatency,
     webhooksRefused,

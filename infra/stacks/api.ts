@@ -42,6 +42,7 @@ import { addresses } from '../outside.ts'
 import { inspect, sendTo } from '../queues.ts'
 import type { ApiFunctionName, Stage } from '../stage.ts'
 import type { CacheStack } from './cache.ts'
+import type { DataStack } from './data.ts'
 import type { InterviewsStack } from './interviews.ts'
 import type { Recovered } from './recovery.ts'
 
@@ -105,7 +106,7 @@ export class ApiStack extends Stack {
     }
     for (const work of imports.queues) sendTo(this.functions.imports, work, queueVariables[work.name].source)
     sendTo(this.functions.exports, exports.files, env.exportsQueueUrl)
-    this.serveInterviews(interviews, data.bucket)
+    this.serveInterviews(interviews, data)
     this.webhooks = makeWebhooks(this, surroundings, interviews, data.bucket)
     for (const work of [...imports.queues, ...exports.queues, ...interviews.queues]) {
       const variables = queueVariables[work.name]
@@ -128,9 +129,10 @@ export class ApiStack extends Stack {
     new CfnOutput(this, 'FacetsFunctionName', { value: this.functions.facets.functionName })
   }
 
-  private serveInterviews(stack: InterviewsStack, bucket: Bucket): void {
+  private serveInterviews(stack: InterviewsStack, { bucket, resumes }: DataStack): void {
     const { candidates, interviews } = this.functions
     allowObjects(candidates, bucket, resumePrefix, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'])
+    sendTo(candidates, resumes, env.resumesQueueUrl)
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
     stack.share('livekit', interviews)
     sendTo(interviews, stack.assessments, env.assessmentsQueueUrl)

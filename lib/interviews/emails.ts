@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
+import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue } from '../platform/outbox.ts'
+import { spend } from '../platform/quotas.ts'
 import {
   type Email,
   type EmailState,
@@ -22,9 +24,11 @@ import {
 } from './email-store.ts'
 import { type EmailData, type EmailKind, renderEmail, templates } from './email-templates.ts'
 import { type EventOutcome, lockInterview } from './events-store.ts'
-import { getInterview, type Interview, mayJoin } from './interviews.ts'
+import { failureSchema } from './failure.ts'
+import { getInterview, hasEnded, type Interview, mayJoin } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Mailer } from './model.ts'
+import { reopenWork, workMessages } from './recovery-store.ts'
 
 const kinds = Object.keys(templates) as [EmailKind, ...EmailKind[]]
 
@@ -35,7 +39,7 @@ export const emailSchema = z
     state: z.enum(emailStates),
     created_at: z.iso.datetime(),
     sent_at: z.iso.datetime().nullable(),
-    failure: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    failure: failureSchema.optional(),
   })
   .meta({
     id: 'Email',
@@ -51,6 +55,30 @@ function emailView({ failure, created_at, sent_at, ...own }: Email): EmailView {
     sent_at: sent_at?.toISOString() ?? null,
     ...(failure && { failure }),
   }
+}
+
+/** Failures of our own: an e-mail that Resend took, or that is of no more use, is not sent again. */
+const retriable = new Set(['refused_by_provider', 'refused', 'email_failed'])
+
+/**
+ * Has the e-mails about a team's interview that could not be sent sent again, under their ids: Resend sends none
+ * twice. Returns all that are about it, and the outbox's messages to send after the commit. Throws NotFoundError.
+ */
+export async function retryEmails(
+  tx: Transaction,
+  { id, team_id }: Pick<Interview, 'id' | 'team_id'>,
+): Promise<{ emails: EmailView[]; messages: string[] }> {
+  await lockInterview(tx, id)
+  const messages: string[] = []
+  for (const email of await listEmails(tx, id)) {
+    if (email.state !== 'failed' || !retriable.has(email.failure?.code ?? '')) continue
+    await lockLetters(tx, email.id)
+    if (!(await reopenWork(tx, 'emails', email.id))) continue
+    await settleLetters(tx, 'redriven', email.id, [queues.emails])
+    messages.push(await enqueue(tx, queues.emails, workMessages.emails(email.id)))
+  }
+  if (messages.length > 0) await spend(tx, team_id, 'emails', messages.length)
+  return { emails: await emailsOf(tx, id), messages }
 }
 
 /** What was sent, or is to be, about an interview, oldest first. */
@@ -156,8 +184,10 @@ export async function sendEmail(context: SendContext, id: string): Promise<Outco
 async function prepare(tx: Transaction, lease: Lease): Promise<EmailToSend & { suppressed: boolean }> {
   await holdLease(tx, lease)
   const email = await readEmail(tx, lease.id)
-  if (email.kind === 'invite' && email.interview_state === 'cancelled') {
-    throw new FinalError('interview_ended', 'The interview was cancelled before the invitation was sent')
+  if (email.recipient === '') throw new FinalError('expired', 'The address was deleted after its time')
+  if (email.kind === 'invite' && email.interview_state !== null && hasEnded(email.interview_state)) {
+    const how = email.interview_state === 'cancelled' ? 'was cancelled' : 'ended'
+    throw new FinalError('interview_ended', `The interview ${how} before the invitation was sent`)
   }
   const suppressed = await isSuppressed(tx, email.recipient)
   if (suppressed) await markSuppressed(tx, lease.id)

@@ -227,7 +227,11 @@ export async function cancelInterview(tx: Transaction, teamId: string, id: strin
 
 /** Throws ConflictError unless people may still join. */
 export function mayJoin({ state }: Interview): void {
-  if (state === 'cancelled' || state === 'completed' || state === 'needs_attention') throw ended(state)
+  if (hasEnded(state)) throw ended(state)
+}
+
+export function hasEnded(state: InterviewState): boolean {
+  return state === 'cancelled' || state === 'completed' || state === 'needs_attention'
 }
 
 function ended(state: InterviewState): ConflictError {

@@ -5,7 +5,13 @@ import type { Storage } from '../platform/storage.ts'
 import { sweepUploads } from '../platform/uploads.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
-import { claimAbandoned, claimStalled, forgetEvents, type StalledAfter, workMessages } from './recovery-store.ts'
+import {
+  claimAbandoned,
+  claimStalled,
+  forgetEvents,
+  type StalledAfter,
+  workMessages,
+} from './recovery-store.ts'
 import { claimUnembedded } from './resume-embedding.ts'
 import { readTranscript } from './transcript.ts'
 

@@ -59,6 +59,7 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     UPLOAD_BUCKET: 'uploads',
     GEMINI_FUNCTION_NAME: 'gemini',
+    RESUMES_QUEUE_URL: 'http://127.0.0.1:1/none',
   }
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
   keys.recruiter = (await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'a' })).key

@@ -1,6 +1,6 @@
 import { Stack } from 'aws-cdk-lib'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { functionNames, queues as queueNames } from '../../lib/platform/names.ts'
+import { functionNames, queues as queueNames, thirdParties } from '../../lib/platform/names.ts'
 import { gatewayRoutes } from '../../lib/platform/routes.ts'
 import type { Resource, Value } from './synthesis.ts'
 import { functionsOf, stageWith, synthesise, target } from './synthesis.ts'
@@ -43,6 +43,7 @@ const publishedMetrics = [
   'ReaderBehind',
   'ReaderFailures',
   'ReaderReads',
+  'RefusedWork',
   'RequestErrors',
   'ResumesCompleted',
   'ResumesFailed',
@@ -110,7 +111,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL', ...worker],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL', ...worker],
   export: ['PGUSER', 'UPLOAD_BUCKET', ...worker],
-  candidates: ['PGUSER', 'UPLOAD_BUCKET', 'UPLOAD_RETENTION_DAYS'],
+  candidates: ['PGUSER', 'UPLOAD_BUCKET', 'UPLOAD_RETENTION_DAYS', 'RESUMES_QUEUE_URL'],
   interviews: [
     'PGUSER',
     'ASSESSMENTS_QUEUE_URL',
@@ -537,6 +538,13 @@ describe.each([
           }),
         )
       }
+    })
+
+    it('raise an alarm while work waits that a third party refused, for each by itself', () => {
+      const parties = alarmsOn('RefusedWork').map(
+        ({ Properties }) => Properties.Dimensions?.find(({ Name }) => Name === 'ThirdParty')?.Value,
+      )
+      expect(parties.sort()).toEqual([...thirdParties])
     })
 
     it('watch 5xx of the API and the latency of its queries', () => {
