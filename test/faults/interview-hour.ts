@@ -219,7 +219,7 @@ async function retryRefused(call: Call): Promise<number> {
     for (;;) {
       const { status, body, text } = await call('POST /api/ops/refused/retry', { body: { service } })
       if (status >= 300) throw new Error(`POST /api/ops/refused/retry: ${status} ${text}`)
-      retried += body.retried
+      for (const count of Object.values<number>(body.retried)) retried += count
       if (body.remaining === 0) break
     }
   }
