@@ -369,8 +369,43 @@ describe('when a third party fails', () => {
     await outside.fault({ path: '/resend/emails', status: 422 })
     await invite()
     await until(async () => (await sent())[1].state === 'failed')
-    expect((await sent())[1].failure).toEqual({ code: 'refused', message: expect.stringContaining('422') })
+    expect((await sent())[1].failure).toEqual({
+      code: 'refused',
+      service: 'resend',
+      message: expect.stringContaining('422'),
+    })
     expect(await outside.mails('zanele.third')).toHaveLength(1)
+  })
+
+  test('what Resend and Gemini refuse for their keys waits, and is done by one call each', async () => {
+    const operator = apiOf(cloud.url, (await cloud.newKey('operator')).key)
+    const candidate = await interviews.meet('Zanele Fourth', 'zanele.fourth@people.example')
+    const interview = await interviews.draft(candidate)
+    const read = async () => (await call(`GET /api/candidates/${candidate}/resume`)).body
+    const mailed = async () => (await call(`GET /api/interviews/${interview}/emails`)).body.data[0]
+    const file = { filename: 'resume.txt', size: Buffer.byteLength(resume) }
+    const { body } = await call(`POST /api/candidates/${candidate}/resume`, { body: file })
+    await outside.fault({ path: '/gemini', status: 403, times: 1000 })
+    await outside.fault({ path: '/resend/emails', status: 403, times: 1000 })
+    const { url, method, headers } = body.upload
+    await fetch(url, { method, headers, body: resume })
+    await call(`POST /api/interviews/${interview}/invite`, { body: {} })
+    await until(async () => (await read()).state === 'failed' && (await mailed()).state === 'failed')
+    expect([(await read()).failure.code, (await mailed()).failure.code]).toEqual([
+      'refused_by_provider',
+      'refused_by_provider',
+    ])
+    await outside.calm()
+    const none = { assessments: 0, emails: 0, resumes: 0, embeddings: 0 }
+    for (const [service, kind] of [
+      ['gemini', 'resumes'],
+      ['resend', 'emails'],
+    ]) {
+      const retried = await operator('POST /api/ops/refused/retry', { body: { service } })
+      expect(retried.body).toMatchObject({ retried: { ...none, [kind!]: 1 }, remaining: 0 })
+    }
+    await until(async () => (await read()).searchable && (await mailed()).state === 'delivered')
+    expect(await outside.mails('zanele.fourth')).toHaveLength(1)
   })
 
   test('an assessment for which Gemini writes no sense is failed, with nothing of it, until it is tried again', async () => {
