@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type InsightaError, refusedByProvider, UpstreamRefusedError } from '../platform/errors.ts'
+import { type InsightaError, UpstreamRefusedError } from '../platform/errors.ts'
 
 /** Why work failed, as its row keeps it and the API shows it. */
 export const failureSchema = z.strictObject({
@@ -13,9 +13,4 @@ export function failureOf(error: InsightaError): Failure {
   const { code, message } = error
   if (!(error instanceof UpstreamRefusedError)) return { code, message }
   return { code, message, service: error.service.toLowerCase() }
-}
-
-/** The third party that refused work for a reason that an operator can mend. */
-export function refusingParty({ code, service }: Failure): string | undefined {
-  return code === refusedByProvider ? service : undefined
 }

@@ -2,7 +2,6 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { isInsightaError } from '../platform/errors.ts'
 import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
-import { isRetryLater } from '../platform/retry.ts'
 import { chunksOf } from './chunks.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { CallOptions, Model } from './model.ts'
@@ -31,8 +30,7 @@ export async function embedText(
 
 function whyNot(error: unknown): Failure {
   const { error: message } = describeFailure(error)
-  if (!isInsightaError(error)) return { code: 'internal_error', message }
-  return isRetryLater(error) ? { code: error.code, message } : failureOf(error)
+  return isInsightaError(error) ? { ...failureOf(error), message } : { code: 'internal_error', message }
 }
 
 export async function insertChunks(

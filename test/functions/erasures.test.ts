@@ -26,6 +26,7 @@ beforeAll(async () => {
     ...bucket.env,
     UPLOAD_BUCKET: 'uploads',
     UPLOAD_RETENTION_DAYS: '45',
+    RESUMES_QUEUE_URL: 'http://127.0.0.1:1/none',
   }
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
   keys.admin = (await createKey(sql, { role: 'admin', team: 'acme', label: 'a' })).key

@@ -31,7 +31,7 @@ const keys = { recruiter: '', operator: '', other: '' }
 type Api = Parameters<typeof call>[0]
 const apis: Record<string, Api> = {}
 const workers: Partial<Record<QueueName, TestFunction>> = {}
-let sweepRefused: () => Promise<unknown>
+let sweep: () => Promise<unknown>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-refused-'))
@@ -76,8 +76,8 @@ beforeAll(async () => {
   workers.assessments = await load('assess')
   workers.emails = await load('send-email')
   workers.resumes = await load('read-resume')
-  const sweep = await load('sweep')
-  sweepRefused = () => sweep({}, lambdaContext())
+  const sweeper = await load('sweep')
+  sweep = () => sweeper({}, lambdaContext())
   keys.recruiter = (await createKey(sql, { role: 'recruiter', team: 'acme', label: 'a' })).key
   keys.operator = (await createKey(sql, { role: 'operator', team: 'platform', label: 'b' })).key
   keys.other = (await createKey(sql, { role: 'recruiter', team: 'other', label: 'c' })).key
@@ -176,7 +176,7 @@ const retry = (service: string) =>
 /** The points of the metric that the alarm watches. */
 async function watched() {
   printed.length = 0
-  await sweepRefused()
+  await sweep()
   const lines = printed.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
   const points = lines.filter((line) => 'RefusedWork' in line)
   return Object.fromEntries(
@@ -264,6 +264,14 @@ describe('Gemini', () => {
     },
   )
 
+  it('refuses whoever waits for an answer, with the same code', async () => {
+    const { id } = await candidate()
+    const held = await interview(id)
+    await parties.fault({ path: '/gemini', times: hour, status: 403 })
+    const asked = await ask('interviews', `POST /api/interviews/${held.id}/ask`, { question: 'Why?' })
+    expect(asked).toMatchObject({ status: 502, body: { code: 'refused_by_provider' } })
+  })
+
   it('refuses only embeddings: the résumé can be read, and is searched once they are made', async () => {
     await parties.fault({ path: '/gemini/v1beta/models/gemini-embedding-001', times: hour, status: 404 })
     const { id, read } = await candidate()
@@ -282,6 +290,21 @@ describe('Gemini', () => {
     await drain()
     expect(await resumeOf(id)).toMatchObject({ state: 'completed', searchable: true })
     expect(await refused()).toEqual({ gemini: none, resend: none })
+  })
+
+  it('refuses only embeddings for a while: the sweep has them made, without anyone', async () => {
+    await parties.fault({ path: '/gemini/v1beta/models/gemini-embedding-001', times: 2, status: 403 })
+    const { id, read } = await candidate()
+    await read()
+    const states: boolean[] = []
+    for (let minute = 1; minute <= 2; minute++) {
+      await sql`update resumes set embedding_due_at = now()`
+      await sweep()
+      expect(await drain()).toBe(1)
+      states.push((await resumeOf(id)).searchable)
+    }
+    expect(states).toEqual([false, true])
+    expect(await parties.unmet()).toEqual([])
   })
 
   it('refuses what is asked: the assessment and the résumé are for their owner to try again, one by one', async () => {
@@ -371,7 +394,7 @@ describe('Resend', () => {
 })
 
 describe('refused work', () => {
-  it('is watched by third party for as long as it waits', async () => {
+  it('is watched by third party for as long as it waits, an hour too', async () => {
     expect(await watched()).toEqual({ gemini: 0, resend: 0 })
     await parties.fault({ path: '/gemini', times: hour, status: 403 })
     await parties.fault({ path: '/resend', times: hour, status: 403 })
@@ -382,6 +405,11 @@ describe('refused work', () => {
     await read()
     await drain()
     expect(await watched()).toEqual({ gemini: 2, resend: 1 })
+    for (const table of ['assessments', 'emails', 'resumes']) {
+      await sql`update ${sql(table)} set touched_at = touched_at - interval '1 hour'`
+    }
+    expect(await watched()).toEqual({ gemini: 2, resend: 1 })
+    expect(await drain()).toBe(0)
     await parties.unmet()
     await retry('gemini')
     await retry('resend')
