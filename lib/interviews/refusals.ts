@@ -62,6 +62,6 @@ export function isSpentQuota(name: string): boolean {
 /** A refusal by Resend. A wrong key, an unverified domain and a bad sender are validation errors, too. */
 export function resendRefusal(httpStatus: number, name: string, message: string): UpstreamRefusedError {
   const isAccountSign =
-    accountNames.has(name) || /\bAPI key\b|`from`|\bdomain\b.*\bverif(?:y|ied)\b/i.test(message)
+    accountNames.has(name) || /\bAPI key\b|`from`|\bdomain is not verified\b/i.test(message)
   return new UpstreamRefusedError('Resend', `${httpStatus} ${name}`, subject(httpStatus, isAccountSign))
 }
