@@ -51,8 +51,8 @@ export function makeWorkQueue(
 export type Batches = { size: number; windowSeconds: number }
 
 /**
- * Feeds the queue to its consumer and tells it how long messages stay away after a failure or a death: one message at a time unless messages are so small that an invocation for each
- * costs more than its work.
+ * Feeds the queue to its consumer, one message at a time unless messages are so small that an invocation for each
+ * costs more than its work, and tells it how long messages stay away after a failure or a death.
  */
 export function consume(
   lambda: LambdaFunction,

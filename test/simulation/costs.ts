@@ -55,8 +55,8 @@ export function importUsage(calibration: Calibration, rows: number, memory: numb
   return {
     lambdaRequest: slices + 2,
     lambdaSecond: ((slices * seconds + others) * memory) / 1024,
-    // Sent in tens, received and deleted one by one, the words to split and finish beside them.
-    queueRequest: slices * 2 + Math.ceil(slices / 10) + 6,
+    // Sent in tens, received, hidden and deleted one by one, the words to split and finish beside them.
+    queueRequest: slices * 3 + Math.ceil(slices / 10) + 8,
     // Upload, the parts with skipped rows and their whole; each is read once.
     storagePut: slices + 2,
     storageGet: 2 * slices + 2,
@@ -79,7 +79,7 @@ export function interviewUsage(interviews: number, memory: number, eventSeconds:
     // Received, and applied by tens at the most: one by one where they come alone.
     lambdaRequest: 2 * events + interviews * (2 + 2 * emails),
     lambdaSecond: ((2 * events * eventSeconds + waiting) * memory) / 1024,
-    queueRequest: 3 * (events + interviews * (1 + emails)),
+    queueRequest: 4 * (events + interviews * (1 + emails)),
     storagePut: events,
     storage: (events * assumed.bytesPerTurn) / gigabyte,
     auroraStorage: (events * assumed.bytesPerTurn) / gigabyte,

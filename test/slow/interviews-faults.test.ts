@@ -3,7 +3,6 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestCloud, type TestCloud, until } from '../e2e/cloud.ts'
 import { interviewsOf, modelPath, outsideOf, secretOf, turnEvent, turnsOf } from '../e2e/recruiting.ts'
-import { environmentsOf, killEnvironment } from '../support/environments.ts'
 import { agentHeaders } from '../support/webhooks.ts'
 
 let cloud: TestCloud
@@ -67,31 +66,6 @@ test('without Gemini an assessment fails with the reason, and is completed once 
   await until(async () => (await outside.mails('dead@people.example')).length > 0)
   expect(await outside.mails('dead@people.example')).toHaveLength(1)
 })
-
-test.runIf(process.platform === 'linux')(
-  'a worker that is killed while it assesses is replaced when its lease is over: one assessment, one e-mail',
-  async () => {
-    await outside.fault({ path: modelPath, delay_ms: 8000 })
-    const id = await ended('killed@people.example')
-    await until(outside.metAll)
-    expect((await interviews.assessment(id)).state).toBe('generating')
-    for (const pid of await environmentsOf('-interviews-assess')) killEnvironment(pid)
-    const log = async () => (await cloud.logs()).get('Insighta-local-interviews-Assess.log')
-    await until(async () => (await log())?.includes('signal: killed') ?? false)
-    expect((await interviews.assessment(id)).state).toBe('generating')
-
-    await until(async () => {
-      await sweep()
-      return (await interviews.assessment(id)).state === 'completed'
-    })
-    expect(await interviews.assessment(id)).toMatchObject({ generation: 1 })
-    await until(async () => (await outside.mails('killed@people.example')).length > 0)
-    expect(await outside.mails('killed@people.example')).toHaveLength(1)
-    expect(await sql`select kind from emails where interview_id = ${id}`).toEqual([
-      { kind: 'assessment_ready' },
-    ])
-  },
-)
 
 test('a thousand webhooks that come while the database is out are all taken, and all there when it is back', async () => {
   const { webhook_secret: secret } = await secretOf(cloud.credentials, 'agent')
