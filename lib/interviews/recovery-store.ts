@@ -62,7 +62,7 @@ const askedAt = { assessments: 'requested_at', emails: 'created_at', resumes: 'c
 /** That wait doubles up to 32-fold: a backlog of hours must not fill the queue with copies. */
 const longestWait = 32
 
-/** Attempts after which work that dies each time is left to the slow way, which doubles its waits. */
+/** Attempts after which work that ends its worker each time is taken up no sooner than any other. */
 const quickAttempts = 5
 
 /** In seconds. */
@@ -76,9 +76,8 @@ export type StalledAfter = {
 }
 
 /**
- * Takes rows that stand still: whose lease has ended, which no worker has taken for a while, and which wait for
- * longer than their message does. They wait again, each time about twice as long, but for those whose worker died:
- * these are taken at once, and keep the count of their attempts.
+ * Takes rows that stand still, and makes them wait for a worker again, each time about twice as late. Work whose
+ * worker died is taken at once and keeps the count of its attempts, until it has ended five workers.
  */
 export async function claimStalled(
   tx: Transaction,
@@ -108,8 +107,8 @@ export async function claimStalled(
 }
 
 /**
- * Makes a row whose worker died wait again, with all its attempts: for a person who asks for it. False if its lease
- * has not ended, or nobody had it.
+ * Makes a row whose worker died wait for another one, with all its attempts, because a person asks for it. False if
+ * its lease has not ended, or no worker had it.
  */
 export async function takeOver(tx: Transaction, table: LeasedTable, id: string): Promise<boolean> {
   const { key, waiting, working } = leased[table]
