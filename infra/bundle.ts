@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
-import { functionNames } from '../lib/platform/names.ts'
+import { fontFiles, functionNames } from '../lib/platform/names.ts'
 import { describeApi } from './description.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -39,9 +39,8 @@ export async function bundleFunctions(options: BundleOptions = {}): Promise<stri
     }
   }
   if ('interviews' in entries) {
-    for (const name of ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']) {
-      const font = join(root, 'node_modules/dejavu-fonts-ttf/ttf', name)
-      files.set(join(outDir, 'interviews/fonts', name), await readFile(font))
+    for (const [name, source] of Object.entries(fontFiles)) {
+      files.set(join(outDir, 'interviews/fonts', name), await readFile(join(root, 'node_modules', source)))
     }
   }
   for (const [name, text] of described) files.set(join(outDir, 'system', name), Buffer.from(text))

@@ -161,3 +161,22 @@ export const webhookRetentionDays = 30
 /** Files of exports, which expire after these days. */
 export const exportsPrefix = 'exports/'
 export const exportRetentionDays = 7
+
+/** Fonts of PDFs: the file beside the function that draws them, and the one under node_modules that it is. */
+export const fontFiles = {
+  'DejaVuSans.ttf': 'dejavu-fonts-ttf/ttf/DejaVuSans.ttf',
+  'DejaVuSans-Bold.ttf': 'dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf',
+  'NotoSansArabic.ttf': '@expo-google-fonts/noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf',
+  'NotoSansArabic-Bold.ttf': '@expo-google-fonts/noto-sans-arabic/700Bold/NotoSansArabic_700Bold.ttf',
+  'NotoSansDevanagari.ttf':
+    '@expo-google-fonts/noto-sans-devanagari/400Regular/NotoSansDevanagari_400Regular.ttf',
+  'NotoSansDevanagari-Bold.ttf':
+    '@expo-google-fonts/noto-sans-devanagari/700Bold/NotoSansDevanagari_700Bold.ttf',
+  'NotoSansThai.ttf': '@expo-google-fonts/noto-sans-thai/400Regular/NotoSansThai_400Regular.ttf',
+  'NotoSansThai-Bold.ttf': '@expo-google-fonts/noto-sans-thai/700Bold/NotoSansThai_700Bold.ttf',
+  'NotoSansSC.otf': '@embedpdf/fonts-sc/fonts/NotoSansHans-Regular.otf',
+  'NotoSansJP.otf': '@embedpdf/fonts-jp/fonts/NotoSansJP-Regular.otf',
+  'NotoSansKR.otf': '@embedpdf/fonts-kr/fonts/NotoSansKR-Regular.otf',
+  'NotoEmoji.ttf': '@expo-google-fonts/noto-emoji/400Regular/NotoEmoji_400Regular.ttf',
+} as const
+export type FontFile = keyof typeof fontFiles

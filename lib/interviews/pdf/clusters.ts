@@ -1,0 +1,134 @@
+import { boldFonts, type FontName, type Fonts } from './fonts.ts'
+import { isCjk, isCommon, isEmoji, type ScriptName, scriptOf } from './scripts.ts'
+
+/** What a reader takes for one character, and the font that has all of it. */
+export type Cluster = { text: string; font: FontName }
+
+/** Fonts for Chinese characters, whose shapes differ by language, best first. */
+export type HanFonts = readonly FontName[]
+
+/** Those of the language that a text shows by its syllables; undefined if it has none. */
+export function hanFontsOf(text: string): HanFonts | undefined {
+  if (/[\p{Script=Hiragana}\p{Script=Katakana}]/u.test(text)) return ['japanese', 'chinese', 'korean']
+  if (/\p{Script=Hangul}/u.test(text)) return ['korean', 'chinese', 'japanese']
+  return undefined
+}
+
+export const chineseFirst: HanFonts = ['chinese', 'japanese', 'korean']
+
+/** Code points that are kept together at most: a family of four with its skin tones has eleven. */
+const longestCluster = 12
+
+/**
+ * A line of text as clusters. Characters that no font has are replaced by one note for all that stand together,
+ * which counts them. Opens the fonts it needs.
+ */
+export async function clustersOf(
+  line: string,
+  fonts: Fonts,
+  { bold, han }: { bold: boolean; han: HanFonts },
+): Promise<Cluster[]> {
+  const clusters: Cluster[] = []
+  let missing: string[] = []
+  // Shown after characters that are not: part of the same note if more of those follow.
+  let between: Cluster[] = []
+  const sayMissing = () => {
+    if (missing.length > 0) clusters.push(...noteOf(missing, bold))
+    clusters.push(...between)
+    missing = []
+    between = []
+  }
+  for (const text of graphemes(line)) {
+    const { shown, hidden } = await split(text, fonts, candidates(text, bold, han))
+    if (hidden.length > 0) {
+      if (missing.length > 0) missing.push(...between.map((cluster) => cluster.text))
+      between = []
+      if (shown) {
+        sayMissing()
+        clusters.push(shown)
+      }
+      missing.push(...hidden)
+    } else if (shown && missing.length > 0 && isCommon(text)) {
+      between.push(shown)
+    } else if (shown) {
+      sayMissing()
+      clusters.push(shown)
+    }
+  }
+  sayMissing()
+  return clusters
+}
+
+const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+function* graphemes(line: string): Generator<string> {
+  for (const { segment } of segmenter.segment(line)) {
+    const points = [...segment.normalize('NFC')]
+    // A composed form is drawn better; a character alone keeps its own, which names are particular about.
+    if (points.length === 1) yield [...segment].length === 1 ? segment : points.join('')
+    else
+      for (let i = 0; i < points.length; i += longestCluster)
+        yield points.slice(i, i + longestCluster).join('')
+  }
+}
+
+const ofScript: Partial<Record<ScriptName, readonly FontName[]>> = {
+  Arabic: ['arabic', 'sans'],
+  Devanagari: ['devanagari', 'sans'],
+  Thai: ['thai'],
+}
+
+/** The fonts that may have a cluster, best first. */
+function candidates(text: string, bold: boolean, han: HanFonts): FontName[] {
+  const names = regularCandidates(text, han)
+  return bold ? names.flatMap((name) => [boldFonts[name] ?? name, name]) : [...names]
+}
+
+function regularCandidates(text: string, han: HanFonts): readonly FontName[] {
+  if (isEmoji(text)) return ['emoji', 'sans']
+  if (isCjk(text)) return [...han, 'sans']
+  const script = scriptOf(text)
+  if (script) return ofScript[script] ?? ['sans']
+  // Dandas and digits are used by several scripts, of which one may be the only one that has a font.
+  if (/^\p{Script_Extensions=Devanagari}/u.test(text)) return ['devanagari', 'sans']
+  if (/^\p{Script_Extensions=Arabic}/u.test(text)) return ['sans', 'arabic']
+  return isCommon(text) ? ['sans', 'emoji', ...han] : ['sans']
+}
+
+const ignorable = /^\p{Default_Ignorable_Code_Point}$/u
+const space = /^\p{White_Space}$/u
+
+/** What of a cluster one of the fonts has, and the characters that it has not. */
+async function split(
+  text: string,
+  fonts: Fonts,
+  names: readonly FontName[],
+): Promise<{ shown?: Cluster; hidden: string[] }> {
+  const points = [...text].filter((point) => !ignorable.test(point))
+  let base: FontName | undefined
+  for (const name of names) {
+    const font = await fonts.open(name)
+    const has = (point: string) => font.hasGlyphForCodePoint(point.codePointAt(0)!)
+    if (points.every(has)) return { shown: { text, font: name }, hidden: [] }
+    if (has(points[0]!)) base ??= name
+  }
+  if (space.test(text)) return { shown: { text: ' ', font: 'sans' }, hidden: [] }
+  if (!base) return { hidden: points }
+  const font = fonts.get(base)
+  const isMissing = (point: string) =>
+    !ignorable.test(point) && !font.hasGlyphForCodePoint(point.codePointAt(0)!)
+  const shown = [...text].filter((point) => !isMissing(point)).join('')
+  return { shown: { text: shown, font: base }, hidden: points.filter(isMissing) }
+}
+
+/** Says how many characters are not drawn, isolated from the direction of what is around it. */
+function noteOf(missing: readonly string[], bold: boolean): Cluster[] {
+  const characters = missing.filter((text) => !space.test(text))
+  const [script, ...others] = new Set(
+    characters.filter((text) => !isCommon(text)).map((text) => scriptOf(text)),
+  )
+  const name = script && others.length === 0 ? `${script.replaceAll('_', ' ')} ` : ''
+  const count = `${characters.length} ${name}character${characters.length === 1 ? '' : 's'}`
+  const font = bold ? 'sansBold' : 'sans'
+  return [...`\u2068[${count}: see the Markdown export]\u2069`].map((text) => ({ text, font }))
+}
