@@ -166,8 +166,8 @@ export const exportRetentionDays = 7
 export const fontFiles = {
   'DejaVuSans.ttf': 'dejavu-fonts-ttf/ttf/DejaVuSans.ttf',
   'DejaVuSans-Bold.ttf': 'dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf',
-  'NotoSansArabic.ttf': '@expo-google-fonts/noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf',
-  'NotoSansArabic-Bold.ttf': '@expo-google-fonts/noto-sans-arabic/700Bold/NotoSansArabic_700Bold.ttf',
+  'NotoNaskhArabic.ttf': '@embedpdf/fonts-arabic/fonts/NotoNaskhArabic-Regular.ttf',
+  'NotoNaskhArabic-Bold.ttf': '@embedpdf/fonts-arabic/fonts/NotoNaskhArabic-Bold.ttf',
   'NotoSansDevanagari.ttf':
     '@expo-google-fonts/noto-sans-devanagari/400Regular/NotoSansDevanagari_400Regular.ttf',
   'NotoSansDevanagari-Bold.ttf':

@@ -28,6 +28,7 @@ export async function clustersOf(
   fonts: Fonts,
   { bold, han }: { bold: boolean; han: HanFonts },
 ): Promise<Cluster[]> {
+  const arabic = await arabicFontsOf(line, fonts)
   const clusters: Cluster[] = []
   let missing: string[] = []
   // Shown after characters that are not: part of the same note if more of those follow.
@@ -39,7 +40,10 @@ export async function clustersOf(
     between = []
   }
   for (const text of graphemes(line)) {
-    const { shown, hidden } = await split(text, fonts, candidates(text, bold, han))
+    const before = clusters.at(-1)
+    const { shown, hidden } = goesOn(text, before, fonts)
+      ? { shown: { text, font: before!.font }, hidden: [] }
+      : await split(text, fonts, candidates(text, bold, { han, arabic }))
     if (hidden.length > 0) {
       if (missing.length > 0) missing.push(...between.map((cluster) => cluster.text))
       between = []
@@ -72,26 +76,60 @@ function* graphemes(line: string): Generator<string> {
   }
 }
 
+/** Fonts whose own blanks, digits and punctuation belong to their script. */
+const ownPunctuation = new Set<FontName>([
+  'arabic',
+  'arabicBold',
+  'devanagari',
+  'devanagariBold',
+  'thai',
+  'thaiBold',
+])
+
+/** Whether a character that scripts share is drawn in the font of what is before it. */
+function goesOn(text: string, before: Cluster | undefined, fonts: Fonts): boolean {
+  if (!before || !ownPunctuation.has(before.font) || !/^[\p{Script=Common}\p{ASCII}]$/u.test(text))
+    return false
+  return !/^\p{L}/u.test(text) && fonts.get(before.font).hasGlyphForCodePoint(text.codePointAt(0)!)
+}
+
+/** Of the scripts that several fonts have, the fonts for this text. */
+type Preferred = { han: HanFonts; arabic: readonly FontName[] }
+
+const arabicCharacters = /(?!\p{Default_Ignorable_Code_Point})\p{Script_Extensions=Arabic}/gu
+
+/**
+ * The letters of Arabic and Persian are in the font of most text, from which they can also be copied; a line with
+ * others, as of Urdu, is all in the larger one, since letters of two fonts do not join.
+ */
+async function arabicFontsOf(line: string, fonts: Fonts): Promise<readonly FontName[]> {
+  const sans = await fonts.open('sans')
+  const all = line
+    .match(arabicCharacters)
+    ?.every((letter) => sans.hasGlyphForCodePoint(letter.codePointAt(0)!))
+  return all === false ? ['arabic', 'sans'] : ['sans', 'arabic']
+}
+
 const ofScript: Partial<Record<ScriptName, readonly FontName[]>> = {
-  Arabic: ['arabic', 'sans'],
   Devanagari: ['devanagari', 'sans'],
   Thai: ['thai'],
 }
 
 /** The fonts that may have a cluster, best first. */
-function candidates(text: string, bold: boolean, han: HanFonts): FontName[] {
-  const names = regularCandidates(text, han)
+function candidates(text: string, bold: boolean, preferred: Preferred): FontName[] {
+  const names = regularCandidates(text, preferred)
   return bold ? names.flatMap((name) => [boldFonts[name] ?? name, name]) : [...names]
 }
 
-function regularCandidates(text: string, han: HanFonts): readonly FontName[] {
+function regularCandidates(text: string, { han, arabic }: Preferred): readonly FontName[] {
   if (isEmoji(text)) return ['emoji', 'sans']
   if (isCjk(text)) return [...han, 'sans']
   const script = scriptOf(text)
+  if (script === 'Arabic') return arabic
   if (script) return ofScript[script] ?? ['sans']
   // Dandas and digits are used by several scripts, of which one may be the only one that has a font.
   if (/^\p{Script_Extensions=Devanagari}/u.test(text)) return ['devanagari', 'sans']
-  if (/^\p{Script_Extensions=Arabic}/u.test(text)) return ['sans', 'arabic']
+  if (/^\p{Script_Extensions=Arabic}/u.test(text)) return arabic
   return isCommon(text) ? ['sans', 'emoji', ...han] : ['sans']
 }
 

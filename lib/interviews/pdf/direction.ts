@@ -19,8 +19,15 @@ export function directionOf(line: string): Direction {
   return {
     rightToLeft: ((embedding.paragraphs[0]?.level ?? 0) & 1) === 1,
     levels: embedding.levels,
-    visualOrder: (start, end) =>
-      start < end ? bidi.getReorderedIndices(units, embedding, start, end - 1).slice(start, end) : [],
+    visualOrder: (start, end) => {
+      const indices = Array.from({ length: end - start }, (_, offset) => start + offset)
+      if (start === end) return indices
+      for (const [first, last] of bidi.getReorderSegments(units, embedding, start, end - 1)) {
+        const turned = indices.slice(first! - start, last! + 1 - start).reverse()
+        indices.splice(first! - start, turned.length, ...turned)
+      }
+      return indices
+    },
   }
 }
 

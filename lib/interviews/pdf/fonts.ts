@@ -5,11 +5,11 @@ import { create, type Font } from 'fontkit'
 import { type FontFile, fontFiles } from '../../platform/names.ts'
 
 const files = {
-  /** Latin, Greek, Cyrillic, Hebrew, Armenian, Georgian, Lao, and most symbols. */
+  /** Latin, Greek, Cyrillic, Hebrew, Armenian, Georgian, Lao, the Arabic of Arabic and Persian, most symbols. */
   sans: 'DejaVuSans.ttf',
   sansBold: 'DejaVuSans-Bold.ttf',
-  arabic: 'NotoSansArabic.ttf',
-  arabicBold: 'NotoSansArabic-Bold.ttf',
+  arabic: 'NotoNaskhArabic.ttf',
+  arabicBold: 'NotoNaskhArabic-Bold.ttf',
   devanagari: 'NotoSansDevanagari.ttf',
   devanagariBold: 'NotoSansDevanagari-Bold.ttf',
   thai: 'NotoSansThai.ttf',

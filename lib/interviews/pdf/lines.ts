@@ -6,9 +6,15 @@ import { type ScriptName, scriptOf } from './scripts.ts'
 import { type Shaped, shape } from './shape.ts'
 
 /** Text of one font, script and direction. */
-export type Run = Shaped & { text: string; font: FontName; rightToLeft: boolean; width: number }
+export type Run = Shaped & {
+  text: string
+  font: FontName
+  rightToLeft: boolean
+  width: number
+  start: number
+}
 
-/** Runs from left to right. Widths are points; `start` and `end` are UTF-16 units of the paragraph. */
+/** Runs from left to right. Widths are points; `start` and `end` count UTF-16 units of the paragraph. */
 export type Line = { runs: Run[]; width: number; rightToLeft: boolean; start: number; end: number }
 
 /** A cluster with the indices of the paragraph's UTF-16 units that it covers. */
@@ -60,6 +66,7 @@ export class Paragraph {
     let count = 0
     for (let from = start; count < ends.length; count++) {
       const end = ends[count]!
+      if (end - from > longestPiece) break
       if (estimate + this.#line(from, end).width > width) break
       estimate += this.#width(from, end)
       from = end
@@ -71,16 +78,25 @@ export class Paragraph {
 
   /** The same inside a word that is too long for a line. At least one cluster, however wide. */
   #fittingClusters(start: number, before: number, width: number): number {
-    const ends = this.#clusters.flatMap(({ end }) => (end > start && end <= before ? [end] : []))
+    const first = this.#indexAt(start)
+    const endOf = (count: number) => this.#clusters[first + count - 1]!.end
+    const all = this.#indexAt(before) - first
+    let estimate = 0
+    let guess = 0
+    for (let from = start; guess < all && estimate <= width; guess++) {
+      estimate += this.#width(from, endOf(guess + 1))
+      from = endOf(guess + 1)
+    }
     let least = 1
-    let most = ends.length
+    // Letters that join are narrower than they are alone.
+    let most = Math.min(all, 2 * guess)
     while (least < most) {
       const middle = Math.ceil((least + most) / 2)
-      if (this.#line(start, ends[middle - 1]!).width <= width) least = middle
+      if (this.#line(start, endOf(middle)).width <= width) least = middle
       else most = middle - 1
     }
-    while (least > 1 && this.#line(start, ends[least - 1]!).width > width) least--
-    return ends[least - 1]!
+    while (least > 1 && this.#line(start, endOf(least)).width > width) least--
+    return endOf(least)
   }
 
   /** The line without the blanks at its end. */
@@ -109,7 +125,7 @@ export class Paragraph {
         last.text += cluster.text
         last.script ??= script
       } else {
-        last = { text: cluster.text, font: cluster.font, level, script }
+        last = { text: cluster.text, font: cluster.font, level, script, start: cluster.start }
       }
       for (let unit = cluster.start; unit < cluster.end; unit++) runOf.set(unit, last)
     }
@@ -117,13 +133,20 @@ export class Paragraph {
     return [...ordered].map((run) => this.#shape(run))
   }
 
-  #shape({ text, font, level }: Logical): Run {
+  #shape({ text, font, level, start }: Logical): Run {
     const rightToLeft = (level & 1) === 1
     const key = `${font} ${rightToLeft} ${text}`
     const opened = this.#fonts.get(font)
     const shaped = this.#shaped.get(key) ?? shape(text, opened, rightToLeft)
-    this.#shaped.set(key, shaped)
-    return { ...shaped, text, font, rightToLeft, width: (shaped.advance / opened.unitsPerEm) * this.#size }
+    if (text.length <= longestKept) this.#shaped.set(key, shaped)
+    return {
+      ...shaped,
+      text,
+      font,
+      rightToLeft,
+      start,
+      width: (shaped.advance / opened.unitsPerEm) * this.#size,
+    }
   }
 
   /** The index of the cluster that begins there. */
@@ -139,10 +162,16 @@ export class Paragraph {
   }
 }
 
+/** Characters of a word that could stand in one line; not all of a longer one is shaped for every line. */
+const longestPiece = 256
+
 /** Pieces that are tried for one line; no line of a page holds as many. */
 const mostPieces = 300
 
-type Logical = { text: string; font: FontName; level: number; script: ScriptName | undefined }
+/** Characters of a run whose glyphs are kept: words come again, lines do not. */
+const longestKept = 24
+
+type Logical = { text: string; font: FontName; level: number; script: ScriptName | undefined; start: number }
 
 /** What several scripts share goes with any of them. */
 function fits(one: ScriptName | undefined, other: ScriptName | undefined): boolean {

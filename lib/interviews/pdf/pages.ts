@@ -150,9 +150,14 @@ export class Pages {
   #draw(line: Line, left: number, top: number, { bold = false, size = 10, colour = black }: Style): void {
     const baseline = top + this.#ascent(line, size)
     let x = left
-    for (const run of line.runs) {
-      this.#drawRun(run, x, baseline, { size, colour, stroked: bold && !isBold(run.font) })
+    const placed = line.runs.map((run) => {
+      const at = { run, x }
       x += run.width
+      return at
+    })
+    // In the order in which they are read, which is that of a copied text.
+    for (const { run, x } of placed.sort((one, other) => one.run.start - other.run.start)) {
+      this.#drawRun(run, x, baseline, { size, colour, stroked: bold && !isBold(run.font) })
     }
   }
 
@@ -167,6 +172,8 @@ export class Pages {
     const document = this.#document.font(run.font).fontSize(size).fillColor(colour)
     if (stroked) document.strokeColor(colour).lineWidth(size * strokeOfBold)
     const at = document.y
+    const says = textIsAnother(run)
+    if (says) document.markContent('Span', { actual: run.text })
     document.text(run.text, x, y, {
       lineBreak: false,
       baseline: 'alphabetic',
@@ -175,6 +182,7 @@ export class Pages {
       // With a list pdfkit asks the font for each text, and keeps no answers for later ones.
       features: [],
     })
+    if (says) document.endMarkedContent()
     document.y = at
   }
 
@@ -199,6 +207,14 @@ class DrawnFont {
     }
     this.font = Object.create(font, { layout: { value: layout } })
   }
+}
+
+/**
+ * Whether the glyphs stand for another text than they are of, as where a vowel sign is drawn before its consonant.
+ * Readers turn a text from right to left round by themselves, also the one that is given for it.
+ */
+function textIsAnother({ glyphs, text, rightToLeft }: Run): boolean {
+  return !rightToLeft && String.fromCodePoint(...glyphs.flatMap(({ codePoints }) => codePoints)) !== text
 }
 
 function isBold(font: FontName): boolean {
