@@ -31,7 +31,7 @@ export async function clustersOf(
   const arabic = await arabicFontsOf(line, fonts)
   const clusters: Cluster[] = []
   let missing: string[] = []
-  // Shown after characters that are not: part of the same note if more of those follow.
+  // Blanks and punctuation after characters that are not shown: part of the same note if more of those follow.
   let between: Cluster[] = []
   const sayMissing = () => {
     if (missing.length > 0) clusters.push(...noteOf(missing, bold))
@@ -45,14 +45,14 @@ export async function clustersOf(
       ? { shown: { text, font: before!.font }, hidden: [] }
       : await split(text, fonts, candidates(text, bold, { han, arabic }))
     if (hidden.length > 0) {
-      if (missing.length > 0) missing.push(...between.map((cluster) => cluster.text))
+      if (missing.length > 0) missing.push(...between.flatMap((cluster) => [...cluster.text]))
       between = []
       if (shown) {
         sayMissing()
         clusters.push(shown)
       }
       missing.push(...hidden)
-    } else if (shown && missing.length > 0 && isCommon(text)) {
+    } else if (shown && missing.length > 0 && isBetweenWords(text)) {
       between.push(shown)
     } else if (shown) {
       sayMissing()
@@ -61,6 +61,11 @@ export async function clustersOf(
   }
   sayMissing()
   return clusters
+}
+
+/** Whether it is a blank, punctuation or a digit that the scripts share. */
+function isBetweenWords(text: string): boolean {
+  return isCommon(text) && /^[\p{White_Space}\p{P}\p{Nd}]$/u.test(text)
 }
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })

@@ -172,8 +172,10 @@ export class Pages {
     const document = this.#document.font(run.font).fontSize(size).fillColor(colour)
     if (stroked) document.strokeColor(colour).lineWidth(size * strokeOfBold)
     const at = document.y
-    const says = textIsAnother(run)
-    if (says) document.markContent('Span', { actual: run.text })
+    // What is read from right to left is marked off: a reader that takes it together with the words before it may
+    // have them all run to the left.
+    const isSpan = run.rightToLeft || textIsAnother(run)
+    if (isSpan) document.markContent('Span', run.rightToLeft ? undefined : { actual: run.text })
     document.text(run.text, x, y, {
       lineBreak: false,
       baseline: 'alphabetic',
@@ -182,7 +184,7 @@ export class Pages {
       // With a list pdfkit asks the font for each text, and keeps no answers for later ones.
       features: [],
     })
-    if (says) document.endMarkedContent()
+    if (isSpan) document.endMarkedContent()
     document.y = at
   }
 
@@ -211,10 +213,10 @@ class DrawnFont {
 
 /**
  * Whether the glyphs stand for another text than they are of, as where a vowel sign is drawn before its consonant.
- * Readers turn a text from right to left round by themselves, also the one that is given for it.
+ * For what runs from right to left that is always so, and readers turn it round by themselves.
  */
-function textIsAnother({ glyphs, text, rightToLeft }: Run): boolean {
-  return !rightToLeft && String.fromCodePoint(...glyphs.flatMap(({ codePoints }) => codePoints)) !== text
+function textIsAnother({ glyphs, text }: Run): boolean {
+  return String.fromCodePoint(...glyphs.flatMap(({ codePoints }) => codePoints)) !== text
 }
 
 function isBold(font: FontName): boolean {
