@@ -157,7 +157,12 @@ export class Pages {
     })
     // In the order in which they are read, which is that of a copied text.
     for (const { run, x } of placed.sort((one, other) => one.run.start - other.run.start)) {
+      // A reader that takes words from right to left together with those before them may turn both round.
+      const apart = run.rightToLeft && !line.rightToLeft
+      const says = !run.rightToLeft && textIsAnother(run) ? { actual: run.text } : undefined
+      if (apart || says) this.#document.markContent('Span', says)
       this.#drawRun(run, x, baseline, { size, colour, stroked: bold && !isBold(run.font) })
+      if (apart || says) this.#document.endMarkedContent()
     }
   }
 
@@ -172,10 +177,6 @@ export class Pages {
     const document = this.#document.font(run.font).fontSize(size).fillColor(colour)
     if (stroked) document.strokeColor(colour).lineWidth(size * strokeOfBold)
     const at = document.y
-    // What is read from right to left is marked off: a reader that takes it together with the words before it may
-    // have them all run to the left.
-    const isSpan = run.rightToLeft || textIsAnother(run)
-    if (isSpan) document.markContent('Span', run.rightToLeft ? undefined : { actual: run.text })
     document.text(run.text, x, y, {
       lineBreak: false,
       baseline: 'alphabetic',
@@ -184,7 +185,6 @@ export class Pages {
       // With a list pdfkit asks the font for each text, and keeps no answers for later ones.
       features: [],
     })
-    if (isSpan) document.endMarkedContent()
     document.y = at
   }
 
