@@ -156,7 +156,12 @@ async function split(
     if (has(points[0]!)) base ??= name
   }
   if (space.test(text)) return { shown: { text: ' ', font: 'sans' }, hidden: [] }
-  if (!base) return { hidden: points }
+  if (!base) {
+    // Letters in the styles of mathematics, with which people adorn their names, are shown plain.
+    const plain = text.normalize('NFKC')
+    if (plain !== text && [...plain].length === [...text].length) return split(plain, fonts, names)
+    return { hidden: points }
+  }
   const font = fonts.get(base)
   const isMissing = (point: string) =>
     !ignorable.test(point) && !font.hasGlyphForCodePoint(point.codePointAt(0)!)

@@ -72,6 +72,7 @@ const words = [
   'བོད',
   '𐭀𞤀',
   '\ue000',
+  '𝐀𝐛',
   '\u0301',
   '\u200d',
   '\u202e',
@@ -261,6 +262,10 @@ describe('the font of a character', () => {
   it('is one for all of a character with its marks', async () => {
     const { lines } = await layOut('👨‍👩‍👧‍👦')
     expect(lines[0]?.runs.flatMap(({ glyphs }) => glyphs)).toHaveLength(1)
+  })
+
+  it('in a style of mathematics is that of the plain letter if no font has the style', async () => {
+    expect((await layOut('𝐀𝐝𝐚')).text).toBe('Ada')
   })
 
   it('that no font has is said in place, once for all that stand together', async () => {
