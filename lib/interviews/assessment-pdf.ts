@@ -2,9 +2,8 @@ import { type Block, confidentiality } from './assessment-document.ts'
 import type { Style } from './pdf/pages.ts'
 
 /**
- * A PDF of A4 pages. Latin, Greek, Cyrillic, Arabic, Hebrew, Armenian, Georgian, Lao, Devanagari, Thai, Chinese,
- * Japanese, Korean and emoji show; in place of other scripts a note says how many characters the Markdown has.
- * The same blocks give the same bytes.
+ * A PDF of A4 pages in the scripts of `pdf/fonts.ts`; in place of others a note says how many characters the
+ * Markdown has. The same blocks give the same bytes.
  */
 export async function assessmentPdf(blocks: readonly Block[], createdAt: Date): Promise<Uint8Array> {
   // Most calls of the function draw nothing.

@@ -174,6 +174,13 @@ export const fontFiles = {
     '@expo-google-fonts/noto-sans-devanagari/700Bold/NotoSansDevanagari_700Bold.ttf',
   'NotoSansThai.ttf': '@expo-google-fonts/noto-sans-thai/400Regular/NotoSansThai_400Regular.ttf',
   'NotoSansThai-Bold.ttf': '@expo-google-fonts/noto-sans-thai/700Bold/NotoSansThai_700Bold.ttf',
+  'NotoSansGujarati.ttf': '@expo-google-fonts/noto-sans-gujarati/400Regular/NotoSansGujarati_400Regular.ttf',
+  'NotoSansGurmukhi.ttf': '@expo-google-fonts/noto-sans-gurmukhi/400Regular/NotoSansGurmukhi_400Regular.ttf',
+  'NotoSansKannada.ttf': '@expo-google-fonts/noto-sans-kannada/400Regular/NotoSansKannada_400Regular.ttf',
+  'NotoSansMalayalam.ttf':
+    '@expo-google-fonts/noto-sans-malayalam/400Regular/NotoSansMalayalam_400Regular.ttf',
+  'NotoSansTamil.ttf': '@expo-google-fonts/noto-sans-tamil/400Regular/NotoSansTamil_400Regular.ttf',
+  'NotoSansTelugu.ttf': '@expo-google-fonts/noto-sans-telugu/400Regular/NotoSansTelugu_400Regular.ttf',
   'NotoSansSC.otf': '@embedpdf/fonts-sc/fonts/NotoSansHans-Regular.otf',
   'NotoSansJP.otf': '@embedpdf/fonts-jp/fonts/NotoSansJP-Regular.otf',
   'NotoSansKR.otf': '@embedpdf/fonts-kr/fonts/NotoSansKR-Regular.otf',

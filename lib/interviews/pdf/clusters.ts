@@ -89,6 +89,12 @@ const ownPunctuation = new Set<FontName>([
   'devanagariBold',
   'thai',
   'thaiBold',
+  'gujarati',
+  'gurmukhi',
+  'kannada',
+  'malayalam',
+  'tamil',
+  'telugu',
 ])
 
 /** Whether a character that scripts share is drawn in the font of what is before it. */
@@ -117,7 +123,13 @@ async function arabicFontsOf(line: string, fonts: Fonts): Promise<readonly FontN
 
 const ofScript: Partial<Record<ScriptName, readonly FontName[]>> = {
   Devanagari: ['devanagari', 'sans'],
-  Thai: ['thai'],
+  Gujarati: ['gujarati', 'sans'],
+  Gurmukhi: ['gurmukhi', 'sans'],
+  Kannada: ['kannada', 'sans'],
+  Malayalam: ['malayalam', 'sans'],
+  Tamil: ['tamil', 'sans'],
+  Telugu: ['telugu', 'sans'],
+  Thai: ['thai', 'sans'],
 }
 
 /** The fonts that may have a cluster, best first. */

@@ -14,6 +14,12 @@ const files = {
   devanagariBold: 'NotoSansDevanagari-Bold.ttf',
   thai: 'NotoSansThai.ttf',
   thaiBold: 'NotoSansThai-Bold.ttf',
+  gujarati: 'NotoSansGujarati.ttf',
+  gurmukhi: 'NotoSansGurmukhi.ttf',
+  kannada: 'NotoSansKannada.ttf',
+  malayalam: 'NotoSansMalayalam.ttf',
+  tamil: 'NotoSansTamil.ttf',
+  telugu: 'NotoSansTelugu.ttf',
   chinese: 'NotoSansSC.otf',
   japanese: 'NotoSansJP.otf',
   korean: 'NotoSansKR.otf',
@@ -54,7 +60,7 @@ const fonts = new Map<FontName, Promise<Font>>()
 
 /**
  * Kept with its decoded tables for the next document, which is then four times as fast. The three fonts of Chinese,
- * Japanese and Korean have 17 MB, the others 3.
+ * Japanese and Korean have 17 MB, the others 4.
  */
 function parsed(name: FontName): Promise<Font> {
   const font = fonts.get(name) ?? readFile(pathOf(files[name])).then((bytes) => create(bytes) as Font)

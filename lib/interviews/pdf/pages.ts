@@ -33,7 +33,7 @@ const lineGap = 2
 const black = '#111111'
 const grey = '#555555'
 /** Of a heading in a font that has no bold form: how much is drawn around its glyphs, in ems. */
-const strokeOfBold = 0.03
+const strokeOfBold = 0.024
 
 /** A PDF of A4 pages in all scripts that its fonts have. The same texts give the same bytes. */
 export class Pages {

@@ -1,4 +1,4 @@
-import type { Font, Glyph } from 'fontkit'
+import type { Font, Glyph, GlyphRun } from 'fontkit'
 import { mirrored } from './direction.ts'
 
 /** Where a glyph stands, in units of its font; it is pdfkit's and fontkit's form. */
@@ -15,13 +15,7 @@ const undrawn = /(?!\u200c|\u200d|\ufe0e|\ufe0f)\p{Default_Ignorable_Code_Point}
 /** The glyphs of a text in one font, script and direction, from left to right. */
 export function shape(text: string, font: Font, rightToLeft: boolean): Shaped {
   const drawn = text.replaceAll(undrawn, '')
-  const run = font.layout(
-    rightToLeft ? mirrored(drawn) : drawn,
-    undefined,
-    undefined,
-    undefined,
-    rightToLeft ? 'rtl' : 'ltr',
-  )
+  const run = layOut(font, rightToLeft ? mirrored(drawn) : drawn, rightToLeft ? 'rtl' : 'ltr')
   const most = furthestMark * font.unitsPerEm
   const positions = run.positions.map(({ xAdvance, yAdvance, xOffset, yOffset }) => ({
     xAdvance,
@@ -30,4 +24,18 @@ export function shape(text: string, font: Font, rightToLeft: boolean): Shaped {
     yOffset: Math.max(-most, Math.min(most, yOffset)),
   }))
   return { glyphs: run.glyphs, positions, advance: positions.reduce((sum, at) => sum + at.xAdvance, 0) }
+}
+
+/** What places marks on their letters. */
+const markFeatures = { mark: false, mkmk: false, abvm: false, blwm: false }
+
+function layOut(font: Font, text: string, direction: 'ltr' | 'rtl'): GlyphRun {
+  try {
+    return font.layout(text, undefined, undefined, undefined, direction)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    // fontkit 2.0.4 fails where a font has no place for a mark on a letter, as Gurmukhi's has not for some: marks
+    // then stand where they are drawn.
+    return font.layout(text, markFeatures, undefined, undefined, direction)
+  }
 }

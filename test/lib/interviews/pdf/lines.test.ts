@@ -69,6 +69,13 @@ const words = [
   '❤️',
   '✓',
   'বাংলা',
+  'தமிழ்',
+  'తెలుగు',
+  'ગુજરાતી',
+  'ਪੰਜਾਬੀ',
+  'ಕನ್ನಡ',
+  'മലയാളം',
+  'ខ្មែរ',
   'བོད',
   '𐭀𞤀',
   '\ue000',
@@ -209,6 +216,10 @@ describe('the order of a line', () => {
     for (const id of ids(lines).slice(1)) expect(ids(alone.lines)).not.toContain(id)
   })
 
+  it('places marks somewhere where their font has no place for them', async () => {
+    expect((await seen('ਉਮੀਦਵਾਰ ਨੇ ਵੰਡੀਆਂ ਪ੍ਰਣਾਲੀਆਂ ਬਾਰੇ ਸਾਫ਼ ਦੱਸਿਆ।')).join('')).toContain('ਬਾਰੇ')
+  })
+
   it('puts a vowel sign of Devanagari before its consonant', async () => {
     expect(await seen('हि')).toEqual(['िह'])
   })
@@ -249,6 +260,8 @@ describe('the font of a character', () => {
     ['שלום', ['sans']],
     ['हिन्दी, १२३।', ['devanagari']],
     ['ผู้สมัคร ๒๕๖๔', ['thai']],
+    ['తెలుగు, ౧౨', ['telugu']],
+    ['தமிழ்', ['tamil']],
     ['她说明。', ['chinese']],
     ['直子さん', ['japanese']],
     ['김민수 韓國', ['korean', 'sans']],
@@ -269,8 +282,8 @@ describe('the font of a character', () => {
   })
 
   it('that no font has is said in place, once for all that stand together', async () => {
-    const { text } = await layOut('In বাংলা ভাষা, and the rest.')
-    expect(text).toBe('In \u2068[9 Bengali characters: see the Markdown export]\u2069, and the rest.')
+    const { text } = await layOut('In ខ្មែរ ភាសា, and the rest.')
+    expect(text).toBe('In \u2068[9 Khmer characters: see the Markdown export]\u2069, and the rest.')
     expect((await layOut('a\ue000')).text).toBe('a\u2068[1 character: see the Markdown export]\u2069')
   })
 })
