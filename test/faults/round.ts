@@ -23,7 +23,7 @@ export type Round = {
 
 export type RoundResult = { problems: string[]; seconds: number; retries: number }
 
-/** Some deliveries come back after 36 s, the sweep runs every minute, and each may be needed more than once. */
+/** Deliveries come back within a minute and a half, the sweep runs every minute, and each may be needed more than once. */
 const boundMs = 300_000
 const retriesAtMost = 3
 
