@@ -7,6 +7,7 @@ import {
   getAssessment,
   getGeneration,
   requestAssessment,
+  verdictsBeside,
 } from '../lib/interviews/assessments.ts'
 import { ask, askAnswerSchema, chatHistory, chatHistorySchema, questionBody } from '../lib/interviews/chat.ts'
 import { emailSchema, emailsOf, inviteCandidate, retryEmails } from '../lib/interviews/emails.ts'
@@ -39,6 +40,13 @@ import { searchText, searchTurns, turnHitSchema } from '../lib/interviews/search
 import { lineOfText } from '../lib/interviews/text.ts'
 import { readTranscript } from '../lib/interviews/transcript.ts'
 import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
+import {
+  giveVerdict,
+  newVerdictSchema,
+  verdictSchema,
+  verdictsOf,
+  withdrawVerdict,
+} from '../lib/interviews/verdicts.ts'
 import type { Caller } from '../lib/platform/auth.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
@@ -79,6 +87,9 @@ const listQuery = pageQuery.extend({
     .optional(),
   q: lineOfText(200).meta({ description: "In the role's title or the candidate's name" }).optional(),
   candidate_id: z.uuid().optional(),
+  verdict: wordInAnyCase(['none', 'given'])
+    .meta({ description: 'Whether a person has given a verdict, on any generation of the assessment' })
+    .optional(),
 })
 
 const joinBody = z.strictObject({
@@ -156,17 +167,17 @@ function download({ contentType, filename, body }: ExportFile<string | Uint8Arra
 
 /** Asks for an assessment of what the team owns, and sends its message once that is committed. */
 async function startAssessment(caller: Caller, id: string, again: boolean): Promise<Answer> {
-  const { assessment, messages } = await connect().begin(async (tx) => {
+  const { assessment, verdicts, messages } = await connect().begin(async (tx) => {
     const interview = await getInterview(tx, caller.teamId, id)
     if (interview.state !== 'completed' && interview.state !== 'needs_attention') {
       throw new ConflictError('The interview has not ended yet', 'not_finished')
     }
     const requested = await requestAssessment(tx, id, { again })
     if (requested.messages.length > 0) await spend(tx, caller.teamId, 'model_calls', 1)
-    return requested
+    return { ...requested, verdicts: await verdictsOf(tx, id) }
   })
   await sendOutbox(connect(), outbox, messages)
-  return json(202, assessmentAnswer(assessment))
+  return json(202, assessmentAnswer(assessment, verdicts))
 }
 
 export const handler = httpFunction({
@@ -183,7 +194,12 @@ export const handler = httpFunction({
     query: listQuery,
     answers: { 200: pageSchema(interviewSchema) },
     async handler({ query, caller, event }) {
-      const wanted = { states: query.state, q: query.q, candidateId: query.candidate_id }
+      const wanted = {
+        states: query.state,
+        q: query.q,
+        candidateId: query.candidate_id,
+        verdict: query.verdict,
+      }
       const { rows, total } = await retryRead(() =>
         listInterviews(connect(), caller.teamId, wanted, rangeOf(query)),
       )
@@ -389,10 +405,11 @@ export const handler = httpFunction({
     answers: { 200: assessmentAnswerSchema },
     async handler({ path, query: { generation }, caller }) {
       const { id } = await find(caller, path.id)
+      const sql = connect()
       const found = await retryRead(() =>
-        generation === undefined ? getAssessment(connect(), id) : getGeneration(connect(), id, generation),
+        generation === undefined ? getAssessment(sql, id) : getGeneration(sql, id, generation),
       )
-      return json(200, assessmentAnswer(found))
+      return json(200, assessmentAnswer(found, await retryRead(() => verdictsOf(sql, id))))
     },
   }),
 
@@ -420,20 +437,54 @@ export const handler = httpFunction({
     errors: [409, 413],
     async handler({ path, query, caller, event }) {
       const interview = await find(caller, path.id)
-      const { content, completed_at } = await retryRead(() => getAssessment(connect(), interview.id))
+      const assessment = await retryRead(() => getAssessment(connect(), interview.id))
+      const { content, completed_at } = assessment
       if (!content || !completed_at) {
         throw new ConflictError('The assessment is not completed', 'not_finished')
       }
+      const verdicts = await retryRead(() => verdictsOf(connect(), interview.id))
+      const { verdict, other_verdicts } = verdictsBeside(assessment, verdicts)
       const report = {
         interview,
         candidateName: interview.candidate_name,
         content,
         completedAt: completed_at,
+        verdict,
+        otherVerdicts: other_verdicts,
         turns: (await transcriptOf(interview.id)).turns,
       }
       const file = download(await exportAssessment(query.format, report))
       if (event.requestContext.http.method === 'GET') await markExported(connect(), interview.id)
       return file
+    },
+  }),
+
+  'PUT /api/interviews/{id}/verdict': route({
+    summary: "A person's verdict on an assessment, in place of an earlier one on the same generation",
+    path: idPath,
+    body: newVerdictSchema,
+    answers: { 200: z.strictObject({ status: z.literal('success'), data: verdictSchema }) },
+    errors: [409],
+    async handler({ path, body, caller }) {
+      const data = await connect().begin(async (tx) => {
+        await getInterview(tx, caller.teamId, path.id)
+        return giveVerdict(tx, path.id, caller.keyId, body)
+      })
+      return json(200, { status: 'success', data })
+    },
+  }),
+
+  'DELETE /api/interviews/{id}/verdict': route({
+    summary: 'Takes back the verdict on one generation of the assessment',
+    path: idPath,
+    query: z.strictObject({ generation: wholeText }),
+    answers: { 204: null },
+    async handler({ path, query: { generation }, caller }) {
+      await connect().begin(async (tx) => {
+        await getInterview(tx, caller.teamId, path.id)
+        await withdrawVerdict(tx, path.id, generation)
+      })
+      return { status: 204 }
     },
   }),
 

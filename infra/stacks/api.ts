@@ -175,6 +175,7 @@ function makeGateway(scope: Stack, stage: Stage): HttpApi {
           CorsHttpMethod.HEAD,
           CorsHttpMethod.POST,
           CorsHttpMethod.PATCH,
+          CorsHttpMethod.PUT,
           CorsHttpMethod.DELETE,
         ],
         allowHeaders: [

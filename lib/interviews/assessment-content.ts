@@ -169,7 +169,8 @@ function weightOf(criteria: readonly { weight: number }[]): number {
   return criteria.reduce((sum, { weight }) => sum + weight, 0)
 }
 
-function weightedMean(scored: readonly { weight: number; score: number | null }[]): number | null {
+/** To a tenth; null if nothing was scored. */
+export function weightedMean(scored: readonly { weight: number; score: number | null }[]): number | null {
   if (scored.length === 0) return null
   const points = scored.reduce((sum, { weight, score }) => sum + weight * (score ?? 0), 0)
   return toTenth(points / weightOf(scored))

@@ -1,6 +1,8 @@
 import type { AssessedCriterion, AssessmentContent } from './assessment-content.ts'
 import { findings, outOf100 } from './assessment-findings.ts'
+import { decisionWords } from './decisions.ts'
 import type { TranscriptTurn } from './transcript.ts'
+import type { Verdict } from './verdicts.ts'
 
 /** What an exported assessment is made of. */
 export type AssessmentReport = {
@@ -8,6 +10,10 @@ export type AssessmentReport = {
   candidateName: string
   content: AssessmentContent
   completedAt: Date
+  /** A person's, on this content. */
+  verdict: Verdict | null
+  /** On other generations. */
+  otherVerdicts: readonly Verdict[]
   /** Of the interview; those that the assessment cites are quoted. */
   turns: readonly TranscriptTurn[]
 }
@@ -31,9 +37,12 @@ export function assessmentBlocks({
   candidateName,
   content,
   completedAt,
+  verdict,
+  otherVerdicts,
   turns,
 }: AssessmentReport): Block[] {
   const byId = new Map(turns.map((turn) => [turn.id, turn]))
+  const changed = new Map(verdict?.scores.map(({ id, score }) => [id, score]))
   return [
     { kind: 'title', text: `Assessment of ${candidateName}` },
     { kind: 'fact', name: 'Role', text: interview.role_title },
@@ -42,6 +51,16 @@ export function assessmentBlocks({
     { kind: 'fact', name: 'Assessed', text: day(completedAt) },
     ...findings(content).map((finding): Block => ({ kind: 'fact', ...finding })),
     { kind: 'note', text: confidentiality },
+    { kind: 'heading', text: 'Verdict of a person' },
+    ...(verdict ? verdictBlocks(verdict) : [{ kind: 'paragraph', text: 'None yet.' } as const]),
+    ...otherVerdicts.flatMap((other): Block[] => [
+      {
+        kind: 'subheading',
+        text: `On ${other.superseded ? 'an earlier' : 'a newer'} assessment (generation ${other.generation})`,
+      },
+      ...verdictBlocks(other),
+      ...other.scores.map(({ id, score }): Block => ({ kind: 'item', text: `${id}: ${outOf100(score)}` })),
+    ]),
     { kind: 'heading', text: 'Summary' },
     { kind: 'paragraph', text: content.summary },
     ...list('Strengths', content.strengths),
@@ -49,7 +68,18 @@ export function assessmentBlocks({
     ...list('Highlights', content.highlights),
     ...list('Red flags', content.red_flags),
     { kind: 'heading', text: 'Criteria' },
-    ...content.criteria.flatMap((criterion) => criterionBlocks(criterion, byId)),
+    ...content.criteria.flatMap((criterion) => criterionBlocks(criterion, byId, changed.get(criterion.id))),
+  ]
+}
+
+function verdictBlocks({ decision, overall_score, scores, note, given_by, given_at }: Verdict): Block[] {
+  return [
+    { kind: 'fact', name: 'Decision', text: decisionWords[decision] },
+    { kind: 'fact', name: 'Given', text: `${given_at.slice(0, 10)}, by ${given_by.label}` },
+    ...(scores.length > 0 && overall_score !== null
+      ? [{ kind: 'fact', name: 'Overall score as changed', text: outOf100(overall_score) } as const]
+      : []),
+    ...(note === null ? [] : [{ kind: 'paragraph', text: note } as const]),
   ]
 }
 
@@ -63,11 +93,15 @@ const nothing: Block = { kind: 'paragraph', text: 'None.' }
 function criterionBlocks(
   { title, score, confidence, justification, reason, evidence, thin_evidence }: AssessedCriterion,
   turns: ReadonlyMap<string, TranscriptTurn>,
+  changed: number | undefined,
 ): Block[] {
+  const byPerson: Block[] =
+    changed === undefined ? [] : [{ kind: 'fact', name: 'Score by a person', text: outOf100(changed) }]
   if (score === null) {
     return [
       { kind: 'subheading', text: title },
       { kind: 'fact', name: 'Score', text: 'Not assessed' },
+      ...byPerson,
       { kind: 'paragraph', text: reason ?? '' },
     ]
   }
@@ -75,6 +109,7 @@ function criterionBlocks(
   return [
     { kind: 'subheading', text: title },
     { kind: 'fact', name: 'Score', text: outOf100(score) },
+    ...byPerson,
     { kind: 'fact', name: 'Confidence', text: percent },
     ...(thin_evidence ? [thin] : []),
     { kind: 'paragraph', text: justification ?? '' },

@@ -17,6 +17,8 @@ export type Assessment = {
   failure: Failure | null
   /** While another one is asked for, and where that failed, still the one before. */
   content: AssessmentContent | null
+  /** That of the content, the newest that was completed. */
+  content_generation: number | null
   generation: number
   /** Whether turns arrived after those that the content was made of. */
   outdated: boolean
@@ -27,7 +29,7 @@ export type Assessment = {
 }
 
 type Queries = Sql | Transaction
-type Row = Omit<Assessment, 'content'> & { content: unknown; rubric: Rubric }
+type Row = Omit<Assessment, 'content' | 'content_generation'> & { content: unknown; rubric: Rubric }
 
 const columns = (sql: Queries) => sql`
   interview_id, state, failure, content, generation, outdated, requested_at, completed_at,
@@ -36,7 +38,8 @@ const columns = (sql: Queries) => sql`
   (select rubric from interviews where id = interview_id) as rubric`
 
 function assessmentOf({ rubric, content, ...row }: Row): Assessment {
-  return { ...row, content: readContent(content, rubricOf({ rubric })) }
+  const read = readContent(content, rubricOf({ rubric }))
+  return { ...row, content: read, content_generation: read && (row.kept_generations.at(-1) ?? null) }
 }
 
 export async function findAssessment(sql: Queries, interviewId: string): Promise<Assessment | undefined> {
@@ -152,12 +155,15 @@ export type Progress = {
   waiting: boolean
   renewals: number
   exported: boolean
+  /** Whether a person has given a verdict, on whatever generation. */
+  decided: boolean
 }
 
 /** How far an assessment is, locked; undefined if none was asked for. */
 export async function lockProgress(tx: Transaction, interviewId: string): Promise<Progress | undefined> {
   const [row] = await tx<Progress[]>`
-    select state, failure, coalesce(due_at > now(), false) as waiting, renewals, exported_at is not null as exported
+    select state, failure, coalesce(due_at > now(), false) as waiting, renewals, exported_at is not null as exported,
+      exists (select from verdicts v where v.interview_id = assessments.interview_id) as decided
     from assessments where interview_id = ${interviewId} for update`
   return row
 }

@@ -19,6 +19,7 @@ import {
   lockAssessment,
   lockProgress,
   markOutdated,
+  type Progress,
   renewAssessment,
   secondsUntilDue,
   stopWaiting,
@@ -34,6 +35,7 @@ import { assessmentPrompt, rubricOf } from './prompts.ts'
 import { takeOver } from './recovery-store.ts'
 import { resumeContext } from './resume-search.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
+import { type Verdict, verdictSchema } from './verdicts.ts'
 
 export const assessmentAnswerSchema = z
   .strictObject({
@@ -49,6 +51,9 @@ export const assessmentAnswerSchema = z
     completed_at: z.iso.datetime().nullable(),
     failure: failureSchema.optional(),
     content: assessmentSchema.optional(),
+    content_generation: z.int().nullable().meta({ description: 'The generation that content is of' }),
+    verdict: verdictSchema.nullable().meta({ description: "A person's verdict on content" }),
+    other_verdicts: z.array(verdictSchema).meta({ description: 'Those on other generations, newest first' }),
   })
   .meta({
     id: 'Assessment',
@@ -57,8 +62,8 @@ export const assessmentAnswerSchema = z
   })
 export type AssessmentAnswer = z.output<typeof assessmentAnswerSchema>
 
-/** An assessment as the API shows it. */
-export function assessmentAnswer(row: Assessment): AssessmentAnswer {
+/** An assessment as the API shows it, with what people decided on it. */
+export function assessmentAnswer(row: Assessment, verdicts: readonly Verdict[]): AssessmentAnswer {
   const { failure, content, requested_at, completed_at, ...own } = row
   return {
     status: 'success',
@@ -67,6 +72,16 @@ export function assessmentAnswer(row: Assessment): AssessmentAnswer {
     completed_at: completed_at?.toISOString() ?? null,
     ...(failure && { failure }),
     ...(content && { content }),
+    ...verdictsBeside(row, verdicts),
+  }
+}
+
+/** The verdict on the content that is shown, and those on other generations. */
+export function verdictsBeside({ content_generation }: Assessment, verdicts: readonly Verdict[]) {
+  const isBeside = ({ generation }: Verdict) => generation === content_generation
+  return {
+    verdict: verdicts.find(isBeside) ?? null,
+    other_verdicts: verdicts.filter((verdict) => !isBeside(verdict)),
   }
 }
 
@@ -86,13 +101,21 @@ export async function getGeneration(
   const newest = await getAssessment(sql, interviewId)
   const found = await findGeneration(sql, interviewId, generation)
   if (!found) throw new NotFoundError('There is no assessment of this generation')
-  return { ...newest, ...found, state: 'completed', failure: null, generation }
+  return {
+    ...newest,
+    ...found,
+    state: 'completed',
+    failure: null,
+    generation,
+    content_generation: generation,
+  }
 }
 
 /**
  * Asks for the assessment of an interview. Where one is pending, that is enough. Without `again` one that is
  * under way or completed is enough, too, and only a failed one is tried anew; with it there will be another one
- * and another e-mail. One that waits for turns begins at once unless `patiently` lets it wait. `instead` does not wait for a worker that is at it: its work is dropped. Answers the
+ * and another e-mail. One that waits for turns begins at once unless `patiently` lets it wait. `instead` does not wait for a
+ * worker that is at it: its work is dropped; one that a person has acted on is left, as outdated. Answers the
  * outbox's messages to send after the commit. Throws ConflictError where `again` meets a worker.
  */
 export async function requestAssessment(
@@ -112,6 +135,10 @@ export async function requestAssessment(
       assessment: { ...known, state: 'pending' },
       messages: [await enqueueAssessment(tx, interviewId)],
     }
+  }
+  if (instead && known.state === 'completed' && isUsed((await lockProgress(tx, interviewId))!)) {
+    await markOutdated(tx, interviewId, { renewed: false })
+    return { assessment: { ...known, outdated: true }, messages: [] }
   }
   if (!isAnew(known, again || instead)) {
     const waits = (await lockProgress(tx, interviewId))?.waiting
@@ -134,8 +161,8 @@ const mostRenewals = 3
 
 /**
  * What a turn that arrives after the end of its interview does to the assessment: one that waits waits on, one that
- * is completed is outdated, and made again once no more turns come, unless that was done three times or a person has
- * taken it out as a file. Answers the outbox's messages. A worker that is at it looks for such turns at its end.
+ * is completed is outdated, and made again once no more turns come, unless that was done three times, or a person has
+ * decided on it or taken it out as a file. Answers the outbox's messages. A worker that is at it looks for such turns at its end.
  */
 export async function noteLateTurn(tx: Transaction, interviewId: string): Promise<string[]> {
   await lockLetters(tx, interviewId)
@@ -143,10 +170,15 @@ export async function noteLateTurn(tx: Transaction, interviewId: string): Promis
   if (progress?.waiting) return enqueuePatiently(tx, interviewId)
   const isSilent = progress?.state === 'failed' && progress.failure?.code === 'no_transcript'
   if (!progress || (progress.state !== 'completed' && !isSilent)) return []
-  const renewed = progress.renewals < mostRenewals && !progress.exported
+  const renewed = progress.renewals < mostRenewals && !isUsed(progress)
   await markOutdated(tx, interviewId, { renewed })
   if (!renewed) return []
   return (await requestAssessment(tx, interviewId, { again: true, patiently: true })).messages
+}
+
+/** Whether a person has acted on an assessment: the next one is then for a person to start. */
+function isUsed({ exported, decided }: Progress): boolean {
+  return exported || decided
 }
 
 async function enqueuePatiently(tx: Transaction, interview_id: string): Promise<string[]> {

@@ -15,6 +15,7 @@ export type ErasedCounts = Record<
   | 'turns'
   | 'chat_messages'
   | 'assessments'
+  | 'verdicts'
   | 'emails'
   | 'webhook_events'
   | 'dead_letters'
@@ -100,6 +101,7 @@ export const noneErased: Readonly<ErasedCounts> = {
   turns: 0,
   chat_messages: 0,
   assessments: 0,
+  verdicts: 0,
   emails: 0,
   webhook_events: 0,
   dead_letters: 0,

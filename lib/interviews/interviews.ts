@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { forgetLetters } from '../platform/dead-letter-store.ts'
 import { BadRequestError, ConflictError, NotFoundError } from '../platform/errors.ts'
+import { type Decision, decisions } from './decisions.ts'
 import { planSchema } from './tasks.ts'
 import { isStorable, lineOfText, linesOfText } from './text.ts'
 
@@ -66,6 +67,10 @@ export const interviewSchema = z
     scheduled_at: time,
     state: z.enum(interviewStates),
     assessment_state: z.enum(['pending', 'generating', 'completed', 'failed']).nullable(),
+    verdict: z
+      .strictObject({ generation: z.int().min(1), superseded: z.boolean(), decision: z.enum(decisions) })
+      .nullable()
+      .meta({ description: "A person's verdict, the one on the newest generation if there are several" }),
     started_at: time,
     completed_at: time,
     created_at: z.iso.datetime(),
@@ -94,6 +99,7 @@ export type Interview = {
   recruiter_email: string | null
   state: InterviewState
   assessment_state: 'pending' | 'generating' | 'completed' | 'failed' | null
+  verdict: { generation: number; superseded: boolean; decision: Decision } | null
   started_at: Date | null
   completed_at: Date | null
   created_at: Date
@@ -106,7 +112,10 @@ const joined = (sql: Queries): postgres.Fragment => sql`
   select i.id, i.team_id, i.candidate_id, c.full_name as candidate_name, c.email as candidate_email,
     s.id as session_id, i.role_title, i.job_description, i.rubric, i.custom_question, i.plan, i.ai_tone,
     i.duration_minutes, i.scheduled_at, i.recruiter_email, i.state, a.state as assessment_state, i.started_at,
-    i.completed_at, i.created_at, i.updated_at
+    i.completed_at, i.created_at, i.updated_at, (
+      select jsonb_build_object('generation', v.generation, 'decision', v.decision, 'superseded', exists (
+        select from assessment_generations g where g.interview_id = i.id and g.generation > v.generation))
+      from verdicts v where v.interview_id = i.id order by v.generation desc limit 1) as verdict
   from interviews i
   join candidates c on c.id = i.candidate_id
   join sessions s on s.interview_id = i.id
@@ -243,20 +252,23 @@ export type InterviewQuery = {
   /** In the role's title or the candidate's name. */
   q?: string | undefined
   candidateId?: string | undefined
+  verdict?: 'given' | 'none' | undefined
 }
 
 /** A page of the team's interviews, newest first, and how many match. */
 export async function listInterviews(
   sql: Sql,
   teamId: string,
-  { states, q, candidateId }: InterviewQuery,
+  { states, q, candidateId, verdict }: InterviewQuery,
   page: { limit: number; offset: number },
 ): Promise<{ rows: Interview[]; total: number }> {
   const pattern = q === undefined ? undefined : `%${q.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+  const isGiven = sql`exists (select from verdicts v where v.interview_id = i.id)`
   const matching = sql`
     i.team_id = ${teamId}
     ${states ? sql`and i.state in ${sql(states)}` : sql``}
     ${candidateId === undefined ? sql`` : sql`and i.candidate_id = ${candidateId}`}
+    ${verdict === undefined ? sql`` : sql`and ${isGiven} = ${verdict === 'given'}`}
     ${pattern === undefined ? sql`` : sql`and (i.role_title ilike ${pattern} or c.full_name ilike ${pattern})`}`
   const [counted] = await sql<{ total: number }[]>`
     select count(*)::int as total from interviews i join candidates c on c.id = i.candidate_id
@@ -266,7 +278,7 @@ export async function listInterviews(
   return { rows, total: counted!.total }
 }
 
-const children = ['turns', 'chat_messages', 'emails', 'webhook_events', 'assessments'] as const
+const children = ['turns', 'chat_messages', 'emails', 'webhook_events', 'assessments', 'verdicts'] as const
 
 /**
  * Deletes an interview with everything that was said in it, and writes down that it was done. Answers how many rows
@@ -278,7 +290,7 @@ export async function deleteInterview(
   id: string,
 ): Promise<Record<(typeof children)[number], number>> {
   await lock(tx, owner.teamId, id)
-  const counts = { turns: 0, chat_messages: 0, emails: 0, webhook_events: 0, assessments: 0 }
+  const counts = { turns: 0, chat_messages: 0, emails: 0, webhook_events: 0, assessments: 0, verdicts: 0 }
   for (const table of children) {
     const [row] = await tx<{ count: number }[]>`
       select count(*)::int as count from ${tx(table)} where interview_id = ${id}`

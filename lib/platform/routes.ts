@@ -72,6 +72,8 @@ export const routes = {
   'POST /api/interviews/{id}/assessment/generate': { function: 'interviews', access: 'recruiter' },
   'POST /api/interviews/{id}/assessment/retry': { function: 'interviews', access: 'recruiter' },
   'GET /api/interviews/{id}/assessment/export': { function: 'interviews', access: 'recruiter' },
+  'PUT /api/interviews/{id}/verdict': { function: 'interviews', access: 'recruiter' },
+  'DELETE /api/interviews/{id}/verdict': { function: 'interviews', access: 'recruiter' },
   'GET /api/interviews/{id}/ask': { function: 'interviews', access: 'recruiter' },
   'POST /api/interviews/{id}/ask': { function: 'interviews', access: 'recruiter' },
   'POST /webhooks/agent': { function: 'webhooks', access: 'anyone' },

@@ -84,6 +84,19 @@ export function factories(sql: Sql) {
         ${id}, 'failed', ${sql.json({ code: 'assessment_failed', message: markOf(team) })})`
       return id
     },
+    async judged(team: string) {
+      const id = await interview('completed')(team)
+      await sql`
+        insert into assessments (interview_id, state, content, completed_at)
+        values (${id}, 'completed', ${sql.json({ coverage: {}, criteria: [], summary: markOf(team) })}, now())`
+      await sql`
+        insert into assessment_generations (interview_id, generation, content, completed_at)
+        select interview_id, generation, content, completed_at from assessments where interview_id = ${id}`
+      await sql`
+        insert into verdicts (interview_id, generation, decision, note, given_by)
+        select ${id}, 1, 'hold', ${markOf(team)}, id from api_keys limit 1`
+      return id
+    },
     async letter(team: string) {
       const owner = await exported('failed')(team)
       const [row] = await sql<{ id: string }[]>`
@@ -184,6 +197,12 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   'POST /api/interviews/{id}/assessment/generate': { object: 'assessed', own: 202 },
   'POST /api/interviews/{id}/assessment/retry': { object: 'assessed', own: 202 },
   'GET /api/interviews/{id}/assessment/export': { object: 'assessed', own: 409 },
+  'PUT /api/interviews/{id}/verdict': {
+    object: 'judged',
+    body: () => ({ generation: 1, decision: 'hold' }),
+    own: 200,
+  },
+  'DELETE /api/interviews/{id}/verdict': { object: 'judged', query: 'generation=1', own: 204 },
   'GET /api/interviews/{id}/ask': { object: 'ended', own: 200 },
   'POST /api/interviews/{id}/ask': { object: 'ended', body: () => ({ question: 'Why?' }), own: 200 },
   // What opens these is a signature, and these calls have none.

@@ -79,6 +79,9 @@ async function seed(team: string, mark: string): Promise<Person> {
   await sql`
     insert into assessment_generations values (${interview_id}, 1, ${sql.json({ summary: mark })}, now())`
   await sql`
+    insert into verdicts (interview_id, generation, decision, note, given_by)
+    select ${interview_id}, 1, 'hold', ${mark}, id from api_keys limit 1`
+  await sql`
     insert into chat_messages (interview_id, sequence_no, role, content) values (${interview_id}, 1, 'user', ${mark})`
   await sql`
     insert into emails (team_id, interview_id, kind, recipient, data) values
@@ -264,6 +267,7 @@ describe('the erasure of a person', () => {
           turns: 1,
           chat_messages: 1,
           assessments: 1,
+          verdicts: 1,
           emails: 2,
           webhook_events: 2,
           dead_letters: 1,

@@ -29,6 +29,8 @@ function report(changes: Partial<AssessmentReport> = {}): AssessmentReport {
     completedAt: new Date('2026-11-02T10:00:00Z'),
     turns,
     content: content(),
+    verdict: null,
+    otherVerdicts: [],
     ...changes,
   }
 }
@@ -133,6 +135,10 @@ describe('an assessment as Markdown', () => {
 - **Thin evidence:** The candidate says little that supports: Distributed systems
 
 *${confidentiality}*
+
+## Verdict of a person
+
+None yet.
 
 ## Summary
 

@@ -25,7 +25,7 @@ test('stores the assessment with an e-mail to the recruiter, whose message is se
   const { id } = await bench.requested()
   expect(await bench.waiting('assessments')).toEqual([{ body: { interview_id: id } }])
   expect(await bench.assess(id)).toMatchObject({ outcome: 'done', result: { generation: 1 } })
-  const answer = assessmentAnswer(await bench.assessment(id))
+  const answer = assessmentAnswer(await bench.assessment(id), [])
   expect(assessmentAnswerSchema.parse(answer)).toMatchObject({
     state: 'completed',
     generation: 1,
@@ -223,7 +223,9 @@ test('stored by an earlier release is read as whole as one of today', async () =
   await bench.sql`
     update assessments set state = 'completed', content = ${bench.sql.json(stored)}, completed_at = now()
     where interview_id = ${id}`
-  expect(assessmentAnswerSchema.parse(assessmentAnswer(await bench.assessment(id))).content).toMatchObject({
+  expect(
+    assessmentAnswerSchema.parse(assessmentAnswer(await bench.assessment(id), [])).content,
+  ).toMatchObject({
     recommendation: null,
     overall_score: 30,
     coverage: { assessed: 1, criteria: 2, weight_percent: 25 },
