@@ -3,6 +3,8 @@ import { exportOwners } from '../lib/exports/dead-letter.ts'
 import { importOwners } from '../lib/imports/dead-letter.ts'
 import { interviewOwners, withoutContents } from '../lib/interviews/dead-letter.ts'
 import { countRefused, type RefusedCounts, refusedKinds, retryRefused } from '../lib/interviews/refused.ts'
+import { listUnmatched, unmatchedCursor, unmatchedEventSchema } from '../lib/interviews/unmatched-events.ts'
+import { webhookSources } from '../lib/interviews/webhook-signatures.ts'
 import type { Caller } from '../lib/platform/auth.ts'
 import { numberEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
@@ -135,13 +137,15 @@ function shown(letter: DeadLetter, { roles, teamId }: Caller): z.output<typeof l
   }
 }
 
+const pageLimit = z
+  .string()
+  .regex(/^[1-9]\d{0,5}$/, 'must be a whole number from 1')
+  .transform((value) => Math.min(Number(value), 100))
+  .default(20)
+
 const pageQuery = z.strictObject({
   state: wordInAnyCase(deadLetterStates).default('open'),
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,5}$/, 'must be a whole number from 1')
-    .transform((value) => Math.min(Number(value), 100))
-    .default(20),
+  limit: pageLimit,
   /** The id of the last letter of the page before. */
   cursor: z.uuid().optional(),
 })
@@ -198,6 +202,28 @@ export const handler = httpFunction({
       const next_cursor = found.length > limit ? (data.at(-1)?.id ?? null) : null
       const next = next_cursor && linkTo(event, 'cursor', next_cursor)
       return json(200, { status: 'success', next_cursor, data }, linkHeader({ next }))
+    },
+  }),
+
+  'GET /api/ops/unmatched-events': route({
+    summary: 'Webhooks that fit nothing here, without what they say, for as long as they are kept',
+    query: z.strictObject({
+      source: wordInAnyCase(webhookSources).optional(),
+      limit: pageLimit,
+      cursor: unmatchedCursor.optional(),
+    }),
+    answers: {
+      200: z.strictObject({
+        status: success,
+        next_cursor: z.string().nullable(),
+        data: z.array(unmatchedEventSchema),
+      }),
+    },
+    async handler({ query: { source, limit, cursor }, event }) {
+      const page = { source, after: cursor, limit }
+      const { events, next_cursor } = await retryRead(() => listUnmatched(connect(), page))
+      const next = next_cursor && linkTo(event, 'cursor', next_cursor)
+      return json(200, { status: 'success', next_cursor, data: events }, linkHeader({ next }))
     },
   }),
 

@@ -21,7 +21,7 @@ function webhook(source: WebhookSource, summary: string) {
   return openRoute({
     summary,
     answers: { 202: webhookAnswer },
-    errors: source === 'agent' ? [401, 413, 415, 422] : [401, 413, 415],
+    errors: [401, 413, 415, 422],
     handler: ({ event }) => receiveWebhook(source, event, receiver),
   })
 }

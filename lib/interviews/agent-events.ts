@@ -3,6 +3,7 @@ import { type ErrorDetail, UnprocessableError } from '../platform/errors.ts'
 import { ourMessage } from '../platform/http/messages.ts'
 import { isItem, turnOfItem } from './chat-items.ts'
 import { maxSequenceNo } from './snapshot.ts'
+import type { WebhookSource } from './webhook-signatures.ts'
 
 const cutMark = ' […]'
 
@@ -55,21 +56,31 @@ export const completionEvent = z.object({
   data: z.object({ interview_id: z.guid(), transcript: jsonText, report: jsonText }),
 })
 
-/** What each event of an agent has to have before it is taken in; others are kept as they are. */
-const shapes = new Map<unknown, z.ZodType>([
+/** What each event of an agent has to have before it is taken in. */
+const shapes = new Map<string, z.ZodType>([
   ['turn', turnEvent],
   ['session.completed', z.object({ data: z.object({ interview_id: z.guid() }) })],
 ])
 
-const typed = z.looseObject({ type: z.string() })
+/** What every event has: of an agent one of the types above, of others one of theirs, whichever that is. */
+const typed: Record<WebhookSource, z.ZodType> = {
+  agent: z.looseObject({ type: z.enum([...shapes.keys()]) }),
+  livekit: z.looseObject({ event: z.string().min(1) }),
+  resend: z.looseObject({ type: z.string().min(1) }),
+}
 
 /**
- * Throws UnprocessableError with the fields that are wrong in an agent's event of a type that is known here, so
- * that the agent is told at once. What names no such type is kept for a person to look at.
+ * Throws UnprocessableError with the fields that are wrong, so that the sender is told at once: a body that is no
+ * JSON object, an event without a type, and of an agent one of an unknown type or another shape than that has.
  */
-export function refuseWrongShape(body: string): void {
-  const { data: event } = typed.safeParse(parseJson(body))
-  const error = event && shapes.get(event.type)?.safeParse(event, { error: ourMessage }).error
+export function refuseWrongShape(source: WebhookSource, body: string): void {
+  const event = parseObject(body)
+  refuseUnfit(typed[source], event)
+  if (source === 'agent') refuseUnfit(shapes.get(event.type as string)!, event)
+}
+
+function refuseUnfit(schema: z.ZodType, event: Record<string, unknown>): void {
+  const { error } = schema.safeParse(event, { error: ourMessage })
   if (!error) return
   const details = error.issues.map(({ path, message }): ErrorDetail => {
     const field = path.join('.')
@@ -78,10 +89,20 @@ export function refuseWrongShape(body: string): void {
   throw new UnprocessableError('The event has not the shape of its type', details)
 }
 
-function parseJson(text: string): unknown {
+/** Thrown also for a signed event that the sender's own library cannot read. */
+export function unreadableBody(message: string): UnprocessableError {
+  return new UnprocessableError('The body cannot be read as an event', [{ field: 'body', message }])
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
-    return undefined
+    throw unreadableBody('must be JSON')
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unreadableBody('must be a JSON object')
+  }
+  return value as Record<string, unknown>
 }

@@ -22,6 +22,7 @@ import {
 } from './events-store.ts'
 import { indexTranscript } from './search.ts'
 import { buildTranscript, isComplete, readTranscript } from './transcript.ts'
+import { insertUnmatched, type UnmatchedReason } from './unmatched-events.ts'
 import type { WebhookSource } from './webhook-signatures.ts'
 import type { WebhookMessage } from './webhooks.ts'
 
@@ -32,7 +33,15 @@ type Effect = {
   messages?: readonly string[]
   /** What it is about was deleted: nothing of it is kept. */
   forget?: boolean
+  /** Of an unmatched one: why, and the id that it names. */
+  unmatched?: Unmatched
 }
+type Unmatched = { reason: UnmatchedReason; about?: string | undefined }
+
+const unmatched = (reason: UnmatchedReason, about?: string): Effect => ({
+  outcome: 'unmatched',
+  unmatched: { reason, about },
+})
 
 type Handler = (tx: Transaction, body: unknown, receivedAt: Date) => Promise<Effect>
 
@@ -43,7 +52,7 @@ function handler<Schema extends z.ZodType>(
 ): Handler {
   return async (tx, body, receivedAt) => {
     const parsed = schema.safeParse(body)
-    return parsed.success ? apply(tx, parsed.data, receivedAt) : { outcome: 'unmatched' }
+    return parsed.success ? apply(tx, parsed.data, receivedAt) : unmatched('unreadable')
   }
 }
 
@@ -54,7 +63,7 @@ const roomEvent = z.object({
     .transform((seconds) => new Date(seconds * 1000))
     .optional()
     .catch(undefined),
-  room: z.object({ name: z.guid() }),
+  room: z.object({ name: z.string() }),
 })
 
 const tagList = z.array(z.object({ name: z.string(), value: z.string() }))
@@ -82,7 +91,7 @@ const applyEmail = handler(emailEvent, async (tx, { type, created_at, data }, re
     ...(data.bounce && { bounce_type: data.bounce.type }),
     at: occurredAt(created_at, receivedAt),
   })
-  return { outcome }
+  return outcome === 'unmatched' ? unmatched('not_found', data.email_id) : { outcome }
 })
 
 const emailTypes = ['sent', 'delivered', 'delivery_delayed', 'bounced', 'complained', 'failed', 'suppressed']
@@ -129,6 +138,10 @@ export async function applyEvent(
       interviewId: effect.interviewId ?? null,
       body: kept ? raw.replaceAll('\0', '') : null,
     })
+    if (effect.unmatched) {
+      const event = { source, id, type: type ?? 'unreadable', bytes: Buffer.byteLength(raw), receivedAt }
+      await insertUnmatched(tx, { ...event, ...effect.unmatched })
+    }
     return effect
   })
   await sendOutbox(sql, queues, effect?.messages ?? [])
@@ -158,7 +171,7 @@ function effectOf(
   body: unknown,
   receivedAt: Date,
 ): Promise<Effect> | Effect {
-  if (type === undefined) return { outcome: 'unmatched' }
+  if (type === undefined) return unmatched('unreadable')
   const apply = handlers[source].get(type)
   return apply ? apply(tx, body, receivedAt) : { outcome: 'ignored' }
 }
@@ -181,9 +194,11 @@ async function onInterview(
   time: { stated: Date | undefined; receivedAt: Date },
   apply: (interview: KnownInterview, at: Date) => Promise<Omit<Effect, 'interviewId'>>,
 ): Promise<Effect> {
+  // A room of somebody else's has any name, perhaps a person's.
+  if (!z.guid().safeParse(id).success) return unmatched('not_found')
   const interview = await lockInterview(tx, id)
   if (!interview) {
-    return (await wasDeleted(tx, id)) ? { outcome: 'ignored', forget: true } : { outcome: 'unmatched' }
+    return (await wasDeleted(tx, id)) ? { outcome: 'ignored', forget: true } : unmatched('not_found', id)
   }
   const at = occurredAt(time.stated, time.receivedAt)
   const effect: Effect = interview.state === 'cancelled' ? { outcome: 'ignored' } : await apply(interview, at)

@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto'
 import { UnauthorizedError } from '../platform/errors.ts'
+import { unreadableBody } from './agent-events.ts'
 
 export type LivekitKeys = { apiKey: string; apiSecret: string }
 
@@ -38,21 +40,39 @@ export type LivekitEvent = import('livekit-server-sdk').WebhookEvent
 
 /**
  * The event in a webhook of LiveKit, whose Authorization header is a token over the hash of the raw body.
- * Rejects with UnauthorizedError where the token is not of these keys, not for this body, or out of date.
+ * Rejects with UnauthorizedError where the token is not of these keys, not for this body, or out of date, and with
+ * UnprocessableError for a body that LiveKit signed and its library cannot read.
  */
 export async function verifyLivekitWebhook(
   rawBody: string,
   authorization: string | undefined,
   { apiKey, apiSecret }: LivekitKeys,
 ): Promise<LivekitEvent> {
-  const { WebhookReceiver } = await import('livekit-server-sdk')
+  const { TokenVerifier, WebhookReceiver } = await import('livekit-server-sdk')
   let event: LivekitEvent
   try {
     event = await new WebhookReceiver(apiKey, apiSecret).receive(rawBody, authorization)
   } catch {
+    // It says by words alone which of the two went wrong.
+    if (await isSigned(new TokenVerifier(apiKey, apiSecret), rawBody, authorization)) {
+      throw unreadableBody('is no event of LiveKit')
+    }
     throw new UnauthorizedError('The signature of the webhook is not valid')
   }
   const age = Date.now() / 1000 - Number(event.createdAt)
   if (Math.abs(age) > tolerance) throw new UnauthorizedError('The webhook is too old, or from the future')
   return event
+}
+
+async function isSigned(
+  verifier: import('livekit-server-sdk').TokenVerifier,
+  body: string,
+  authorization: string | undefined,
+): Promise<boolean> {
+  try {
+    const { sha256 } = await verifier.verify(authorization ?? '')
+    return sha256 === hash('sha256', body, 'base64')
+  } catch {
+    return false
+  }
 }

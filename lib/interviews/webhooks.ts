@@ -51,8 +51,8 @@ export type WebhookReceiver = {
 /**
  * Takes a webhook in: verified, kept in the queue, and answered by 202 with the database out of the way. What it
  * says, and whether it came before, is the worker's business. Rejects with InvalidSignatureError,
- * TooLargeError over 6 MB, 415 for a content coding, UnprocessableError for an agent's event of a wrong shape, and UnavailableError where it could not be verified or kept, so
- * that it is sent again.
+ * TooLargeError over 6 MB, 415 for a content coding, UnprocessableError for what is no JSON object with a type or has not the
+ * shape of an agent's event, and UnavailableError where it could not be verified or kept, so that it is sent again.
  */
 export async function receiveWebhook(
   source: WebhookSource,
@@ -64,7 +64,7 @@ export async function receiveWebhook(
     refuseCoding(event.headers)
     const body = bodyOf(event)
     const id = await verifyWebhook(source, body, event.headers, receiver.secrets)
-    if (source === 'agent') refuseWrongShape(body)
+    refuseWrongShape(source, body)
     await keep({ source, id, received_at: new Date().toISOString() }, body, receiver)
     measure(source, 'WebhooksReceived', MetricUnit.Count, 1)
     return json(202, { status: 'success', id } satisfies z.output<typeof webhookAnswer>)

@@ -85,6 +85,7 @@ export const routes = {
   'POST /api/ops/dead-letters/{queue}/discard': { function: 'operations', access: 'admin or operator' },
   'GET /api/ops/refused': { function: 'operations', access: 'operator' },
   'POST /api/ops/refused/retry': { function: 'operations', access: 'operator' },
+  'GET /api/ops/unmatched-events': { function: 'operations', access: 'operator' },
   'GET /api/me': { function: 'system', access: 'key' },
   'GET /api/usage': { function: 'system', access: 'key' },
   'GET /api/health': { function: 'system', access: 'anyone' },

@@ -225,6 +225,7 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   },
   'GET /api/ops/refused': { own: 200 },
   'POST /api/ops/refused/retry': { body: () => ({ service: 'gemini' }), own: 200 },
+  'GET /api/ops/unmatched-events': { own: 200 },
   'GET /api/me': { own: 200 },
   'GET /api/usage': { own: 200 },
   'GET /api/health': { own: 200 },

@@ -68,7 +68,7 @@ describe('a webhook of LiveKit', () => {
       body,
       () => joinToken({ ...keys, room: 'a', identity: 'b', name: 'c', ttlSeconds: 60 }),
     ],
-    ['that is no JSON', 'hello', () => signed('hello')],
+    ['that is no JSON, of another body', 'hello', () => signed('hallo')],
     ['of six minutes ago', bodyAt(now / 1000 - 360), () => signed(bodyAt(now / 1000 - 360))],
     ['of six minutes ahead', bodyAt(now / 1000 + 360), () => signed(bodyAt(now / 1000 + 360))],
     ['of no time', '{"event":"room_finished"}', () => signed('{"event":"room_finished"}')],
@@ -76,6 +76,16 @@ describe('a webhook of LiveKit', () => {
     const token = await authorization()
     await expect(verifyLivekitWebhook(text, token, keys)).rejects.toMatchObject({ status: 401 })
   })
+
+  it.each(['hello', '', '[]', '{"room":7}'])(
+    'that LiveKit signed but no one can read is 422: %s',
+    async (text) => {
+      await expect(verifyLivekitWebhook(text, await signed(text), keys)).rejects.toMatchObject({
+        status: 422,
+        details: [{ field: 'body', message: 'is no event of LiveKit' }],
+      })
+    },
+  )
 
   it('is refused with a token that has run out', async () => {
     const token = await signed(body)

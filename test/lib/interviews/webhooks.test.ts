@@ -7,7 +7,7 @@ import { SQSClient } from '@aws-sdk/client-sqs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type LocalS3, startS3 } from '../../../infra/local/s3/index.ts'
 import { type Sqs, startSqs } from '../../../infra/local/sqs.ts'
-import type { WebhookSource } from '../../../lib/interviews/webhook-signatures.ts'
+import { type WebhookSource, webhookSources } from '../../../lib/interviews/webhook-signatures.ts'
 import {
   receiveWebhook,
   type WebhookMessage,
@@ -91,7 +91,8 @@ const said = {
   speaker: 'candidate',
   content: 'Zoë: “你好” 🎉',
 }
-const turn = JSON.stringify({ type: 'turn', data: said })
+const turnOf = (content: string) => JSON.stringify({ type: 'turn', data: { ...said, content } })
+const turn = turnOf(said.content)
 const roomEvent = (fields: object = {}) =>
   JSON.stringify({
     id: 'EV_1',
@@ -127,12 +128,10 @@ describe('a signed webhook is kept as it came', () => {
   })
 
   it.each([
-    ['that nobody knows', '{"type":"weather.changed"}'],
-    ['that is no JSON', 'hello'],
-    ['that is empty', ''],
-    ['with what XML cannot hold', '{"type":"turn","a":"\u0001\u007f\ufffe\uffff"}'],
+    ['of a type of theirs that nobody here knows', '{"type":"weather.changed"}'],
+    ['with what XML cannot hold', '{"type":"email.sent","a":"\u007f\ufffe\uffff"}'],
   ])('with a body %s', async (_, body) => {
-    expect(await receive('agent', { body, headers: agentHeaders('msg', body) })).toMatchObject({
+    expect(await receive('resend', { body, headers: resendHeaders('msg', body) })).toMatchObject({
       status: 202,
     })
     expect(await messages()).toMatchObject([{ body }])
@@ -177,8 +176,8 @@ describe('a signed webhook is kept as it came', () => {
 
 describe('a body too large for a message', () => {
   it.each([
-    ['1 MB', 'x'.repeat(1024 * 1024)],
-    ['fewer bytes, of which each takes six in JSON', '\u0001'.repeat(100 * 1024)],
+    ['1 MB', turnOf('x'.repeat(1024 * 1024))],
+    ['fewer bytes, of which each takes two in JSON', turnOf('"'.repeat(60 * 1024))],
   ])('goes to S3: %s', async (_, body) => {
     expect(await receive('agent', { body, headers: agentHeaders('msg_1', body) })).toMatchObject({
       status: 202,
@@ -288,7 +287,7 @@ describe('a webhook is to be sent again', () => {
   })
 
   it('where S3 does not take its body', async () => {
-    const body = 'x'.repeat(300_000)
+    const body = turnOf('x'.repeat(300_000))
     const put = () => Promise.reject(new Error('InternalError'))
     const large = { body, headers: agentHeaders('msg_1', body), with: { storage: async () => ({ put }) } }
     await expect(receive('agent', large)).rejects.toMatchObject(unavailable)
@@ -302,6 +301,7 @@ it('an id of any length is one that an index can hold', async () => {
   expect(body).toMatchObject({ id: expect.stringMatching(/^[\da-f]{64}$/) })
 })
 
+const typeMessage = 'must be turn or session.completed'
 it.each<[string, object, { field: string; message: string }]>([
   [
     'a turn without text',
@@ -314,6 +314,10 @@ it.each<[string, object, { field: string; message: string }]>([
     { type: 'session.completed', data: { interview_id: 'room-1' } },
     { field: 'data.interview_id', message: 'must be a UUID' },
   ],
+  ['without a type', { data: said }, { field: 'type', message: typeMessage }],
+  ['of a type that is no text', { type: 7, data: said }, { field: 'type', message: typeMessage }],
+  ['of a type that no agent sends', { type: 'turns', data: said }, { field: 'type', message: typeMessage }],
+  ['of a type that objects have', { type: 'constructor' }, { field: 'type', message: typeMessage }],
 ])("the agent's event is 422 if it is %s, with the field, and is not kept", async (_what, event, detail) => {
   const body = JSON.stringify(event)
   await expect(receive('agent', { body, headers: agentHeaders('msg_1', body) })).rejects.toMatchObject({
@@ -321,4 +325,46 @@ it.each<[string, object, { field: string; message: string }]>([
     details: [detail],
   })
   expect(await messages()).toEqual([])
+})
+
+describe('a signed body that is no event', () => {
+  const signed = {
+    agent: async (body: string) => agentHeaders('msg_1', body),
+    resend: async (body: string) => resendHeaders('msg_1', body),
+    livekit: (body: string) => livekitHeaders(body),
+  }
+  const bodies = [
+    ['no JSON', 'hello', 'body'],
+    ['empty', '', 'body'],
+    ['half of one', turn.slice(0, -9), 'body'],
+    ['a list', '[]', 'body'],
+    ['null', 'null', 'body'],
+    ['without a type', '{"data":{}}', 'type'],
+  ] as const
+  const cases = webhookSources.flatMap((source) => bodies.map((row) => [source, ...row] as const))
+
+  it.each(cases)('of %s is 422 with the field, and is not kept: %s', async (source, _what, body, field) => {
+    const text = source === 'livekit' && field === 'type' ? roomEvent({ event: undefined }) : body
+    const sent = receive(source, { body: text, headers: await signed[source](text) })
+    await expect(sent).rejects.toMatchObject({
+      status: 422,
+      details: [{ field: source === 'livekit' && field === 'type' ? 'event' : field }],
+    })
+    expect(await messages()).toEqual([])
+  })
+
+  it('is 401 if it is not signed: only a sender is told what is wrong', async () => {
+    for (const source of webhookSources) {
+      const headers = await signed[source]('another body')
+      await expect(receive(source, { body: 'hello', headers })).rejects.toMatchObject(refused)
+    }
+  })
+
+  it("is 422 if LiveKit's library cannot read it", async () => {
+    const body = roomEvent({ room: 'none' })
+    await expect(receive('livekit', { body, headers: await livekitHeaders(body) })).rejects.toMatchObject({
+      status: 422,
+      details: [{ field: 'body', message: 'is no event of LiveKit' }],
+    })
+  })
 })
