@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
+import { joinPage, joinPageHeaders } from '../lib/interviews/join-page.ts'
 import { connect, connectReader, ping, retryRead } from '../lib/platform/db.ts'
 import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { etagOf } from '../lib/platform/http/etag.ts'
@@ -133,6 +134,14 @@ export const handler = httpFunction({
       304: null,
     },
     handler: () => described('openapi.json', {}),
+  }),
+
+  'GET /join': openRoute({
+    summary: "The page of an invitation's link",
+    // Mail programs add parameters of their own to links.
+    query: z.looseObject({}),
+    answers: { 200: z.string().meta({ contentMediaType: 'text/html' }) },
+    handler: () => ({ status: 200, body: joinPage, headers: joinPageHeaders }),
   }),
 
   'GET /api/docs': openRoute({

@@ -128,6 +128,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   async function start(): Promise<Cloud> {
     const port = options.port || (await randomFreePort())
     if (!(await portIsFree(port))) throw new PortTakenError(port)
+    const url = `http://127.0.0.1:${port}`
     const platform = await openPlatform(dataDir)
     const ports = await choosePorts(dataDir)
     const database = await step(
@@ -198,6 +199,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const endpoints = { s3: s3.url, sqs: sqs.url, aws: `http://127.0.0.1:${ports.aws}` }
     // Filled when the template asks for a cache: without TLS here, or none where no server is installed.
     const cacheEnvironment: { CACHE_URL?: string } = {}
+    // The template knows neither the port nor the name under which this gateway is reached.
+    const consoleEnvironment = options.context?.consoleUrl === undefined ? { CONSOLE_URL: url } : {}
     // The template gives readers the port of the writer, which two servers of one machine cannot share.
     const readerEnvironment = { DATABASE_READER_PORT: String(ports.reader) }
     const lambda = await step(
@@ -213,6 +216,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
             ...simulators.environment,
             ...cacheEnvironment,
             ...readerEnvironment,
+            ...consoleEnvironment,
           }),
         }),
       (started) => started.close(),
@@ -227,7 +231,6 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       (started) => started.close(),
     )
 
-    const url = `http://127.0.0.1:${port}`
     const services: Services = {
       region,
       accountId,

@@ -53,7 +53,8 @@ export const templates = {
         `${when(scheduled_at)} It takes about ${duration_minutes} minutes.`,
         'An AI interviewer will talk with you. All you need is a browser and a microphone.',
       ],
-      link: { label: 'Join the interview', path: `join/${interviewId}` },
+      // Behind the #, which browsers send to no server: it stands in no log.
+      link: { label: 'Join the interview', path: `join#${interviewId}` },
     }),
   ),
   assessment_ready: template(

@@ -91,6 +91,7 @@ export const routes = {
   'GET /api/health': { function: 'system', access: 'anyone' },
   'GET /api/openapi.json': { function: 'system', access: 'anyone' },
   'GET /api/docs': { function: 'system', access: 'anyone' },
+  'GET /join': { function: 'system', access: 'anyone' },
   $default: { function: 'system', access: 'anyone' },
 } as const satisfies Record<string, Route>
 

@@ -229,6 +229,7 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   'GET /api/me': { own: 200 },
   'GET /api/usage': { own: 200 },
   'GET /api/health': { own: 200 },
+  'GET /join': { own: 200 },
   // Their files are beside the bundle, and not here: what counts is that no key is asked for.
   'GET /api/openapi.json': { own: 500 },
   'GET /api/docs': { own: 500 },

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { handler } from '../../functions/system.ts'
 import { disconnect } from '../../lib/platform/db.ts'
@@ -95,5 +96,37 @@ describe('everything else', () => {
   ])('%s is %i in the envelope', async (target, status) => {
     const result = await call(handler, target)
     expect(result).toMatchObject({ status, body: { status: 'error', request_id: expect.any(String) } })
+  })
+})
+
+describe('GET /join', () => {
+  it('is a page for anyone that reveals nothing, loads nothing and leaves the microphone to itself', async () => {
+    const { status, text, headers } = await call(handler, 'GET /join')
+    expect(status).toBe(200)
+    expect(text).toContain('This is the address of your interview')
+    expect(text).not.toMatch(/<script|<img|<link|https?:/)
+    expect(headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'permissions-policy': 'microphone=(self)',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+    })
+    const policy = headers['content-security-policy']!
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-[\w+/=]+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+    )
+    const style = /<style>([\s\S]*)<\/style>/.exec(text)![1]!
+    expect(policy).toContain(hash('sha256', style, 'base64'))
+  })
+
+  it('has the headers for HEAD, too, and shows whatever a mail program adds to the link', async () => {
+    const plain = await call(handler, 'GET /join')
+    const { status, headers } = await call(handler, 'HEAD /join')
+    expect(status).toBe(200)
+    expect(headers['content-security-policy']).toBe(plain.headers['content-security-policy'])
+    expect(await call(handler, 'GET /join?utm_source=%3Cscript%3E')).toMatchObject({
+      status: 200,
+      text: plain.text,
+    })
   })
 })

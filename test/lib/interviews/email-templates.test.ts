@@ -39,7 +39,7 @@ It begins on Monday, 4 January 2027 at 15:00 UTC. It takes about 20 minutes.
 
 An AI interviewer will talk with you. All you need is a browser and a microphone.
 
-Join the interview: https://console.example.com/join/${interviewId}
+Join the interview: https://console.example.com/join#${interviewId}
 `)
   })
 

@@ -185,7 +185,7 @@ describe('inviting a candidate', () => {
       { id: email.id, to: 'ada.obi@example.com', subject: 'Your interview: Engineer' },
     ])
     expect(mails[0]!.text).toContain('Monday, 4 January 2027 at 15:00 UTC')
-    expect(mails[0]!.text).toContain(`https://console.example.com/join/${interview.id}\n`)
+    expect(mails[0]!.text).toContain(`https://console.example.com/join#${interview.id}\n`)
   })
 
   it('does it once for a time, anew for another one, and again where that is asked for', async () => {
