@@ -172,8 +172,7 @@ async function startAssessment(caller: Caller, id: string, again: boolean): Prom
     if (interview.state !== 'completed' && interview.state !== 'needs_attention') {
       throw new ConflictError('The interview has not ended yet', 'not_finished')
     }
-    const requested = await requestAssessment(tx, id, { again })
-    if (requested.messages.length > 0) await spend(tx, caller.teamId, 'model_calls', 1)
+    const requested = await requestAssessment(tx, id, { again, byPerson: true })
     return { ...requested, verdicts: await verdictsOf(tx, id) }
   })
   await sendOutbox(connect(), outbox, messages)

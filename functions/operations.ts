@@ -21,9 +21,17 @@ import { deadLetterQueues, redrive, sourceQueues } from '../lib/platform/dead-le
 import { NotFoundError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
-import { wordInAnyCase } from '../lib/platform/http/shapes.ts'
+import { idPath, wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, type QueueName, queues, thirdParties } from '../lib/platform/names.ts'
+import {
+  mustBeTeam,
+  quotasBody,
+  setQuotas,
+  usageAnswer,
+  usageOf,
+  usageSchema,
+} from '../lib/platform/quotas.ts'
 
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()
@@ -224,6 +232,31 @@ export const handler = httpFunction({
       const { events, next_cursor } = await retryRead(() => listUnmatched(connect(), page))
       const next = next_cursor && linkTo(event, 'cursor', next_cursor)
       return json(200, { status: 'success', next_cursor, data: events }, linkHeader({ next }))
+    },
+  }),
+
+  'GET /api/ops/teams/{id}/quotas': route({
+    summary: 'What a team has used today of what costs money, and how much it may',
+    path: idPath,
+    answers: { 200: usageSchema },
+    async handler({ path }) {
+      await retryRead(() => mustBeTeam(connect(), path.id))
+      return json(200, usageAnswer(await retryRead(() => usageOf(connect(), path.id))))
+    },
+  }),
+
+  'PUT /api/ops/teams/{id}/quotas': route({
+    summary: 'Sets how much of what costs money a team may use a day',
+    path: idPath,
+    body: quotasBody,
+    answers: { 200: usageSchema },
+    async handler({ path, body, caller }) {
+      const usage = await connect().begin(async (tx) => {
+        await setQuotas(tx, path.id, body)
+        return usageOf(tx, path.id)
+      })
+      logger.info('Quotas set', { team_id: path.id, key_id: caller.keyId, limits: body })
+      return json(200, usageAnswer(usage))
     },
   }),
 

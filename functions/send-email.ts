@@ -20,6 +20,10 @@ export const handler = queueFunction(
     const outcome = await sendEmail({ sql: connect(), mailer, consoleUrl, remainingMs }, email_id)
     switch (outcome.outcome) {
       case 'done':
+        if (outcome.result.state === 'queued') {
+          logger.warn('E-mail waits for the quota', { kind: outcome.result.kind })
+          return
+        }
         count(
           outcome.result.state === 'sent' ? 'EmailsSent' : 'EmailsSuppressed',
           'Kind',

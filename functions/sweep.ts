@@ -17,6 +17,7 @@ import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sweepOutbox } from '../lib/platform/outbox.ts'
 import { createQueue } from '../lib/platform/queue.ts'
+import { pruneUsage } from '../lib/platform/quotas.ts'
 import { createStorage } from '../lib/platform/storage.ts'
 import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 import { rekeyNames } from '../lib/profiles/rekey.ts'
@@ -100,6 +101,7 @@ export const handler = middy().handler(async (_event, context) => {
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),
     redriven,
     names: keyedNames,
+    usage: () => pruneUsage(sql),
     metrics: publishDeadLetters,
     refused: publishRefused,
   }

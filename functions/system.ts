@@ -6,7 +6,7 @@ import { docsPolicy } from '../lib/platform/http/docs-style.ts'
 import { etagOf } from '../lib/platform/http/etag.ts'
 import { type Answer, httpFunction, json, openRoute, route } from '../lib/platform/http/index.ts'
 import { logger } from '../lib/platform/log.ts'
-import { quotaKinds, usageOf } from '../lib/platform/quotas.ts'
+import { usageAnswer, usageOf, usageSchema } from '../lib/platform/quotas.ts'
 import { sharedRedis } from '../lib/platform/redis.ts'
 import { roleNames } from '../lib/platform/routes.ts'
 import { within } from '../lib/platform/within.ts'
@@ -25,18 +25,6 @@ const meSchema = z.strictObject({
   }),
   team: z.strictObject({ id: z.uuid(), name: z.string() }),
   server_time: z.iso.datetime(),
-})
-
-const usageSchema = z.strictObject({
-  status: z.literal('success'),
-  data: z.array(
-    z.strictObject({
-      kind: z.enum(quotaKinds),
-      used: z.int().min(0),
-      daily_limit: z.int().min(0),
-      resets_at: z.iso.datetime(),
-    }),
-  ),
 })
 
 const dependencySchema = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number().nullable() })
@@ -101,8 +89,7 @@ export const handler = httpFunction({
     answers: { 200: usageSchema },
     async handler({ caller }) {
       const usage = await retryRead(() => usageOf(connect(), caller.teamId))
-      const data = usage.map((each) => ({ ...each, resets_at: each.resets_at.toISOString() }))
-      return json(200, { status: 'success', data }, { 'cache-control': 'no-store' })
+      return json(200, usageAnswer(usage), { 'cache-control': 'no-store' })
     },
   }),
 

@@ -78,6 +78,19 @@ export async function renewAssessment(tx: Transaction, interviewId: string): Pro
   return assessmentOf(row!)
 }
 
+/** Ends one that was asked for and that no worker has seen. */
+export async function failUnpaid(
+  tx: Transaction,
+  interviewId: string,
+  failure: Failure,
+): Promise<Assessment> {
+  const [row] = await tx<Row[]>`
+    update assessments set state = 'failed', failure = ${tx.json(failure)}, touched_at = now()
+    where interview_id = ${interviewId}
+    returning ${columns(tx)}`
+  return assessmentOf(row!)
+}
+
 /** To be called under the lease. The content of each generation is kept. */
 export async function completeAssessment(
   tx: Transaction,
@@ -186,7 +199,7 @@ export async function keepInterview(tx: Transaction, interviewId: string): Promi
 }
 
 /** The team of an interview that a message names; undefined where there is no such interview any more. */
-export async function teamOf(sql: Sql, interviewId: string): Promise<string | undefined> {
+export async function teamOf(sql: Queries, interviewId: string): Promise<string | undefined> {
   const [row] = await sql<{ team_id: string }[]>`select team_id from interviews where id = ${interviewId}`
   return row?.team_id
 }

@@ -2,8 +2,10 @@ import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError, NotFoundError } from '../platform/errors.ts'
+import { logger } from '../platform/log.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue, type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
+import { spend, trySpend } from '../platform/quotas.ts'
 import { RetryLaterError } from '../platform/retry.ts'
 import { reviewAssessment } from './assessment-answer.ts'
 import { type AssessmentContent, assessmentSchema, wholeAssessment } from './assessment-content.ts'
@@ -12,6 +14,7 @@ import {
   type Assessment,
   assessmentStates,
   completeAssessment,
+  failUnpaid,
   findAssessment,
   findGeneration,
   insertAssessment,
@@ -29,8 +32,8 @@ import {
 import { queueEmail } from './emails.ts'
 import { failureSchema } from './failure.ts'
 import { getInterview, type Interview } from './interviews.ts'
-import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
-import type { Model } from './model.ts'
+import { type Failure, FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
+import { type Model, meteredModel } from './model.ts'
 import { assessmentPrompt, rubricOf } from './prompts.ts'
 import { takeOver } from './recovery-store.ts'
 import { resumeContext } from './resume-search.ts'
@@ -121,12 +124,11 @@ export async function getGeneration(
 export async function requestAssessment(
   tx: Transaction,
   interviewId: string,
-  { again = false, instead = false, patiently = false }: RequestOptions = {},
+  options: RequestOptions = {},
 ): Promise<{ assessment: Assessment; messages: string[] }> {
-  const begin = async () =>
-    patiently ? enqueuePatiently(tx, interviewId) : [await enqueueAssessment(tx, interviewId)]
+  const { again = false, instead = false, patiently = false } = options
   const first = await insertAssessment(tx, interviewId)
-  if (first) return { assessment: first, messages: await begin() }
+  if (first) return begin(tx, first, options)
   await lockLetters(tx, interviewId)
   const known = await lockAssessment(tx, interviewId)
   // Nobody is at it: enough for whoever asks, also for another one.
@@ -151,10 +153,41 @@ export async function requestAssessment(
   }
   await settleLetters(tx, 'redriven', interviewId, [queues.assessments])
   const assessment = await renewAssessment(tx, interviewId)
-  return { assessment, messages: await begin() }
+  return begin(tx, assessment, options)
 }
 
-export type RequestOptions = { again?: boolean; instead?: boolean; patiently?: boolean }
+export type RequestOptions = {
+  again?: boolean
+  instead?: boolean
+  patiently?: boolean
+  /** Then QuotaExceededError is thrown; else the assessment is failed, and a person may ask for it again. */
+  byPerson?: boolean
+}
+
+/** Has one made that was just asked for, if the team's quota has room for it. */
+async function begin(
+  tx: Transaction,
+  assessment: Assessment,
+  { patiently = false, byPerson = false }: RequestOptions,
+): Promise<{ assessment: Assessment; messages: string[] }> {
+  const { interview_id: id } = assessment
+  const teamId = (await teamOf(tx, id))!
+  if (byPerson) await spend(tx, teamId, 'model_calls', 1)
+  else if (!(await trySpend(tx, teamId, 'model_calls', 1))) {
+    logger.warn('An assessment is beyond the quota', { interview_id: id, team_id: teamId })
+    return { assessment: await failUnpaid(tx, id, beyondQuota), messages: [] }
+  }
+  return {
+    assessment,
+    messages: patiently ? await enqueuePatiently(tx, id) : [await enqueueAssessment(tx, id)],
+  }
+}
+
+const beyondQuota: Failure = {
+  code: 'quota_exceeded',
+  message:
+    'The team had used its model calls of the day: retry once that is over (UTC), or the limit is raised',
+}
 
 /** Generations that late turns lead to without a person. */
 const mostRenewals = 3
@@ -237,7 +270,9 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
     throw new FinalError('no_transcript', 'Nothing that the candidate said was recorded')
   }
   const about = [interview.role_title, interview.job_description ?? ''].join('\n')
-  const resume = await resumeContext(sql, model, interview.candidate_id, about, { remainingMs })
+  const resume = await resumeContext(sql, meteredModel(model, sql, teamId), interview.candidate_id, about, {
+    remainingMs,
+  })
   const prompt = assessmentPrompt(interview, resume, turns)
   const answer = await model.ask('assessment', prompt, { remainingMs })
   // Whatever the model function made of it, also one of another release.

@@ -65,6 +65,8 @@ export async function listEmails(sql: Queries, interviewId: string): Promise<Ema
 }
 
 export type EmailToSend = {
+  team_id: string
+  counted: boolean
   kind: EmailKind
   interview_id: string | null
   /** Null where it is about none. */
@@ -76,10 +78,26 @@ export type EmailToSend = {
 /** To be called under the lease. */
 export async function readEmail(tx: Transaction, id: string): Promise<EmailToSend> {
   const [row] = await tx<EmailToSend[]>`
-    select kind, interview_id, i.state as interview_state, recipient, data
+    select e.team_id, counted, kind, interview_id, i.state as interview_state, recipient, data
     from emails e left join interviews i on i.id = interview_id
     where e.id = ${id}`
   return row!
+}
+
+/** Makes an e-mail wait until the team's quota has room for it, which the sweep asks from time to time. */
+export async function waitForQuota(tx: Transaction, id: string, failure: Failure): Promise<Email> {
+  const [row] = await tx<Email[]>`
+    update emails
+    set state = 'queued', counted = false, failure = ${tx.json(failure)}, lease = null, lease_until = null,
+      touched_at = now()
+    where id = ${id}
+    returning ${columns(tx)}`
+  return row!
+}
+
+/** What was waited for is there. */
+export async function markCounted(tx: Transaction, id: string): Promise<void> {
+  await tx`update emails set counted = true, failure = null where id = ${id}`
 }
 
 /** Whether nothing is to be sent to an address any more. */

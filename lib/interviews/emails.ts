@@ -4,7 +4,7 @@ import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
 import { ConflictError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue } from '../platform/outbox.ts'
-import { spend } from '../platform/quotas.ts'
+import { trySpend } from '../platform/quotas.ts'
 import {
   type Email,
   type EmailState,
@@ -16,15 +16,17 @@ import {
   type KnownEmail,
   listEmails,
   lockEmail,
+  markCounted,
   markSent,
   markSuppressed,
   noteNews,
   readEmail,
   suppressAddress,
+  waitForQuota,
 } from './email-store.ts'
 import { type EmailData, type EmailKind, renderEmail, templates } from './email-templates.ts'
 import { type EventOutcome, lockInterview } from './events-store.ts'
-import { failureSchema } from './failure.ts'
+import { type Failure, failureSchema } from './failure.ts'
 import { getInterview, hasEnded, type Interview, mayJoin } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Mailer } from './model.ts'
@@ -66,7 +68,7 @@ const retriable = new Set(['refused_by_provider', 'refused', 'email_failed'])
  */
 export async function retryEmails(
   tx: Transaction,
-  { id, team_id }: Pick<Interview, 'id' | 'team_id'>,
+  { id }: Pick<Interview, 'id'>,
 ): Promise<{ emails: EmailView[]; messages: string[] }> {
   await lockInterview(tx, id)
   const messages: string[] = []
@@ -77,7 +79,6 @@ export async function retryEmails(
     await settleLetters(tx, 'redriven', email.id, [queues.emails])
     messages.push(await enqueue(tx, queues.emails, workMessages.emails(email.id)))
   }
-  if (messages.length > 0) await spend(tx, team_id, 'emails', messages.length)
   return { emails: await emailsOf(tx, id), messages }
 }
 
@@ -103,15 +104,28 @@ export type NewEmail = {
 
 /**
  * Has an e-mail sent once the transaction is committed. Answers the outbox's message; undefined where there is
- * an e-mail of the same dedupe key.
+ * an e-mail of the same dedupe key, or the team's quota has no room: then it waits, and is sent when there is.
  */
 export async function queueEmail(tx: Transaction, email: NewEmail): Promise<string | undefined> {
-  return (await insertWithMessage(tx, email))?.message
+  const made = await insert(tx, email)
+  if (!made) return undefined
+  if (await trySpend(tx, email.teamId, 'emails', 1)) return enqueueEmail(tx, made.id)
+  await waitForQuota(tx, made.id, beyondQuota)
+  return undefined
 }
 
-async function insertWithMessage(tx: Transaction, email: NewEmail) {
-  const made = await insertEmail(tx, { ...email, data: templates[email.kind].data.parse(email.data) })
-  return made && { made, message: await enqueue(tx, queues.emails, { email_id: made.id }) }
+const beyondQuota: Failure = {
+  code: 'quota_exceeded',
+  message:
+    'The team had used its e-mails of the day: it is sent once that is over (UTC), or the limit is raised',
+}
+
+function insert(tx: Transaction, email: NewEmail): Promise<Email | undefined> {
+  return insertEmail(tx, { ...email, data: templates[email.kind].data.parse(email.data) })
+}
+
+function enqueueEmail(tx: Transaction, email_id: string): Promise<string> {
+  return enqueue(tx, queues.emails, { email_id })
 }
 
 /**
@@ -121,7 +135,7 @@ async function insertWithMessage(tx: Transaction, email: NewEmail) {
  */
 export async function inviteCandidate(
   tx: Transaction,
-  { id, team_id }: Pick<Interview, 'id' | 'team_id'>,
+  { id }: Pick<Interview, 'id'>,
   { again = false }: { again?: boolean } = {},
 ): Promise<{ email: EmailView; messages: string[] }> {
   // It is not cancelled, changed or deleted until the invitation is there.
@@ -136,7 +150,7 @@ export async function inviteCandidate(
   }
   const scheduled_at = interview.scheduled_at?.toISOString() ?? null
   const dedupeKey = `invite:${id}:${scheduled_at ?? 'any time'}`
-  const queued = await insertWithMessage(tx, {
+  const made = await insert(tx, {
     teamId: team_id,
     interviewId: id,
     kind: 'invite',
@@ -149,8 +163,8 @@ export async function inviteCandidate(
       duration_minutes: interview.duration_minutes,
     },
   })
-  if (!queued) return { email: emailView(await findByDedupeKey(tx, dedupeKey)), messages: [] }
-  return { email: emailView(queued.made), messages: [queued.message] }
+  if (!made) return { email: emailView(await findByDedupeKey(tx, dedupeKey)), messages: [] }
+  return { email: emailView(made), messages: [await enqueueEmail(tx, made.id)] }
 }
 
 export type SendContext = {
@@ -161,7 +175,8 @@ export type SendContext = {
   remainingMs(): number
 }
 
-export type SendResult = { kind: EmailKind; state: 'sent' | 'suppressed' }
+/** queued: the team's quota has no room for it yet. */
+export type SendResult = { kind: EmailKind; state: 'sent' | 'suppressed' | 'queued' }
 
 /**
  * Sends an e-mail that is queued. Killed or doubled it is sent once: Resend knows it by its id for a day. Rejects
@@ -171,8 +186,8 @@ export async function sendEmail(context: SendContext, id: string): Promise<Outco
   const { sql, mailer, consoleUrl, remainingMs } = context
   return underLease(sql, 'emails', id, remainingMs, async (lease) => {
     const email = await sql.begin((tx) => prepare(tx, lease))
-    const { kind, recipient, data, interview_id: interviewId, suppressed } = email
-    if (suppressed) return { kind, state: 'suppressed' }
+    const { kind, recipient, data, interview_id: interviewId, ended } = email
+    if (ended) return { kind, state: ended }
     const content = renderEmail({ kind, data, interviewId }, consoleUrl)
     const { provider_id } = await mailer.send({ id, to: recipient, ...content }, { remainingMs })
     await markSent(sql, lease, provider_id)
@@ -180,8 +195,11 @@ export async function sendEmail(context: SendContext, id: string): Promise<Outco
   })
 }
 
-/** The e-mail as it is to be sent; one to a suppressed address is ended here. */
-async function prepare(tx: Transaction, lease: Lease): Promise<EmailToSend & { suppressed: boolean }> {
+/** The e-mail as it is to be sent, unless this attempt ends here. */
+async function prepare(
+  tx: Transaction,
+  lease: Lease,
+): Promise<EmailToSend & { ended?: 'suppressed' | 'queued' }> {
   await holdLease(tx, lease)
   const email = await readEmail(tx, lease.id)
   if (email.recipient === '') throw new FinalError('expired', 'The address was deleted after its time')
@@ -189,9 +207,17 @@ async function prepare(tx: Transaction, lease: Lease): Promise<EmailToSend & { s
     const how = email.interview_state === 'cancelled' ? 'was cancelled' : 'ended'
     throw new FinalError('interview_ended', `The interview ${how} before the invitation was sent`)
   }
-  const suppressed = await isSuppressed(tx, email.recipient)
-  if (suppressed) await markSuppressed(tx, lease.id)
-  return { ...email, suppressed }
+  if (await isSuppressed(tx, email.recipient)) {
+    await markSuppressed(tx, lease.id)
+    return { ...email, ended: 'suppressed' }
+  }
+  if (email.counted) return email
+  if (!(await trySpend(tx, email.team_id, 'emails', 1))) {
+    await waitForQuota(tx, lease.id, beyondQuota)
+    return { ...email, ended: 'queued' }
+  }
+  await markCounted(tx, lease.id)
+  return email
 }
 
 export type EmailEvent = {

@@ -33,6 +33,11 @@ export type Model = {
 /** Texts of one call at the most; 50 vectors are 1 MB of JSON, and Lambda answers 6 MB. */
 const textsAtOnce = 50
 
+/** Calls that the vectors of some texts take. */
+export function embeddingCalls(texts: readonly string[]): number {
+  return Math.ceil(texts.length / textsAtOnce)
+}
+
 /** The vectors of all texts, so many at a time. */
 export async function inBatches(
   texts: readonly string[],
@@ -133,6 +138,9 @@ export function meteredModel(model: Model, sql: Sql, teamId: string): Model {
       await spend(sql, teamId, 'model_calls', 1)
       return model.ask(task, prompt, options)
     },
-    embed: (texts, kind, options) => model.embed(texts, kind, options),
+    async embed(texts, kind, options) {
+      await spend(sql, teamId, 'model_calls', embeddingCalls(texts))
+      return model.embed(texts, kind, options)
+    },
   }
 }

@@ -2,14 +2,20 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { isInsightaError } from '../platform/errors.ts'
 import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
+import { countUsage } from '../platform/quotas.ts'
 import { chunksOf } from './chunks.ts'
 import { type Failure, failureOf } from './failure.ts'
-import type { CallOptions, Model } from './model.ts'
+import { type CallOptions, embeddingCalls, type Model } from './model.ts'
 
 type Chunk = { content: string; embedding: number[] }
 
 /** The pieces of a résumé that are searched, or why they could not be made. */
 export type Passages = { chunks: Chunk[] } | { failure: Failure }
+
+/** Counts the calls that an attempt at the passages of a text takes. The quota does not hold them up. */
+export async function countEmbedding(sql: Sql, teamId: string, content: string): Promise<void> {
+  await countUsage(sql, teamId, 'model_calls', embeddingCalls(chunksOf(content)))
+}
 
 /** The passages of a text. Never rejects: a résumé is worth reading without them, and they can be made later. */
 export async function embedText(
@@ -82,9 +88,11 @@ export async function embedResume(
   { sql, model, remainingMs }: EmbeddingContext,
   id: string,
 ): Promise<{ chunks: number } | { failure: Failure } | undefined> {
-  const [row] = await sql<{ content: string }[]>`
-    select content from resumes where id = ${id} and embedding_due_at is not null`
+  const [row] = await sql<{ content: string; team_id: string }[]>`
+    select content, c.team_id from resumes r join candidates c on c.id = r.candidate_id
+    where r.id = ${id} and embedding_due_at is not null`
   if (!row) return undefined
+  await countEmbedding(sql, row.team_id, row.content)
   const passages = await embedText(model, row.content, { remainingMs })
   if ('failure' in passages) {
     await sql`

@@ -5,7 +5,7 @@ import { exactly, ObjectMissingError, type Storage } from '../platform/storage.t
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { resumePrompt } from './prompts.ts'
-import { embedText, insertChunks, oweEmbedding, type Passages } from './resume-embedding.ts'
+import { countEmbedding, embedText, insertChunks, oweEmbedding, type Passages } from './resume-embedding.ts'
 import { resumeText } from './resume-text.ts'
 import type { ResumeType } from './resume-type.ts'
 import type { ResumeFacts } from './tasks.ts'
@@ -17,7 +17,13 @@ export type ReadingContext = {
   remainingMs(): number
 }
 
-type Upload = { candidate_id: string; object_key: string; content_type: ResumeType; size: number }
+type Upload = {
+  team_id: string
+  candidate_id: string
+  object_key: string
+  content_type: ResumeType
+  size: number
+}
 
 type Reading = {
   content: string
@@ -41,6 +47,7 @@ export async function readResume(
     const upload = await findUpload(sql, id)
     const content = await resumeText(await download(storage, upload), upload.content_type)
     const extracted = await model.ask('resume', resumePrompt(content), { remainingMs })
+    await countEmbedding(sql, upload.team_id, content)
     const passages = await embedText(model, content, { remainingMs: () => remainingMs() - toStore })
     await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, passages }))
     if ('failure' in passages) return { chunks: 0, embedding_failure: passages.failure.code }
@@ -50,7 +57,8 @@ export async function readResume(
 
 async function findUpload(sql: Sql, id: string): Promise<Upload> {
   const [row] = await sql<Upload[]>`
-    select candidate_id, object_key, content_type, size from resumes where id = ${id}`
+    select c.team_id, r.candidate_id, r.object_key, r.content_type, r.size
+    from resumes r join candidates c on c.id = r.candidate_id where r.id = ${id}`
   if (!row) throw new NotFoundError('Résumé not found')
   return row
 }

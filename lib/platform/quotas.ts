@@ -1,11 +1,12 @@
+import * as z from 'zod'
 import type { Sql, Transaction } from './db.ts'
-import { QuotaExceededError } from './errors.ts'
+import { NotFoundError, QuotaExceededError } from './errors.ts'
 
 /** What costs money, with what a team may spend of it a day (UTC) unless team_quotas has another limit for it. */
 export const dailyLimits = {
-  /** Questions that are planned or asked, assessments that are asked for again, and résumés. */
+  /** Questions that are planned or asked, assessments, résumés, and embeddings. */
   model_calls: 20_000,
-  /** Invitations. */
+  /** All that are written, whoever they go to. */
   emails: 10_000,
   /** Of files to be imported and of résumés, as they are announced. */
   upload_bytes: 1024 ** 4,
@@ -41,10 +42,71 @@ export async function spend(
   if (!spent) throw new QuotaExceededError(kind.replace('_', ' '), daily_limit, seconds)
 }
 
+/** The same, but returns whether it was spent, for work that no person waits for. */
+export async function trySpend(
+  sql: Sql | Transaction,
+  teamId: string,
+  kind: QuotaKind,
+  amount: number,
+): Promise<boolean> {
+  try {
+    await spend(sql, teamId, kind, amount)
+    return true
+  } catch (error) {
+    if (error instanceof QuotaExceededError) return false
+    throw error
+  }
+}
+
+/** Counts what belongs to work that the quota has let in already, and is not held up by it. */
+export async function countUsage(
+  sql: Sql | Transaction,
+  teamId: string,
+  kind: QuotaKind,
+  amount: number,
+): Promise<void> {
+  await sql`
+    insert into team_usage as u (team_id, kind, day, used)
+    values (${teamId}, ${kind}, (now() at time zone 'utc')::date, ${amount})
+    on conflict (team_id, kind, day) do update set used = u.used + excluded.used`
+}
+
+/** Days for which a team's usage is kept. */
+const usageDays = 90
+
+/** Deletes what was used longer ago than that. Returns how many rows. */
+export async function pruneUsage(sql: Sql): Promise<number> {
+  const { count } = await sql`
+    delete from team_usage where day < (now() at time zone 'utc')::date - ${usageDays}::integer`
+  return count
+}
+
+/** Limits a day by kind; null is the default one, and what is left out stays. */
+export type QuotaChanges = { [Kind in QuotaKind]?: number | null | undefined }
+
+/** Sets limits of a team, which hold at once. Throws NotFoundError. */
+export async function setQuotas(tx: Transaction, teamId: string, changes: QuotaChanges): Promise<void> {
+  await mustBeTeam(tx, teamId)
+  for (const kind of quotaKinds) {
+    const limit = changes[kind]
+    if (limit === null) await tx`delete from team_quotas where team_id = ${teamId} and kind = ${kind}`
+    if (limit === null || limit === undefined) continue
+    await tx`
+      insert into team_quotas (team_id, kind, daily_limit) values (${teamId}, ${kind}, ${limit})
+      on conflict (team_id, kind) do update set daily_limit = excluded.daily_limit`
+  }
+}
+
+/** Throws NotFoundError if there is no such team. */
+export async function mustBeTeam(sql: Sql | Transaction, id: string): Promise<void> {
+  const [team] = await sql`select from teams where id = ${id}`
+  if (!team) throw new NotFoundError('Team not found')
+}
+
 export type Usage = { kind: QuotaKind; used: number; daily_limit: number; resets_at: Date }
 
 /** What a team has spent today, and how much it may, of each kind. */
-export async function usageOf(sql: Sql, teamId: string): Promise<Usage[]> {
+export async function usageOf(sql: Sql | Transaction, teamId: string): Promise<Usage[]> {
   const rows = await sql<(Omit<Usage, 'daily_limit'> & { daily_limit: number | null })[]>`
     select k.kind, coalesce(used, 0) as used, daily_limit,
       (((now() at time zone 'utc')::date + 1)::timestamp at time zone 'utc') as resets_at
@@ -57,3 +119,31 @@ export async function usageOf(sql: Sql, teamId: string): Promise<Usage[]> {
 /** Until the day ends, at least 1. */
 const secondsLeft = (sql: Sql | Transaction) => sql`
   greatest(ceil(extract(epoch from ((now() at time zone 'utc')::date + 1) - (now() at time zone 'utc'))), 1)::integer`
+
+export const usageSchema = z.strictObject({
+  status: z.literal('success'),
+  data: z.array(
+    z.strictObject({
+      kind: z.enum(quotaKinds),
+      used: z.int().min(0),
+      daily_limit: z.int().min(0),
+      resets_at: z.iso.datetime(),
+    }),
+  ),
+})
+
+/** A team's usage as the API shows it. */
+export function usageAnswer(usage: readonly Usage[]): z.output<typeof usageSchema> {
+  const data = usage.map((each) => ({ ...each, resets_at: each.resets_at.toISOString() }))
+  return { status: 'success', data }
+}
+
+const limit = z.int().min(0).nullable().meta({ description: 'A day; null for the default' })
+
+export const quotasBody = z
+  .strictObject({ model_calls: limit, emails: limit, upload_bytes: limit } satisfies Record<
+    QuotaKind,
+    z.ZodType
+  >)
+  .partial()
+  .refine((limits) => Object.keys(limits).length > 0, { error: 'must name a limit' })

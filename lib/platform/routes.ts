@@ -86,6 +86,8 @@ export const routes = {
   'GET /api/ops/refused': { function: 'operations', access: 'operator' },
   'POST /api/ops/refused/retry': { function: 'operations', access: 'operator' },
   'GET /api/ops/unmatched-events': { function: 'operations', access: 'operator' },
+  'GET /api/ops/teams/{id}/quotas': { function: 'operations', access: 'operator' },
+  'PUT /api/ops/teams/{id}/quotas': { function: 'operations', access: 'operator' },
   'GET /api/me': { function: 'system', access: 'key' },
   'GET /api/usage': { function: 'system', access: 'key' },
   'GET /api/health': { function: 'system', access: 'anyone' },

@@ -97,6 +97,7 @@ export function factories(sql: Sql) {
         select ${id}, 1, 'hold', ${markOf(team)}, id from api_keys limit 1`
       return id
     },
+    team: (team: string) => one(team, (teamId) => sql`select id from teams where id = ${teamId}`),
     async letter(team: string) {
       const owner = await exported('failed')(team)
       const [row] = await sql<{ id: string }[]>`
@@ -226,6 +227,13 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   'GET /api/ops/refused': { own: 200 },
   'POST /api/ops/refused/retry': { body: () => ({ service: 'gemini' }), own: 200 },
   'GET /api/ops/unmatched-events': { own: 200 },
+  'GET /api/ops/teams/{id}/quotas': { object: 'team', belongsTo: 'everyone', own: 200 },
+  'PUT /api/ops/teams/{id}/quotas': {
+    object: 'team',
+    belongsTo: 'everyone',
+    body: () => ({ emails: null }),
+    own: 200,
+  },
   'GET /api/me': { own: 200 },
   'GET /api/usage': { own: 200 },
   'GET /api/health': { own: 200 },

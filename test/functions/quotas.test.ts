@@ -22,8 +22,8 @@ let aws: TestAws
 let sql: Sql
 let make: ReturnType<typeof factories>
 let asked = 0
-const keys = { acme: '', other: '' }
-const handlers = {} as Record<'imports' | 'interviews' | 'candidates' | 'system', HttpFunction>
+const keys = { acme: '', other: '', operator: '' }
+const handlers = {} as Record<'imports' | 'interviews' | 'candidates' | 'operations' | 'system', HttpFunction>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'insighta-test-quotas-'))
@@ -51,7 +51,8 @@ beforeAll(async () => {
   for (const team of ['acme', 'other'] as const) {
     keys[team] = (await createKey(sql, { role: 'admin', team, label: 'x' })).key
   }
-  for (const name of ['imports', 'interviews', 'candidates', 'system'] as const) {
+  keys.operator = (await createKey(sql, { role: 'operator', team: 'platform', label: 'x' })).key
+  for (const name of ['imports', 'interviews', 'candidates', 'operations', 'system'] as const) {
     handlers[name] = (await import(`../../functions/${name}.ts`)).handler
   }
 })
@@ -180,5 +181,54 @@ describe("a team's quota", () => {
     await sql`truncate team_quotas`
     expect((await call(handlers.candidates, target, { key: keys.acme, body })).status).toBe(201)
     expect([await used('upload_bytes'), await used('model_calls')]).toEqual([3, 1])
+  })
+})
+
+describe('an operator', () => {
+  const idOf = async (team: string) => (await sql`select id from teams where name = ${team}`)[0]!.id as string
+  const quotas = (method: string, id: string, body?: unknown, key = keys.operator) =>
+    call(handlers.operations, `${method} /api/ops/teams/${id}/quotas`, { key, body })
+  const limits = (body: { data: { kind: string; daily_limit: number }[] }) =>
+    Object.fromEntries(body.data.map(({ kind, daily_limit }) => [kind, daily_limit]))
+
+  it("sets and lifts a team's limits, which hold at once and for that team alone", async () => {
+    const id = await idOf('acme')
+    await upload(5)
+    const set = await quotas('PUT', id, { upload_bytes: 10, emails: 0 })
+    expect(set.status).toBe(200)
+    expect(limits(set.body)).toEqual({ ...dailyLimits, upload_bytes: 10, emails: 0 })
+    expect((await upload(6)).status).toBe(429)
+    expect((await upload(6, keys.other)).status).toBe(201)
+    expect(await quotas('PUT', id, { upload_bytes: 10, emails: 0 })).toMatchObject({
+      status: 200,
+      body: set.body,
+    })
+    expect(limits((await quotas('PUT', id, { upload_bytes: null })).body)).toEqual({
+      ...dailyLimits,
+      emails: 0,
+    })
+    expect((await upload(6)).status).toBe(201)
+    const { body } = await quotas('GET', id)
+    expect(body).toEqual((await call(handlers.system, 'GET /api/usage', { key: keys.acme })).body)
+  })
+
+  it.each<[string, unknown, number]>([
+    ['nothing', {}, 422],
+    ['an unknown kind', { tokens: 1 }, 400],
+    ['less than nothing', { emails: -1 }, 422],
+    ['half an e-mail', { emails: 0.5 }, 422],
+    ['a text', { emails: '5' }, 422],
+    ['more than can be counted', { emails: 1e300 }, 422],
+  ])('who sets %s changes nothing', async (_what, body, status) => {
+    const id = await idOf('acme')
+    expect((await quotas('PUT', id, body)).status).toBe(status)
+    expect(limits((await quotas('GET', id)).body)).toEqual(dailyLimits)
+  })
+
+  it('finds no team that is not there, and no one else may set a limit', async () => {
+    const none = '00000000-0000-4000-8000-000000000000'
+    expect((await quotas('GET', none)).status).toBe(404)
+    expect((await quotas('PUT', none, { emails: 1 })).status).toBe(404)
+    expect((await quotas('PUT', await idOf('acme'), { emails: 1 }, keys.acme)).status).toBe(403)
   })
 })

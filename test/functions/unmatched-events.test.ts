@@ -101,7 +101,8 @@ it('an event is listed for as long as it is kept, and the sweep then forgets wha
   await tell('agent', turn(randomUUID()), { daysAgo: 31 })
   const kept = await tell('agent', turn(randomUUID()), { daysAgo: 29 })
   const { sql } = database
-  const waits = { stalledAfter: 900, uploadCheck: 300, uploadGrace: 7200, abandoned: 600 }
+  const stalledAfter = { stalled: 900, untried: 90, grace: 25 }
+  const waits = { stalledAfter, uploadCheck: 300, uploadGrace: 7200, abandoned: 600 }
   await sweepInterviews({ sql, storage: {} as Storage, queues: {}, waits })
   expect((await list()).body.data.map(({ id }: { id: string }) => id)).toEqual([kept])
   expect(await sql`select event_id from unmatched_events`).toEqual([{ event_id: kept }])
