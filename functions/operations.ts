@@ -22,16 +22,10 @@ import { NotFoundError } from '../lib/platform/errors.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { idPath, wordInAnyCase } from '../lib/platform/http/shapes.ts'
+import { quotasBody, usageAnswer, usageSchema } from '../lib/platform/http/usage.ts'
 import { logger } from '../lib/platform/log.ts'
 import { env, type QueueName, queues, thirdParties } from '../lib/platform/names.ts'
-import {
-  mustBeTeam,
-  quotasBody,
-  setQuotas,
-  usageAnswer,
-  usageOf,
-  usageSchema,
-} from '../lib/platform/quotas.ts'
+import { mustBeTeam, setQuotas, usageOf } from '../lib/platform/quotas.ts'
 
 const sources = sourceQueues()
 const deadLetters = deadLetterQueues()

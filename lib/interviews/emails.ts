@@ -135,7 +135,7 @@ function enqueueEmail(tx: Transaction, email_id: string): Promise<string> {
  */
 export async function inviteCandidate(
   tx: Transaction,
-  { id }: Pick<Interview, 'id'>,
+  { id, team_id }: Pick<Interview, 'id' | 'team_id'>,
   { again = false }: { again?: boolean } = {},
 ): Promise<{ email: EmailView; messages: string[] }> {
   // It is not cancelled, changed or deleted until the invitation is there.

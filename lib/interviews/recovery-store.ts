@@ -145,10 +145,11 @@ export async function isEventKnown(tx: Transaction, source: string, id: string):
   return row !== undefined
 }
 
-/** Forgets what events of so many days ago said. Answers how many there were. */
+/** Forgets what events of so many days ago said, and that they fitted nothing. Returns how many had a body. */
 export async function forgetEvents(sql: Sql, days: number): Promise<number> {
   const { count } = await sql`
     update webhook_events set body = null
     where body is not null and received_at < now() - make_interval(days => ${days})`
+  await sql`delete from unmatched_events where received_at < now() - make_interval(days => ${days})`
   return count
 }

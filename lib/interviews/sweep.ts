@@ -14,7 +14,6 @@ import {
 } from './recovery-store.ts'
 import { claimUnembedded } from './resume-embedding.ts'
 import { readTranscript } from './transcript.ts'
-import { forgetUnmatched } from './unmatched-events.ts'
 
 export type SweepContext = {
   sql: Sql
@@ -45,7 +44,6 @@ export type SweepResult = Record<
 export async function sweepInterviews(context: SweepContext): Promise<SweepResult> {
   const abandoned = await sweepAbandoned(context)
   const uploads = await sweepResumes(context)
-  await forgetUnmatched(context.sql, webhookRetentionDays)
   return {
     assessments: await sweepStalled(context, 'assessments'),
     emails: await sweepStalled(context, 'emails'),

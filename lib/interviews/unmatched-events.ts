@@ -68,11 +68,6 @@ export async function insertUnmatched(
     on conflict do nothing`
 }
 
-/** Takes those off the list that came so many days ago. */
-export async function forgetUnmatched(sql: Sql, days: number): Promise<void> {
-  await sql`delete from unmatched_events where received_at < now() - make_interval(days => ${days})`
-}
-
 /** A page of the events that fit nothing here, newest first, for as long as their bodies are kept. */
 export async function listUnmatched(
   sql: Sql,

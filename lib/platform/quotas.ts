@@ -1,4 +1,3 @@
-import * as z from 'zod'
 import type { Sql, Transaction } from './db.ts'
 import { NotFoundError, QuotaExceededError } from './errors.ts'
 
@@ -119,31 +118,3 @@ export async function usageOf(sql: Sql | Transaction, teamId: string): Promise<U
 /** Until the day ends, at least 1. */
 const secondsLeft = (sql: Sql | Transaction) => sql`
   greatest(ceil(extract(epoch from ((now() at time zone 'utc')::date + 1) - (now() at time zone 'utc'))), 1)::integer`
-
-export const usageSchema = z.strictObject({
-  status: z.literal('success'),
-  data: z.array(
-    z.strictObject({
-      kind: z.enum(quotaKinds),
-      used: z.int().min(0),
-      daily_limit: z.int().min(0),
-      resets_at: z.iso.datetime(),
-    }),
-  ),
-})
-
-/** A team's usage as the API shows it. */
-export function usageAnswer(usage: readonly Usage[]): z.output<typeof usageSchema> {
-  const data = usage.map((each) => ({ ...each, resets_at: each.resets_at.toISOString() }))
-  return { status: 'success', data }
-}
-
-const limit = z.int().min(0).nullable().meta({ description: 'A day; null for the default' })
-
-export const quotasBody = z
-  .strictObject({ model_calls: limit, emails: limit, upload_bytes: limit } satisfies Record<
-    QuotaKind,
-    z.ZodType
-  >)
-  .partial()
-  .refine((limits) => Object.keys(limits).length > 0, { error: 'must name a limit' })
