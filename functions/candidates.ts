@@ -8,6 +8,7 @@ import {
   listCandidates,
   newCandidateSchema,
 } from '../lib/interviews/candidates.ts'
+import { consentSchema, consentsOf, newConsentSchema, recordConsent } from '../lib/interviews/consents.ts'
 import {
   createdResumeSchema,
   createResume,
@@ -40,6 +41,8 @@ const outbox = { [queues.resumes]: createSourceQueue(requiredEnv(env.resumesQueu
 const downloadSeconds = 300
 
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
+
+const recordedSchema = z.strictObject({ status: z.literal('success'), data: consentSchema })
 
 const personSchema = z
   .strictObject({
@@ -166,10 +169,23 @@ export const handler = httpFunction({
   'GET /api/candidates/{id}': route({
     summary: 'One candidate',
     path: idPath,
-    answers: { 200: oneSchema },
+    answers: { 200: oneSchema.extend({ consents: z.array(consentSchema) }) },
     async handler({ path, caller }) {
       const found = await retryRead(() => getCandidate(connect(), caller.teamId, path.id))
-      return json(200, { status: 'success', data: candidateView(found) })
+      const consents = await retryRead(() => consentsOf(connect(), found.id))
+      return json(200, { status: 'success', data: candidateView(found), consents })
+    },
+  }),
+
+  'POST /api/candidates/{id}/consents': route({
+    summary: 'Records that a candidate was told, agreed, or took that back; the same again is 200',
+    path: idPath,
+    body: newConsentSchema,
+    answers: { 200: recordedSchema, 201: recordedSchema },
+    async handler({ path, body, caller }) {
+      const { consent, created } = await connect().begin((tx) => recordConsent(tx, caller, path.id, body))
+      const headers = created ? { location: `/api/candidates/${path.id}` } : {}
+      return json(created ? 201 : 200, { status: 'success', data: consent }, headers)
     },
   }),
 

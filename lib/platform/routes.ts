@@ -47,6 +47,7 @@ export const routes = {
   'POST /api/candidates': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'DELETE /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
+  'POST /api/candidates/{id}/consents': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume/file': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume/retry': { function: 'candidates', access: 'recruiter' },

@@ -218,6 +218,12 @@ describe('an interview from the first word to its deletion', () => {
   test('to another team none of it is there, on any route', async () => {
     const bodies: Record<string, object> = {
       'POST /api/candidates/{id}/resume': { filename: 'resume.txt', size: 10 },
+      'POST /api/candidates/{id}/consents': {
+        kind: 'consent',
+        version: '1',
+        how: 'by_word',
+        at: '2026-01-01T00:00:00Z',
+      },
       'POST /api/interviews/{id}/ask': { question: 'What was said?' },
       'PUT /api/interviews/{id}/verdict': { generation: 1, decision: 'reject' },
     }

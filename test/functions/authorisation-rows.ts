@@ -162,6 +162,11 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   },
   'GET /api/candidates/{id}': { object: 'candidate', own: 200 },
   'DELETE /api/candidates/{id}': { object: 'candidate', own: 204 },
+  'POST /api/candidates/{id}/consents': {
+    object: 'candidate',
+    body: () => ({ kind: 'notice', version: '1', how: 'by_email', at: '2026-01-01T00:00:00Z' }),
+    own: 201,
+  },
   'GET /api/candidates/{id}/resume': { object: 'candidateWithResume', own: 200 },
   'GET /api/candidates/{id}/resume/file': { object: 'candidateWithResume', own: 302 },
   'POST /api/candidates/{id}/resume/retry': { object: 'candidateWithResume', own: 202 },

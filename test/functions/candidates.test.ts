@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type LocalS3, startS3 } from '../../infra/local/s3/index.ts'
 import { disconnect } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
@@ -220,4 +221,65 @@ test("messages that are not ours, or S3's test event, do no harm", async () => {
     expect(await deliver(body)).toEqual({ batchItemFailures: [] })
   }
   expect(await deliver('{}')).toEqual({ batchItemFailures: [{ itemIdentifier: '1' }] })
+})
+
+describe('consents', () => {
+  const candidate = async () => {
+    const body = { full_name: 'Ngozi Told', email: `${randomUUID()}@example.com` }
+    return (await call(api, 'POST /api/candidates', { key: keys.recruiter, body })).body.data.id as string
+  }
+  const record = (id: string, body: object, key = keys.recruiter) =>
+    call(api, `POST /api/candidates/${id}/consents`, { key, body })
+  const told = { kind: 'notice', version: 'Notice 2026-11', how: 'by_email', at: '2026-11-02T10:00:00+01:00' }
+  const shown = async (id: string) =>
+    (await call(api, `GET /api/candidates/${id}`, { key: keys.recruiter })).body.consents
+
+  test('are shown with the candidate, what happened last first, and who recorded them', async () => {
+    const id = await candidate()
+    expect(await shown(id)).toEqual([])
+    const agreed = { ...told, kind: 'consent', at: '2026-11-03T10:00:00Z' }
+    expect((await record(id, agreed)).status).toBe(201)
+    const { status, body } = await record(id, told)
+    expect(status).toBe(201)
+    expect(body.data).toMatchObject({
+      ...told,
+      at: '2026-11-02T09:00:00.000Z',
+      recorded_by: { label: expect.any(String) },
+    })
+    expect(await shown(id)).toMatchObject([{ kind: 'consent' }, body.data])
+  })
+
+  test('recorded again are the same, and a withdrawal is another record', async () => {
+    const id = await candidate()
+    const first = await record(id, { ...told, kind: 'consent' })
+    const again = await record(id, { ...told, kind: 'consent', at: '2026-11-02T09:00:00Z' })
+    expect([again.status, again.body]).toEqual([200, first.body])
+    expect((await record(id, { ...told, kind: 'withdrawal', at: '2026-11-04T09:00:00Z' })).status).toBe(201)
+    expect((await shown(id)).map(({ kind }: { kind: string }) => kind)).toEqual(['withdrawal', 'consent'])
+  })
+
+  test.each<[string, object, number, string]>([
+    ['of a time that has not come', { at: '2999-01-01T00:00:00Z' }, 422, 'at'],
+    ['without a zone', { at: '2026-11-02T10:00:00' }, 422, 'at'],
+    ['of no time', { at: undefined }, 400, 'at'],
+    ['without a version', { version: undefined }, 400, 'version'],
+    ['with an empty version', { version: ' ' }, 400, 'version'],
+    ['of an unknown kind', { kind: 'maybe' }, 422, 'kind'],
+    ['by an unknown way', { how: 'by_pigeon' }, 422, 'how'],
+  ])('%s are refused', async (_what, changes, status, field) => {
+    const id = await candidate()
+    const answer = await record(id, { ...told, ...changes })
+    expect(answer.status).toBe(status)
+    expect(answer.body.details[0].field).toBe(field)
+    expect(await shown(id)).toEqual([])
+  })
+
+  test('of another team, or of no one, are 404, and they go with the candidate', async () => {
+    const id = await candidate()
+    expect((await record(id, told, keys.other)).status).toBe(404)
+    expect((await record(randomUUID(), told)).status).toBe(404)
+    await record(id, told)
+    expect((await call(api, `DELETE /api/candidates/${id}`, { key: keys.recruiter })).status).toBe(204)
+    expect(await database.sql`select from consents where candidate_id = ${id}`).toHaveLength(0)
+  })
 })

@@ -82,6 +82,9 @@ async function seed(team: string, mark: string): Promise<Person> {
     insert into verdicts (interview_id, generation, decision, note, given_by)
     select ${interview_id}, 1, 'hold', ${mark}, id from api_keys limit 1`
   await sql`
+    insert into consents (candidate_id, kind, version, how, happened_at, recorded_by)
+    select ${candidate!.id}, 'consent', ${mark}, 'by_word', now(), id from api_keys limit 1`
+  await sql`
     insert into chat_messages (interview_id, sequence_no, role, content) values (${interview_id}, 1, 'user', ${mark})`
   await sql`
     insert into emails (team_id, interview_id, kind, recipient, data) values
