@@ -39,6 +39,14 @@ const long = Array.from({ length: 60 }, (_, index) => `Built service number ${in
   ' ',
 )
 
+it('the embeddings of a résumé count with the call that reads it', async () => {
+  await bench.sql`truncate team_usage`
+  const { id: candidate } = await bench.candidate()
+  await bench.read(await bench.uploaded(candidate, long))
+  const usage = await bench.sql`select used from team_usage where kind = 'model_calls'`
+  expect(usage).toEqual([{ used: 2 }])
+})
+
 describe('an upload', () => {
   it('goes to an address that takes one file of this size and type', async () => {
     const { id: candidate } = await bench.candidate()
