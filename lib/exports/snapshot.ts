@@ -1,4 +1,5 @@
-import { retryRead, type Sql, type Transaction } from '../platform/db.ts'
+import { inBatches } from '../platform/batches.ts'
+import { retryRead, type Sql } from '../platform/db.ts'
 import { conditions } from '../profiles/conditions.ts'
 import { countProfiles } from '../profiles/counts.ts'
 import { countByFacets } from '../profiles/facets.ts'
@@ -23,10 +24,7 @@ export async function countMatches(sql: Sql, filter: Filter): Promise<number> {
   })
 }
 
-/**
- * Lets `use` read all matches as they are at one moment. A cursor of the server's and not of postgres.js, whose
- * loop ends without an error where its connection is cut between two batches.
- */
+/** Lets `use` read all matches as they are at one moment. */
 export async function readSnapshot<T>(
   sql: Sql,
   { filter, sort }: Pick<ExportRequest, 'filter' | 'sort'>,
@@ -37,20 +35,11 @@ export async function readSnapshot<T>(
     // Planned for all rows; the default is for the first tenth.
     await tx`set local cursor_tuple_fraction = 1`
     const [dataset] = await tx<{ version: number }[]>`select version from dataset where id = 1`
-    await tx`
-      declare matches no scroll cursor for
+    const matches = tx<ProfileRow[]>`
       select ${profileColumns(sql)} from profiles
       where ${conditions(sql, filter, 'profiles')}
       order by ${orderingOfAll(sql, { sort, backwards: false })}`
-    result = await use({ version: dataset!.version, batches: batches(tx) })
+    result = await use({ version: dataset!.version, batches: inBatches(tx, 2000, matches) })
   })
   return result!
-}
-
-async function* batches(tx: Transaction): AsyncGenerator<ProfileRow[]> {
-  for (;;) {
-    const rows = await tx<ProfileRow[]>`fetch 2000 from matches`
-    if (rows.length === 0) return
-    yield rows
-  }
 }

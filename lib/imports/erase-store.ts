@@ -1,3 +1,4 @@
+import { inBatches } from '../platform/batches.ts'
 import { arrayLiteral, type Transaction } from '../platform/db.ts'
 import type { ImportOptions } from './options.ts'
 import type { Failure, SampleRow, UnreadValues } from './report.ts'
@@ -47,7 +48,7 @@ export async function changeFileWords(
   const all = tx<(FileWords & { id: string })[]>`
     select id, ${fileWords(tx)} from imports
     where ${ofTeams(tx, teams)} and (sample <> '[]' or ignored_columns <> '[]' or failure is not null or header is not null or options <> '{}')`
-  for await (const rows of all.cursor(atOnce.imports)) {
+  for await (const rows of inBatches(tx, atOnce.imports, all)) {
     for (const { id, ...words } of rows) if (change(words)) found.push(id)
   }
   for (const id of found.sort()) {
@@ -78,7 +79,7 @@ export async function changeUnread(
   const all = tx<Row[]>`
     select import_id, slice_no, unread, team_id from import_slices s join imports i on i.id = import_id
     where unread is not null and ${ofTeams(tx, teams)}`
-  for await (const rows of all.cursor(atOnce.slices))
+  for await (const rows of inBatches(tx, atOnce.slices, all))
     found.push(...rows.filter(({ unread }) => change(unread)))
   found.sort((a, b) => a.import_id.localeCompare(b.import_id) || a.slice_no - b.slice_no)
   for (const { import_id, slice_no, team_id } of found) {

@@ -1,4 +1,5 @@
 import { mayNameAddress, namesAddress } from '../platform/address.ts'
+import { inBatches } from '../platform/batches.ts'
 import type { Transaction } from '../platform/db.ts'
 import { forgetLetters, forgetLettersNaming, teamsOfLettersNaming } from '../platform/dead-letter-store.ts'
 import type { Storage } from '../platform/storage.ts'
@@ -72,7 +73,7 @@ async function forgetEventsNaming(tx: Transaction, teamId: string | null, email:
         ? tx`interview_id is null`
         : tx`interview_id in (select id from interviews where team_id = ${teamId})`
     }`
-  for await (const rows of events.cursor(readAtOnce)) {
+  for await (const rows of inBatches(tx, readAtOnce, events)) {
     for (const { body, ...event } of rows) if (namesAddress(body, email)) found.push(event)
   }
   if (found.length === 0) return 0

@@ -1,6 +1,8 @@
+import { createConnection } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { numberEnv, requiredEnv } from './config.ts'
+import { guardedPool } from './guarded-pool.ts'
 import { env } from './names.ts'
 
 /** int8 arrives as a number: counts and byte offsets of this product stay far below 2^53. */
@@ -35,15 +37,33 @@ export type ConnectOptions = {
  */
 export const planning = { plan_cache_mode: 'force_custom_plan', random_page_cost: 1.1 }
 
+/**
+ * A pool. A connection that is cut rejects what runs over it, with an error of which databaseUnavailable is true, and
+ * costs no other.
+ */
 export function createPool(options: ConnectOptions): Sql {
+  const { host, port } = options
   const timeout = options.transactionTimeoutSeconds * 1000
-  const tls: ConnectionOptions = { servername: options.host, rejectUnauthorized: true }
-  return postgres({
-    host: options.host,
-    port: options.port,
+  const tls: ConnectionOptions = { servername: host, rejectUnauthorized: true }
+  let password: string
+  const sockets = {
+    /**
+     * A password takes its time. postgres.js would ask for it while it is answering the server, and write it to no
+     * socket, which nothing can catch, if the connection was cut meanwhile.
+     */
+    async socket() {
+      password = await passwordOf(options)
+      // As postgres.js notes them, for its errors.
+      return Object.assign(createConnection({ host, port }), { host, port })
+    },
+  }
+  return guardedPool({
+    ...sockets,
+    host,
+    port,
     database: options.database,
     user: options.user,
-    password: options.password,
+    password: () => password,
     ssl: options.tls ? tls : false,
     max: options.max,
     ...(options.primary && { target_session_attrs: 'primary' as const }),
@@ -62,6 +82,15 @@ export function createPool(options: ConnectOptions): Sql {
       transaction_timeout: timeout,
     },
   })
+}
+
+async function passwordOf({ password }: ConnectOptions): Promise<string> {
+  try {
+    return await password()
+  } catch (cause) {
+    const code = 'NO_PASSWORD'
+    throw Object.assign(new Error('There is no password for the database', { cause }), { code, errno: code })
+  }
 }
 
 /** An IAM token for the database, valid for 15 minutes: the password on AWS. Signed locally, no call is made. */
@@ -91,9 +120,8 @@ export function connectReader(): Sql | undefined {
 }
 
 /**
- * Lets go of the pools, so that the next connect() makes others. To be called when a connection was cut or a
- * query hung: postgres.js may leave a reopened connection unable to write, for good
- * (https://github.com/porsager/postgres/issues/1193).
+ * Lets go of the pools, so that the next connect() makes others. To be called when a query hung: what waits for it,
+ * or behind it, is given up.
  */
 export function replacePool(): void {
   letGo('writer')
@@ -147,6 +175,9 @@ const connectionCodes = new Set([
   'ETIMEDOUT',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'NO_PASSWORD',
   '57P01', // terminated by an administrator; also what the query after a cut one gets
   '57P02',
   '57P03', // starting up or shutting down
@@ -162,10 +193,7 @@ export function databaseUnavailable(error: unknown): boolean {
   return connectionCodes.has(code)
 }
 
-/**
- * Runs an idempotent read, again up to twice when its connection was cut: the first query after a cut fails
- * with CONNECTION_CLOSED, the second may still get the old backend's 57P01.
- */
+/** Runs an idempotent read, again up to twice when its connection was cut: that of the second try may be, too. */
 export async function retryRead<T>(read: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

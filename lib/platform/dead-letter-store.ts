@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { mayNameAddress, namesAddress } from './address.ts'
+import { inBatches } from './batches.ts'
 import type { Sql, Transaction } from './db.ts'
 import type { FailureCause } from './failures.ts'
 
@@ -238,7 +239,7 @@ export async function forgetLettersNaming(
   const letters = tx<{ id: string; body: string }[]>`
     select id, body from dead_letters
     where team_id is not distinct from ${teamId}::uuid and ${mayNameAddress(tx, 'body', address)}`
-  for await (const rows of letters.cursor(readAtOnce)) {
+  for await (const rows of inBatches(tx, readAtOnce, letters)) {
     for (const { id, body } of rows) if (namesAddress(body, address)) found.push(id)
   }
   if (found.length === 0) return 0

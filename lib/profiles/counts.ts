@@ -140,7 +140,7 @@ type Cancellable<T> = Promise<T> & { cancel(): unknown }
 
 /**
  * Runs a read that is cancelled when its time is up. Not by statement_timeout, which would need a transaction
- * around it: three more trips, and a connection that is cut inside one takes the whole pool with it.
+ * around it: three more trips.
  */
 export async function withinBudget<T>(read: () => Cancellable<T>, budget = totalBudget): Promise<T> {
   let running: Cancellable<T> | undefined

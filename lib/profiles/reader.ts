@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { databaseUnavailable, ping, retryRead, type Sql } from '../platform/db.ts'
+import { databaseUnavailable, retryRead, type Sql } from '../platform/db.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
 import { NoAnswerError, within } from '../platform/within.ts'
@@ -55,9 +55,6 @@ export function readingByReader(
     state: string,
     work: (sql: Sql) => Promise<T>,
   ): Promise<{ value: T } | undefined> {
-    // First a query: of a pool without an open connection, and without types to fetch, postgres.js never makes
-    // a reservation.
-    await within(answerLimit, ping(reader))
     const connection = await within(answerLimit, reader.reserve())
     // A connection that failed stays reserved: it goes with its pool.
     const found = (await catchesUp(connection, state, now))

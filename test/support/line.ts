@@ -5,6 +5,9 @@ import { createPool, type Sql } from '../../lib/platform/db.ts'
 /** A way to a database that counts how often somebody waits for it. */
 export type Line = {
   sql: Sql
+  port: number
+  /** Ends every connection that there is. */
+  cut(): void
   /** Round trips since the last call: what goes to and fro meanwhile on another connection is none of its own. */
   trips(): number
   close(): Promise<void>
@@ -43,9 +46,14 @@ export async function lineTo(url: string, max: number, before?: () => Promise<vo
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+    sockets.clear()
+  }
   const sql = createPool({
     host: '127.0.0.1',
-    port: (server.address() as AddressInfo).port,
+    port,
     database: database.pathname.slice(1),
     user: database.username,
     password: () => database.password,
@@ -56,6 +64,8 @@ export async function lineTo(url: string, max: number, before?: () => Promise<vo
   })
   return {
     sql,
+    port,
+    cut,
     trips() {
       const counted = trips
       trips = 0
@@ -64,7 +74,7 @@ export async function lineTo(url: string, max: number, before?: () => Promise<vo
     async close() {
       closing = true
       await sql.end({ timeout: 2 })
-      for (const socket of sockets) socket.destroy()
+      cut()
       server.close()
     },
   }
