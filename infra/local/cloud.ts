@@ -11,6 +11,7 @@ import { deploy } from './deployment.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
 import { startGateway } from './gateway.ts'
 import { recordRequests } from './gateway-records.ts'
+import { assertOwnAddress, isOpen, loopback, urlHost } from './hosts.ts'
 import { createLambda, type Lambda } from './lambda/functions.ts'
 import { serveInvokeApi } from './lambda/invoke-api.ts'
 import { openLogFile } from './logs.ts'
@@ -32,6 +33,8 @@ export type CloudOptions = {
   dataDir: string
   /** Of the API; 0 = any free one. */
   port: number
+  /** The address or name on which the API and S3 listen; all else, and without one these too, are on loopback. */
+  host?: string
   /** A cloud assembly that exists already; without it the CDK app is synthesised. */
   outDir?: string
   /** As of `cdk -c key=value`, for the synthesis. */
@@ -48,6 +51,8 @@ export type CloudOptions = {
 
 export type Cloud = {
   url: string
+  /** What others than this machine reach, as lines for a terminal. */
+  open: readonly string[]
   credentials: Credentials
   /** `<stack>.<output>` of the templates. */
   outputs: ReadonlyMap<string, unknown>
@@ -74,7 +79,7 @@ export type Cloud = {
 const accountId = '000000000000'
 
 /**
- * Runs the synthesised app on this machine, all of it on 127.0.0.1. Rejects, with everything closed again,
+ * Runs the synthesised app on this machine, all of it on 127.0.0.1 unless `host` opens two parts. Rejects, with everything closed again,
  * where a port or the data folder is taken, synthesis fails or a resource cannot be created.
  */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
@@ -126,11 +131,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 
   async function start(): Promise<Cloud> {
+    const { host = loopback } = options
+    await assertOwnAddress(host)
     const port = options.port || (await randomFreePort())
-    if (!(await portIsFree(port))) throw new PortTakenError(port)
-    const url = `http://127.0.0.1:${port}`
+    if (!(await portIsFree(port, host))) throw new PortTakenError(host, port)
+    const url = `http://${urlHost(host)}:${port}`
     const platform = await openPlatform(dataDir)
-    const ports = await choosePorts(dataDir)
+    const ports = await choosePorts(dataDir, host)
     const database = await step(
       'database',
       () =>
@@ -175,6 +182,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         startS3({
           dataDir: join(dataDir, 's3'),
           port: ports.s3,
+          host,
           region,
           credentials: platform,
           publish,
@@ -326,13 +334,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       const pages = createPages({ dashboards, alarms, metrics })
       await step(
         'gateway',
-        () => startGateway({ api, accountId, port, invoke, log, onAnswer, pages }),
+        () => startGateway({ api, accountId, port, host, invoke, log, onAnswer, pages }),
         (started) => started.close(),
       )
     }
     options.signal?.throwIfAborted()
     return {
       url,
+      open: isOpen(host) ? openParts(host, url, s3.url) : [],
       credentials,
       outputs,
       warnings,
@@ -351,12 +360,21 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 }
 
+function openParts(host: string, api: string, s3: string): string[] {
+  return [
+    `WARNING: INSIGHTA_HOST=${host} lets other machines in, without TLS: keys and data can be read on the way.`,
+    `  API ${api}/api: asks for a key; its health and description, and ${api}/dashboards, ask for none`,
+    `  S3  ${s3}: asks for a signature; presigned addresses lead there`,
+    `All else listens on ${loopback} alone.`,
+  ]
+}
+
 /** Thrown when something else listens on the port of the API. */
 export class PortTakenError extends Error {
   override readonly name = 'PortTakenError'
 
-  constructor(port: number) {
-    super(`Port ${port} of 127.0.0.1 is taken: stop what uses it, or set INSIGHTA_PORT to another one`)
+  constructor(host: string, port: number) {
+    super(`Port ${port} of ${host} is taken: stop what uses it, or set INSIGHTA_PORT to another one`)
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { forOwnHosts } from './hosts.ts'
+import { forOwnHosts, loopback, urlHost } from './hosts.ts'
 import { type HttpApi, tokenBucket } from './http-api.ts'
 import { corsFor, corsHeaders, isPreflight } from './http-cors.ts'
 import { answerOf, type HttpAnswer, jsonAnswer, requestEvent } from './http-payload.ts'
@@ -29,6 +29,8 @@ export type GatewayOptions = {
   accountId: string
   /** 0 = any free one. */
   port: number
+  /** The address or name to listen on; without one loopback. */
+  host?: string
   invoke(functionName: string, payload: string, options: { signal: AbortSignal }): Promise<InvokeResult>
   log(line: string): void
   onAnswer?(answer: GatewayAnswer): void
@@ -61,11 +63,11 @@ const emptyAnswer = (): HttpAnswer => ({
   body: Buffer.alloc(0),
 })
 
-/** Serves one HTTP API on 127.0.0.1. Rejects with EADDRINUSE where the port is taken. */
+/** Serves one HTTP API. Rejects with EADDRINUSE where the port is taken. */
 export async function startGateway(
   options: GatewayOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { api } = options
+  const { api, host = loopback } = options
   const find = routeTable(api.routes)
   const stageBucket = api.throttle && tokenBucket(api.throttle)
   const routeBuckets = new Map([...api.routeThrottles].map(([key, throttle]) => [key, tokenBucket(throttle)]))
@@ -182,7 +184,7 @@ export async function startGateway(
         options.log(`a request failed: ${String(error)}`)
         response.destroy()
       })
-    })
+    }, host)
   const server = createServer({ maxHeaderSize: headerLimit }, handle(false))
   server.on('checkContinue', handle(true))
   server.on('clientError', refuseUnread)
@@ -190,11 +192,11 @@ export async function startGateway(
   server.on('connect', (_request, socket: Socket) => refuseUnread(undefined, socket))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port, '127.0.0.1', resolve)
+    server.listen(options.port, host, resolve)
   })
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${urlHost(host)}:${port}`,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()

@@ -3,6 +3,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { loopback } from './hosts.ts'
 import { readJsonFile, writePrivateJson } from './private-file.ts'
 import { isRunning, startOf } from './processes.ts'
 
@@ -16,12 +17,12 @@ export type Ports = Record<PortName, number>
  */
 const [lowest, highest] = [20_000, 32_000]
 
-/** Whether 127.0.0.1:port can be listened on now. */
-export function portIsFree(port: number): Promise<boolean> {
+/** Whether the port can be listened on now. */
+export function portIsFree(port: number, host: string = loopback): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    server.listen(port, host, () => server.close(() => resolve(true)))
   })
 }
 
@@ -35,16 +36,18 @@ export async function randomFreePort(): Promise<number> {
 
 /**
  * The ports of this data folder: those of the last start where they are still free, others where not. They
- * are remembered in `ports.json`, since URLs of queues and of uploads in progress contain them.
+ * are remembered in `ports.json`, since URLs of queues and of uploads in progress contain them. `host` is what S3
+ * listens on; the others are on loopback.
  */
-export async function choosePorts(dataDir: string): Promise<Ports> {
+export async function choosePorts(dataDir: string, host: string = loopback): Promise<Ports> {
   const file = join(dataDir, 'ports.json')
   const remembered =
     z.partialRecord(z.enum(portNames), z.int()).safeParse(await readJsonFile(file)).data ?? {}
   const chosen: Partial<Ports> = {}
   for (const name of portNames) {
+    const at = name === 's3' ? host : loopback
     let port = remembered[name]
-    while (port === undefined || Object.values(chosen).includes(port) || !(await portIsFree(port))) {
+    while (port === undefined || Object.values(chosen).includes(port) || !(await portIsFree(port, at))) {
       port = await randomFreePort()
     }
     chosen[name] = port

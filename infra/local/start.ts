@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Cloud, startCloud } from './cloud.ts'
+import { loopback } from './hosts.ts'
 
 /** npm passes a Ctrl-C on that the terminal has already sent to every process: the two arrive together. */
 const sameKeyPressMs = 500
@@ -27,13 +28,14 @@ try {
   cloud = startCloud({
     dataDir,
     port,
+    host: process.env.INSIGHTA_HOST || loopback,
     context: contextFromArguments(),
     say: (line) => console.log(line),
     verbose: process.env.INSIGHTA_VERBOSE === '1',
     signal: stopping.signal,
     onFatal: fail,
   })
-  const { url, credentials, logDir } = await cloud
+  const { url, open, credentials, logDir } = await cloud
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   console.log(`
 Ready after ${seconds} s. Ctrl-C stops everything.
@@ -45,6 +47,7 @@ Ready after ${seconds} s. Ctrl-C stops everything.
   logs           ${logDir}
 
 Something to look at, in a second terminal: npm run demo`)
+  if (open.length > 0) console.warn(`\n${open.join('\n')}`)
 } catch (error) {
   if (!stopping.signal.aborted) fail(error)
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { forOwnHosts } from '../hosts.ts'
+import { forOwnHosts, loopback, urlHost } from '../hosts.ts'
 import type { AwsCredentials } from '../sigv4/verify.ts'
 import { errorAnswer, sendAnswer } from './answer.ts'
 import { authenticate } from './auth.ts'
@@ -21,6 +21,8 @@ export type S3Options = {
   dataDir: string
   /** 0 or none: a free one. */
   port?: number
+  /** The address or name to listen on; without one loopback. */
+  host?: string
   region: string
   credentials: AwsCredentials
   /** Sends an event message `{"Records":[record]}`; on a rejection it is called again later. */
@@ -43,11 +45,11 @@ export type LocalS3 = {
 const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 /**
- * S3 over HTTP on 127.0.0.1, path-style, for one key pair. A bucket exists once putBucket has named it.
+ * S3 over HTTP, path-style, for one key pair. A bucket exists once putBucket has named it.
  * An object is durable, and its events are stored, before its PUT is answered.
  */
 export async function startS3(options: S3Options): Promise<LocalS3> {
-  const { dataDir, region, credentials, publish, log } = options
+  const { dataDir, host = loopback, region, credentials, publish, log } = options
   const buckets = new Map<string, Bucket>()
   const opening = createKeyedLock()
   const active = new Set<Promise<void>>()
@@ -125,20 +127,20 @@ export async function startS3(options: S3Options): Promise<LocalS3> {
   // No requestTimeout: node's default of 5 minutes would cut long uploads.
   const server = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000 },
-    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => {})),
+    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => {}), host),
   )
   server.on(
     'checkContinue',
-    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => outgoing.writeContinue())),
+    forOwnHosts((incoming, outgoing) => accept(incoming, outgoing, () => outgoing.writeContinue()), host),
   )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port ?? 0, '127.0.0.1', resolve)
+    server.listen(options.port ?? 0, host, resolve)
   })
   const { port } = server.address() as AddressInfo
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${urlHost(host)}:${port}`,
     port,
 
     async putBucket(name, settings) {

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { request } from 'node:http'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -74,6 +75,19 @@ async function processesInDataDir(): Promise<string[]> {
 
 const get = (credentials: Credentials, path: string) =>
   fetch(credentials.url + path, { headers: { authorization: `Bearer ${credentials.api_key}` } })
+
+const listens = (host: string, at: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect(at, host, () => resolve(true))
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy())
+  })
+
+/** The status of a request under another name. */
+async function statusAs(url: string, host: string): Promise<number | undefined> {
+  const [response] = await once(request(url, { headers: { host } }).end(), 'response')
+  response.resume()
+  return response.statusCode
+}
 
 let first: Credentials
 
@@ -160,6 +174,50 @@ test.runIf(linux)(
   },
 )
 
+test.runIf(linux)(
+  'INSIGHTA_HOST opens the API and S3 alone, and the terminal says so',
+  {
+    timeout: 120_000,
+  },
+  async () => {
+    const host = '127.0.0.2'
+    const started = run({ INSIGHTA_HOST: host })
+    const opened = await ready(started)
+    await says(started, 'All else listens on 127.0.0.1 alone.')
+    expect(started.output()).toContain(`WARNING: INSIGHTA_HOST=${host} lets other machines in, without TLS`)
+    expect(opened.url).toBe(`http://${host}:${port}`)
+    for (const line of [
+      `API ${opened.url}/api:`,
+      `${opened.url}/dashboards,`,
+      `S3  ${opened.aws.endpoint_s3}:`,
+    ])
+      expect(started.output()).toContain(line)
+
+    const { s3, ...others } = JSON.parse(await readFile(join(dataDir, 'ports.json'), 'utf8'))
+    expect(opened.aws.endpoint_s3).toBe(`http://${host}:${s3}`)
+    for (const other of Object.values(others)) expect(await listens(host, Number(other))).toBe(false)
+    for (const closed of [opened.aws.endpoint_sqs, opened.aws.endpoint_lambda, opened.simulators])
+      expect(new URL(closed).hostname).toBe('127.0.0.1')
+
+    expect((await get(opened, '/api/me')).status).toBe(200)
+    const { region, access_key_id: accessKeyId, secret_access_key: secretAccessKey } = opened.aws
+    const credentials = { accessKeyId, secretAccessKey }
+    const client = new S3Client({
+      endpoint: opened.aws.endpoint_s3,
+      region,
+      credentials,
+      forcePathStyle: true,
+    })
+    expect((await client.send(new ListBucketsCommand({}))).Buckets).toHaveLength(1)
+    client.destroy()
+    for (const open of [opened.url, opened.aws.endpoint_s3])
+      expect(await statusAs(open, 'rebound.example')).toBe(403)
+
+    started.child.kill('SIGINT')
+    expect(await started.ended).toBe(0)
+  },
+)
+
 test.runIf(linux)('stopped in the middle of a start it ends at once and leaves nothing', async () => {
   const started = run({ INSIGHTA_VERBOSE: '1' })
   await says(started, 'AWS API')
@@ -174,3 +232,12 @@ test('a port that is none is refused', async () => {
   expect(await started.ended).toBe(1)
   expect(started.output()).toContain('INSIGHTA_PORT must be a port, not "http"')
 })
+
+test.each(['192.0.2.1', 'localhost:4000', 'http://localhost'])(
+  'the host %s, on which this machine cannot listen, is refused',
+  async (host) => {
+    const started = run({ INSIGHTA_HOST: host })
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toContain(`INSIGHTA_HOST must be an address or a name of this machine`)
+  },
+)
