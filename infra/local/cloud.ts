@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { readAssembly } from './assembly.ts'
 import { startAwsApi } from './aws-api.ts'
 import { type Credentials, writeCredentials } from './credentials.ts'
+import { watchDatabase } from './dashboards/database-metrics.ts'
 import { createPages } from './dashboards/pages.ts'
 import { watchQueues } from './dashboards/queue-metrics.ts'
 import { openDataFolder } from './data-folder.ts'
@@ -18,6 +19,7 @@ import { openLogFile } from './logs.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openPlatform, type Platform } from './platform.ts'
 import { choosePorts, lockDataDir, portIsFree, randomFreePort } from './ports.ts'
+import { asSuperuser } from './postgres-roles.ts'
 import { findRedis, startRedis } from './redis.ts'
 import { registry } from './resources/registry.ts'
 import type { Alarm, Dashboard, Services } from './resources/services.ts'
@@ -325,6 +327,18 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       'queue metrics',
       () => watchQueues(sqs, metrics),
       (started) => started.close(),
+    )
+    await step(
+      'database metrics',
+      () =>
+        [...services.clusters].map(([id, cluster]) =>
+          watchDatabase(
+            id,
+            (work) => asSuperuser(cluster.port, platform.superuserPassword, cluster.dbname, work),
+            metrics,
+          ),
+        ),
+      (watched) => Promise.all(watched.map((one) => one.close())),
     )
     const { alarms, dashboards } = services
     const [api] = services.apis.values()

@@ -107,7 +107,7 @@ function insufficient(reason: string) {
 /** Oldest first; periods without one are left out. */
 function valuesOf(result: Result | undefined): { values: number[]; problem?: string } {
   if (!result) return { values: [], problem: 'it has no metric' }
-  if (result.kind === 'without source') return { values: [], problem: `no local source: ${result.metric}` }
+  if (result.kind === 'without source') return { values: [], problem: `only on AWS: ${result.metric}` }
   if (result.kind === 'unknown') return { values: [], problem: result.reason }
   const points = [...(result.series[0]?.points ?? [])]
   return { values: points.sort(([a], [b]) => a - b).map(([, value]) => value) }

@@ -1,4 +1,5 @@
 import type { Dimensions, Metrics, Statistic } from '../metrics.ts'
+import { databaseMetrics } from './database-metrics.ts'
 import { ExpressionError, evaluate, type Search, type Series } from './expression.ts'
 
 /** One line of a widget or an alarm: a metric, or an expression over the others' ids. */
@@ -36,6 +37,7 @@ export type Result =
 /** The metrics of AWS's own namespaces that the local cloud records; those of other namespaces are ours. */
 const recorded: Readonly<Record<string, ReadonlySet<string>>> = {
   'AWS/ApiGateway': new Set(['Count', '4xx', '5xx', 'Latency', 'IntegrationLatency']),
+  'AWS/RDS': new Set(databaseMetrics),
   'AWS/Lambda': new Set(['Invocations', 'Errors', 'Throttles', 'ConcurrentExecutions', 'Duration']),
   'AWS/SQS': new Set([
     'ApproximateNumberOfMessagesVisible',

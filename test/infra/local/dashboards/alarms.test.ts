@@ -98,7 +98,7 @@ describe('an alarm', () => {
     const rds = { Namespace: 'AWS/RDS', MetricName: 'ACUUtilization', Statistic: 'Average' }
     expect(stateOf(rds, {})).toMatchObject({
       state: 'INSUFFICIENT_DATA',
-      reason: 'no local source: AWS/RDS ACUUtilization',
+      reason: 'only on AWS: AWS/RDS ACUUtilization',
     })
     expect(stateOf({ ComparisonOperator: 'LessThanLowerThreshold' }, { 0: 1 })).toMatchObject({
       state: 'INSUFFICIENT_DATA',

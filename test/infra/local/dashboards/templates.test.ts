@@ -70,7 +70,7 @@ describe.each(['local', 'dev', 'prod'])('the templates of %s', async (stage) => 
       const { state, reason, runbook } = alarmState({ name: id, properties }, now, metrics)
       expect(runbook, id).toBeDefined()
       if (state === 'INSUFFICIENT_DATA')
-        expect(reason, id).toMatch(/^no local source: AWS\/(?:RDS|CloudFront|WAFV2) /)
+        expect(reason, id).toMatch(/^only on AWS: AWS\/(?:RDS|CloudFront|WAFV2) /)
     }
   })
 })
