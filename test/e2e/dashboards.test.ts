@@ -28,6 +28,9 @@ test('dashboards draw what callers and queues do', async () => {
   // What functions write and what queues hold comes a moment later.
   await until(async () => Number(last(await data('queries'), 'Cache hits, %', 'hit ratio')) > 0)
   await until(async () => last(await data('imports'), 'Backlog, messages', 'import-slices') === 0)
+  // The dimension is the name that the deployment gave the cluster.
+  await until(async () => Number(last(await data('database'), 'Storage, bytes', 'volume')) > 1e6)
+  expect(last(await data('database'), 'Connections', 'connections')).toBeGreaterThanOrEqual(0)
 
   const page = await (await fetch(`${cloud.url}/dashboards/alarms`)).text()
   expect(page.match(/<td class="(?:OK|ALARM|INSUFFICIENT_DATA)"/g)).toHaveLength(cloud.alarms.length)

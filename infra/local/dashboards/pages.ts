@@ -84,7 +84,7 @@ export function createPages({ dashboards, alarms, metrics, now = Date.now }: Pag
         return `<tr><td class="${state}">${state}</td>${rest}</tr>`
       })
     const head = ['state', 'alarm', 'says', 'runbook', 'values'].map((name) => `<th>${name}</th>`).join('')
-    return `<table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table>`
+    return `<table class="stacked"><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table>`
   }
 
   function data({ body }: Dashboard, text: string): HttpAnswer {
@@ -137,7 +137,7 @@ async function section(wanted: string): Promise<HttpAnswer | undefined> {
 
 function html(title: string, content: string, head = ''): HttpAnswer {
   const text = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title>
 <link rel="stylesheet" href="/dashboards/assets/style.css">${head}</head>
 <body><nav><a href="/">start</a> <a href="/dashboards">dashboards</a> <a href="/dashboards/alarms">alarms</a></nav>
 <h1>${escapeHtml(title)}</h1>
