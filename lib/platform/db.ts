@@ -89,7 +89,7 @@ async function passwordOf({ password }: ConnectOptions): Promise<string> {
     return await password()
   } catch (cause) {
     const code = 'NO_PASSWORD'
-    throw Object.assign(new Error('There is no password for the database', { cause }), { code, errno: code })
+    throw Object.assign(new Error('No database password', { cause }), { code, errno: code })
   }
 }
 

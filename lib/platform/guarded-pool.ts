@@ -28,7 +28,7 @@ export function connectionLost(error: unknown): error is Error {
 
 function connectionCut(): Error {
   const code = 'CONNECTION_CLOSED'
-  return Object.assign(new Error('The connection to the database was cut'), { code, errno: code })
+  return Object.assign(new Error('Connection cut'), { code, errno: code })
 }
 
 /** What a transaction or a reservation knows of its connection. */
@@ -148,15 +148,8 @@ export function guardedPool(settings: Settings): Sql {
   function guarded<S extends Sql | Transaction>(sql: S, own: Generation, session: Session): S {
     const tag = (...values: unknown[]) => armed(Reflect.apply(sql, undefined, values), own, session)
     const unsafe = (...values: unknown[]) => armed(Reflect.apply(sql.unsafe, undefined, values), own, session)
-    const guard = Object.assign(tag, sql, { unsafe })
-    if ('savepoint' in sql) {
-      const savepoint = (...values: unknown[]) => {
-        const work = values.pop() as Work
-        return Reflect.apply(sql.savepoint, undefined, [...values, held(work, own, session)])
-      }
-      Object.assign(guard, { savepoint })
-    }
-    return guard as unknown as S
+    // A savepoint's own statements would not be guarded, and nothing here sets one.
+    return Object.assign(tag, sql, { unsafe, savepoint: undefined }) as unknown as S
   }
 
   type Work = (tx: Transaction) => unknown

@@ -95,7 +95,6 @@ describe('a connection cut in the tick of a statement', () => {
         await expectCut(cutWith(() => tx`select 1`))
         await expectCut(tx`select ${n}::integer`)
         await expectCut(tx.unsafe('select 1'))
-        await expectCut(tx.savepoint(() => tx`select 1`))
       })
       await expectCut(transaction)
     }
