@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { readTemplates, temporaryFolder, writeStubs } from './synthesis.ts'
+import { readTemplates, temporaryFolder, writeStubs } from '../infra/synthesis.ts'
 
 const run = promisify(execFile)
 const root = resolve(import.meta.dirname, '../..')
