@@ -25,7 +25,7 @@ function paragraphsOf(block: Block): { text: string; style: Style }[] {
     case 'fact':
       return [{ text: `${block.name}: ${isolated(block.text)}`, style: { gap: 2 } }]
     case 'item':
-      return [{ text: `•  ${block.text}`, style: styles.item }]
+      return [{ text: `•\u00a0\u00a0${block.text}`, style: styles.item }]
     case 'quote':
       return [
         {
@@ -43,7 +43,8 @@ const grey = '#555555'
 
 const styles = {
   title: { bold: true, size: 20, gap: 10 },
-  heading: { bold: true, size: 14, before: 10, gap: 5, keep: 40 },
+  // With the subheading that may come first.
+  heading: { bold: true, size: 14, before: 10, gap: 5, keep: 75 },
   subheading: { bold: true, size: 11, before: 6, gap: 3, keep: 40 },
   paragraph: { gap: 6 },
   note: { size: 9, colour: grey, before: 6, gap: 4 },

@@ -85,7 +85,14 @@ async function textOf(pdf: Uint8Array): Promise<string> {
   return text.replaceAll(/\s+/g, ' ')
 }
 
-type Box = { text: string; left: number; right: number; bottom: number; top: number }
+type Box = {
+  page: number
+  text: string
+  left: number
+  right: number
+  bottom: number
+  top: number
+}
 
 /** The pieces of text of all pages and where they stand, in points from the bottom left of their page. */
 async function boxes(given: AssessmentReport): Promise<Box[]> {
@@ -99,6 +106,7 @@ async function boxes(given: AssessmentReport): Promise<Box[]> {
       const [, , , , left, bottom] = item.transform as number[]
       found.push({
         text: item.str,
+        page: number,
         left: left!,
         right: left! + item.width,
         bottom: bottom!,
@@ -222,6 +230,22 @@ describe('an assessment as PDF', () => {
   it('has the words of a line from right to left in their order', async () => {
     const text = await pdfText(report({ candidateName: 'محمد علي الحسن' }))
     expect(text).toContain('Assessment of محمد علي الحسن Role')
+  })
+
+  it('leaves no heading alone at the foot of a page, and no bullet alone in its line', async () => {
+    const { content } = report()
+    for (let lines = 0; lines < 8; lines++) {
+      const strengths = [...Array<string>(lines).fill('Clear'), 'x'.repeat(300)]
+      const found = await boxes(
+        report({ content: { ...content, strengths, weaknesses: [], highlights: [], red_flags: [] } }),
+      )
+      const heading = found.find(({ text }) => text === 'Criteria')
+      const first = found[found.indexOf(heading!) + 1]
+      expect(first, `${lines} lines`).toMatchObject({ text: 'Distributed systems', page: heading!.page })
+      const bullet = found.findLast(({ text }) => text.startsWith('•'))!
+      const beside = found.filter(({ page, bottom }) => page === bullet.page && bottom === bullet.bottom)
+      expect(beside.map(({ text }) => text).join('').length, `${lines} lines`).toBeGreaterThan(10)
+    }
   })
 
   it('keeps a name in five scripts, a word of 300 characters and 40 emoji inside the page', async () => {
