@@ -210,7 +210,7 @@ test('a deleted interview leaves who deleted it and how much, and nothing that w
     insert into dead_letters (queue, message_id, body, receive_count, error, cause, owner_type, owner_id)
     values ('interview-events', ${id}, 'Secret', 5, 'x', 'unknown', 'interview', ${id})`
   await sql.begin((tx) => deleteInterview(tx, owner, id))
-  const counts = { turns: 1, chat_messages: 0, emails: 0, webhook_events: 0, assessments: 0 }
+  const counts = { turns: 1, chat_messages: 0, emails: 0, webhook_events: 0, assessments: 0, verdicts: 0 }
   expect(await sql`select subject, counts, requested_by from deletions where subject_id = ${id}`).toEqual([
     { subject: 'interview', counts, requested_by: owner.keyId },
   ])
