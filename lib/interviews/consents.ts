@@ -12,7 +12,15 @@ const given = {
   how: z.enum(['in_writing', 'by_email', 'on_a_page', 'by_word']),
 }
 
-export const newConsentSchema = z.strictObject({ ...given, at: z.iso.datetime({ offset: true }) })
+/** No one alive agreed to anything before; and PostgreSQL has no year 0. */
+const earliest = Date.UTC(1900, 0)
+
+export const newConsentSchema = z.strictObject({
+  ...given,
+  at: z.iso
+    .datetime({ offset: true })
+    .refine((at) => Date.parse(at) >= earliest, { error: 'must not be before the year 1900' }),
+})
 export type NewConsent = z.output<typeof newConsentSchema>
 
 export const consentSchema = z

@@ -11,6 +11,7 @@ import { lockInterview } from './events-store.ts'
 import type { LeasedTable } from './lease.ts'
 import { giveUpWork, isEventKnown, lockWork, reopenWork } from './recovery-store.ts'
 import { resumeMessage, resumeOfKey } from './resume-messages.ts'
+import { storable } from './text.ts'
 
 /**
  * What the dead letters of interviews do to them. `maxReceiveCount` is that of the queues: a message counts as
@@ -75,7 +76,7 @@ const namingBody = z.union([
 ])
 
 /** Resend names an e-mail by its own id. */
-const emailBody = z.object({ data: z.object({ email_id: z.string() }) })
+const emailBody = z.object({ data: z.object({ email_id: z.string().transform(storable) }) })
 
 function named<T>(schema: z.ZodType<T>, body: string | undefined): T | undefined {
   try {

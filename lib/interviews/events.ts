@@ -77,7 +77,7 @@ const emailEvent = z.object({
   type: z.string(),
   created_at: moment,
   data: z.object({
-    email_id: z.string(),
+    email_id: plain(200),
     tags: tags.optional().catch(undefined),
     bounce: z.object({ type: z.string() }).optional().catch(undefined),
   }),

@@ -16,11 +16,15 @@ const scoresSchema = z
     error: 'name a criterion twice',
   })
 
+/** What PostgreSQL's type integer holds. */
+const largestInteger = 2 ** 31 - 1
+
 /** What a person says about one generation of an assessment. */
 export const newVerdictSchema = z.strictObject({
   generation: z
     .int()
     .min(1)
+    .max(largestInteger)
     .meta({ description: 'Of the assessment that was read, one of kept_generations' }),
   decision: z.enum(decisions),
   scores: scoresSchema

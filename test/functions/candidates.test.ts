@@ -260,6 +260,8 @@ describe('consents', () => {
 
   test.each<[string, object, number, string]>([
     ['of a time that has not come', { at: '2999-01-01T00:00:00Z' }, 422, 'at'],
+    ['of a year that nobody remembers', { at: '0001-01-01T00:00:00Z' }, 422, 'at'],
+    ['of the year 0', { at: '0000-01-01T00:00:00Z' }, 422, 'at'],
     ['without a zone', { at: '2026-11-02T10:00:00' }, 422, 'at'],
     ['of no time', { at: undefined }, 400, 'at'],
     ['without a version', { version: undefined }, 400, 'version'],

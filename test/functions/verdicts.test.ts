@@ -238,6 +238,7 @@ describe('bad input', () => {
       'scores',
     ],
     ['a generation that was not completed', { generation: 2 }, 422, 'generation'],
+    ['a generation that no integer holds', { generation: 2 ** 31 }, 422, 'generation'],
     ['no generation', { generation: undefined }, 400, 'generation'],
     ['an unknown decision', { decision: 'maybe' }, 422, 'decision'],
     ['no decision', { decision: undefined }, 400, 'decision'],

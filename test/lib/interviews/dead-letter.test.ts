@@ -148,6 +148,7 @@ test('an event that names no interview is a letter too, and one that was applied
   for (const letter of [
     event('agent', 'no JSON'),
     event('resend', { type: 'email.sent', data: {} }),
+    event('resend', { type: 'email.sent', data: { email_id: 'a\0' } }),
     event('agent', { data: { interview_id: randomUUID() } }),
     { source: 'agent', id: 'large', body_key: 'webhooks/agent/x' },
   ]) {

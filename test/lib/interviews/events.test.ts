@@ -411,6 +411,7 @@ describe('news of an e-mail', () => {
 
   it('without its id is noted', async () => {
     expect(await apply('resend', { type: 'email.sent', data: {} })).toBe('unmatched')
+    expect(await apply('resend', { type: 'email.sent', data: { email_id: 'a\0' } })).toBe('unmatched')
   })
 
   it('that it was opened is ignored', async () => {

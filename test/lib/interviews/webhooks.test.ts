@@ -295,6 +295,12 @@ describe('a webhook is to be sent again', () => {
   })
 })
 
+it('an id with characters that PostgreSQL cannot store is one that it can', async () => {
+  const body = roomEvent({ id: 'EV\0' })
+  const answer = await receive('livekit', { body, headers: await livekitHeaders(body) })
+  expect(answer.body).toMatchObject({ id: expect.stringMatching(/^[\da-f]{64}$/) })
+})
+
 it('an id of any length is one that an index can hold', async () => {
   const id = 'i'.repeat(5000)
   const { body } = await receive('agent', { body: turn, headers: agentHeaders(id, turn) })
