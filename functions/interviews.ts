@@ -453,7 +453,9 @@ export const handler = httpFunction({
         turns: (await transcriptOf(interview.id)).turns,
       }
       const file = download(await exportAssessment(query.format, report))
-      if (event.requestContext.http.method === 'GET') await markExported(connect(), interview.id)
+      if (event.requestContext.http.method === 'GET') {
+        await connect().begin((tx) => markExported(tx, interview.id))
+      }
       return file
     },
   }),

@@ -188,9 +188,25 @@ export async function markOutdated(tx: Transaction, interviewId: string, { renew
 }
 
 /** A person has taken the assessment out: from now on it is not replaced by itself. */
-export async function markExported(sql: Sql, interviewId: string): Promise<void> {
-  await sql`
+export async function markExported(tx: Transaction, interviewId: string): Promise<void> {
+  await tx`
     update assessments set exported_at = now() where interview_id = ${interviewId} and exported_at is null`
+  await withdrawRenewal(tx, interviewId)
+}
+
+/**
+ * Takes back another assessment that late turns led to, if no worker is at it yet: the one before stays, outdated.
+ * One that a person asked for does not wait for turns, and is left.
+ */
+export async function withdrawRenewal(tx: Transaction, interviewId: string): Promise<void> {
+  await tx`
+    update assessments a
+    set state = 'completed', failure = null, generation = kept.newest, outdated = true, due_at = null,
+      waiting_since = null, last_error = null, last_error_cause = null, touched_at = now()
+    from (
+      select max(generation) as newest from assessment_generations where interview_id = ${interviewId}) kept
+    where interview_id = ${interviewId} and state = 'pending' and waiting_since is not null
+      and content is not null and kept.newest is not null`
 }
 
 /** Keeps an interview from being deleted in this transaction; its deletion takes it before the assessment, too. */

@@ -143,15 +143,17 @@ export async function requestAssessment(
     return { assessment: { ...known, outdated: true }, messages: [] }
   }
   if (!isAnew(known, again || instead)) {
+    if (patiently) return { assessment: known, messages: [] }
     const waits = (await lockProgress(tx, interviewId))?.waiting
-    if (patiently || !waits) return { assessment: known, messages: [] }
     await stopWaiting(tx, interviewId)
-    return { assessment: known, messages: [await enqueueAssessment(tx, interviewId)] }
+    return { assessment: known, messages: waits ? [await enqueueAssessment(tx, interviewId)] : [] }
   }
   if (known.state === 'generating' && !instead) {
     throw new ConflictError('The assessment is being generated: wait for it', 'assessment_under_way')
   }
   await settleLetters(tx, 'redriven', interviewId, [queues.assessments])
+  // What it was made of is not all that was said.
+  if (instead) await markOutdated(tx, interviewId, { renewed: false })
   const assessment = await renewAssessment(tx, interviewId)
   return begin(tx, assessment, options)
 }
@@ -200,9 +202,14 @@ const mostRenewals = 3
 export async function noteLateTurn(tx: Transaction, interviewId: string): Promise<string[]> {
   await lockLetters(tx, interviewId)
   const progress = await lockProgress(tx, interviewId)
-  if (progress?.waiting) return enqueuePatiently(tx, interviewId)
-  const isSilent = progress?.state === 'failed' && progress.failure?.code === 'no_transcript'
-  if (!progress || (progress.state !== 'completed' && !isSilent)) return []
+  if (!progress) return []
+  if (progress.waiting) return enqueuePatiently(tx, interviewId)
+  const isSilent = progress.state === 'failed' && progress.failure?.code === 'no_transcript'
+  if (progress.state !== 'completed' && !isSilent) {
+    // It is the one before that is shown if what is under way fails.
+    await markOutdated(tx, interviewId, { renewed: false })
+    return []
+  }
   const renewed = progress.renewals < mostRenewals && !isUsed(progress)
   await markOutdated(tx, interviewId, { renewed })
   if (!renewed) return []

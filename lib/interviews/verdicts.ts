@@ -3,7 +3,13 @@ import type { Sql, Transaction } from '../platform/db.ts'
 import { ConflictError, type ErrorDetail, NotFoundError, UnprocessableError } from '../platform/errors.ts'
 import { percentage } from './assessment-answer.ts'
 import { type AssessmentContent, readContent, weightedMean } from './assessment-content.ts'
-import { findAssessment, findGeneration, keepInterview, lockProgress } from './assessment-store.ts'
+import {
+  findAssessment,
+  findGeneration,
+  keepInterview,
+  lockProgress,
+  withdrawRenewal,
+} from './assessment-store.ts'
 import { decisions } from './decisions.ts'
 import type { Rubric } from './interviews.ts'
 import { rubricOf } from './prompts.ts'
@@ -86,7 +92,7 @@ function overallScore(content: AssessmentContent | null, scores: Verdict['scores
 
 /**
  * Stores what a person decided on one generation, in place of an earlier word on the same one; the same verdict by
- * the same key changes nothing. From then on no assessment of the interview is made by itself. Throws ConflictError
+ * the same key changes nothing. From then on no assessment of the interview begins by itself. Throws ConflictError
  * (`not_finished`) if no assessment has been completed, UnprocessableError for a generation that was not or a
  * criterion that it does not have.
  */
@@ -118,6 +124,7 @@ export async function giveVerdict(
       given_by = excluded.given_by, given_at = now()
     where (v.decision, v.scores, v.note, v.given_by)
       is distinct from (excluded.decision, excluded.scores, excluded.note, excluded.given_by)`
+  await withdrawRenewal(tx, interviewId)
   const given = await verdictsOf(tx, interviewId)
   return given.find((verdict) => verdict.generation === generation)!
 }

@@ -5,7 +5,11 @@ import { applyEvent } from '../../lib/interviews/events.ts'
 import { disconnect } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import type { Storage } from '../../lib/platform/storage.ts'
-import { type AssessmentBench, startAssessmentBench } from '../lib/interviews/assessment-bench.ts'
+import {
+  type AssessmentBench,
+  assessmentOf,
+  startAssessmentBench,
+} from '../lib/interviews/assessment-bench.ts'
 import { type CallOptions, call } from '../support/http-event.ts'
 
 let bench: AssessmentBench
@@ -301,8 +305,11 @@ describe('an assessment with a verdict', () => {
   it('that was being made again when the verdict came keeps both, and makes no third by itself', async () => {
     const id = await assessed()
     await turn(id, 3)
-    await put(id, { generation: 1, decision: 'hold' })
     await bench.sql`update assessments set due_at = now() where interview_id = ${id}`
+    bench.scripted.script.push(async (asked) => {
+      await put(id, { generation: 1, decision: 'hold' })
+      return assessmentOf(asked)
+    })
     await bench.assess(id)
     await turn(id, 4)
     expect(await shown(id)).toMatchObject({

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findGeneration, markExported } from '../../../lib/interviews/assessment-store.ts'
 import { getGeneration } from '../../../lib/interviews/assessments.ts'
 import { applyEvent } from '../../../lib/interviews/events.ts'
+import { giveVerdict } from '../../../lib/interviews/verdicts.ts'
 import type { Storage } from '../../../lib/platform/storage.ts'
 import { type AssessmentBench, assessmentOf, startAssessmentBench } from './assessment-bench.ts'
 
@@ -128,6 +129,10 @@ async function again(id: string) {
   return bench.assess(id)
 }
 
+const refused = { code: 'refused_by_provider', message: 'x', service: 'gemini' }
+const fail = (id: string) => bench.sql`
+  update assessments set state = 'failed', failure = ${bench.sql.json(refused)} where interview_id = ${id}`
+
 describe('a turn that arrives later', () => {
   it('makes the assessment outdated, and another one once no more come; both are kept', async () => {
     const id = await assessed()
@@ -173,9 +178,59 @@ describe('a turn that arrives later', () => {
     expect(await bench.assess(id)).toMatchObject({ outcome: 'done', result: { outdated: false } })
   })
 
+  it.each<[string, (id: string) => Promise<unknown>]>([
+    ['was taken out as a file', (id) => bench.sql.begin((tx) => markExported(tx, id))],
+    [
+      'has a verdict',
+      (id) =>
+        bench.sql.begin((tx) =>
+          giveVerdict(tx, id, bench.keyId, { generation: 1, decision: 'hold', scores: [], note: null }),
+        ),
+    ],
+  ])('replaces no assessment that %s, also while the next one waits for turns', async (_what, use) => {
+    const id = await assessed()
+    await turn(id, 2)
+    expect((await bench.assessment(id)).state).toBe('pending')
+    await use(id)
+    const kept = { state: 'completed', outdated: true, generation: 1, content_generation: 1 }
+    expect(await bench.assessment(id)).toMatchObject(kept)
+    expect(await again(id)).toEqual({ outcome: 'ignored' })
+    await turn(id, 3)
+    expect(await bench.assessment(id)).toMatchObject(kept)
+    await bench.request(id, { again: true })
+    await use(id)
+    expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+    expect(await bench.assessment(id)).toMatchObject({ generation: 2, kept_generations: [1, 2] })
+  })
+
+  it('is waited for no longer once a person has asked, whatever they decide on the one before', async () => {
+    const id = await assessed()
+    await turn(id, 2)
+    await later(id, 300)
+    await bench.request(id, { again: true })
+    await bench.sql.begin((tx) => markExported(tx, id))
+    expect(await bench.assess(id)).toMatchObject({ outcome: 'done' })
+  })
+
+  it.each<[string, (id: string) => Promise<unknown>]>([
+    ['has failed', fail],
+    ['then fails', async () => {}],
+  ])('marks the assessment before if the next one %s', async (_what, before) => {
+    const id = await assessed()
+    await bench.request(id, { again: true })
+    await before(id)
+    await turn(id, 2)
+    await fail(id)
+    expect(await bench.assessment(id)).toMatchObject({
+      state: 'failed',
+      outdated: true,
+      content_generation: 1,
+    })
+  })
+
   it('replaces no assessment that was taken out as a file', async () => {
     const id = await assessed()
-    await markExported(bench.sql, id)
+    await bench.sql.begin((tx) => markExported(tx, id))
     await turn(id, 2)
     expect(await bench.assessment(id)).toMatchObject({ state: 'completed', outdated: true, generation: 1 })
   })
