@@ -12,9 +12,14 @@ type Chunk = { content: string; embedding: number[] }
 /** The pieces of a résumé that are searched, or why they could not be made. */
 export type Passages = { chunks: Chunk[] } | { failure: Failure }
 
-/** Counts the calls that an attempt at the passages of a text takes. The quota does not hold them up. */
-export async function countEmbedding(sql: Sql, teamId: string, content: string): Promise<void> {
-  await countUsage(sql, teamId, 'model_calls', embeddingCalls(chunksOf(content)))
+/**
+ * Counts the calls that the passages of a text took. The quota does not hold them up. An attempt that failed cost
+ * nothing, and there may be a hundred a day of each résumé while the model refuses them.
+ */
+export async function countEmbedding(sql: Sql, teamId: string, passages: Passages): Promise<void> {
+  if ('failure' in passages) return
+  const calls = embeddingCalls(passages.chunks.map(({ content }) => content))
+  await countUsage(sql, teamId, 'model_calls', calls)
 }
 
 /** The passages of a text. Never rejects: a résumé is worth reading without them, and they can be made later. */
@@ -92,8 +97,8 @@ export async function embedResume(
     select content, c.team_id from resumes r join candidates c on c.id = r.candidate_id
     where r.id = ${id} and embedding_due_at is not null`
   if (!row) return undefined
-  await countEmbedding(sql, row.team_id, row.content)
   const passages = await embedText(model, row.content, { remainingMs })
+  await countEmbedding(sql, row.team_id, passages)
   if ('failure' in passages) {
     await sql`
       update resumes set embedding_failure = ${sql.json(passages.failure)}

@@ -47,8 +47,8 @@ export async function readResume(
     const upload = await findUpload(sql, id)
     const content = await resumeText(await download(storage, upload), upload.content_type)
     const extracted = await model.ask('resume', resumePrompt(content), { remainingMs })
-    await countEmbedding(sql, upload.team_id, content)
     const passages = await embedText(model, content, { remainingMs: () => remainingMs() - toStore })
+    await countEmbedding(sql, upload.team_id, passages)
     await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, passages }))
     if ('failure' in passages) return { chunks: 0, embedding_failure: passages.failure.code }
     return { chunks: passages.chunks.length }

@@ -47,6 +47,21 @@ it('the embeddings of a résumé count with the call that reads it', async () =>
   expect(usage).toEqual([{ used: 2 }])
 })
 
+it('embeddings that the model refuses count once they are made, however often they are tried', async () => {
+  await bench.sql`truncate team_usage`
+  const used = async () => (await bench.sql`select used from team_usage where kind = 'model_calls'`)[0]!.used
+  const { id: candidate } = await bench.candidate()
+  const refused = fails(new UpstreamRefusedError('Gemini', '403 X', 'account'))
+  bench.script.embed.push(refused, refused, refused)
+  const id = await bench.uploaded(candidate, long)
+  await bench.read(id)
+  await bench.embed(id)
+  await bench.embed(id)
+  expect(await used()).toBe(1)
+  expect(await bench.embed(id)).toEqual({ chunks: 4 })
+  expect(await used()).toBe(2)
+})
+
 describe('an upload', () => {
   it('goes to an address that takes one file of this size and type', async () => {
     const { id: candidate } = await bench.candidate()
