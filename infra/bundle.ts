@@ -67,6 +67,7 @@ export function buildOptions(outDir: string, entries: Record<string, string>) {
     platform: 'node',
     target: 'node24',
     mainFields: ['module', 'main'],
+    alias: { '@aws-sdk/client-lambda': join(root, 'infra/bundled/client-lambda.js') },
     minify: true,
     // Error classes and middleware show up by name in logs and stack traces.
     keepNames: true,
