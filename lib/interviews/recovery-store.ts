@@ -1,5 +1,6 @@
 import type { Sql, Transaction } from '../platform/db.ts'
 import type { FailureCause } from '../platform/failures.ts'
+import { hasRoom } from '../platform/quotas.ts'
 import { type Failure, type LeasedTable, leased } from './lease.ts'
 
 /** The message of each kind of row. */
@@ -91,16 +92,20 @@ export async function claimStalled(
   const owed = table === 'assessments' ? tx`greatest(touched_at, due_at)` : tx`touched_at`
   const abandoned = tx`state = ${working} and lease_until < now() - make_interval(secs => ${grace})`
   const quick = tx`${abandoned} and attempts < ${quickAttempts}`
+  // An e-mail beyond its team's quota is not late: it is due as soon as there is room, and not before.
+  const due = table === 'emails' ? tx`(counted or ${hasRoom(tx, tx`emails.team_id`, 'emails')})` : tx`true`
+  const waited = tx`least(${owed} - ${tx(askedAt[table])}, make_interval(secs => ${stalled * longestWait}))`
+  const further = table === 'emails' ? tx`case when counted then ${waited} else interval '0' end` : waited
   const rows = await tx<{ id: string }[]>`
     update ${tx(table)}
     set state = ${first}, lease = null, lease_until = null, touched_at = now(), resent_at = now(),
       attempts = case when ${quick} then attempts else 0 end
     where ${tx(key)} in (
       select ${tx(key)} from ${tx(table)}
-      where ${quick} or (state = ${first} or ${abandoned})
+      where ${quick} or (state = ${first} or ${abandoned}) and ${due}
         and now() - ${owed} > greatest(
           make_interval(secs => case when state = ${first} and attempts = 0 then ${untried}::float8 else ${stalled}::float8 end),
-          least(${owed} - ${tx(askedAt[table])}, make_interval(secs => ${stalled * longestWait})))
+          ${further})
       order by touched_at limit ${limit} for update skip locked)
     returning ${tx(key)} as id`
   return rows.map(({ id }) => id)

@@ -1,3 +1,4 @@
+import type postgres from 'postgres'
 import type { Sql, Transaction } from './db.ts'
 import { NotFoundError, QuotaExceededError } from './errors.ts'
 
@@ -55,6 +56,19 @@ export async function trySpend(
     if (error instanceof QuotaExceededError) return false
     throw error
   }
+}
+
+/** The condition that a team may spend more of a kind today. */
+export function hasRoom(
+  sql: Sql | Transaction,
+  teamId: postgres.Fragment,
+  kind: QuotaKind,
+): postgres.Fragment {
+  return sql`
+    coalesce((select daily_limit from team_quotas where team_id = ${teamId} and kind = ${kind}),
+      ${dailyLimits[kind]}::bigint)
+    > coalesce((select used from team_usage where team_id = ${teamId} and kind = ${kind}
+        and day = (now() at time zone 'utc')::date), 0)`
 }
 
 /** Counts what belongs to work that the quota has let in already, and is not held up by it. */
