@@ -13,8 +13,6 @@ import { ask, askAnswerSchema, chatHistory, chatHistorySchema, questionBody } fr
 import { emailSchema, emailsOf, inviteCandidate, retryEmails } from '../lib/interviews/emails.ts'
 import { historyOf, historySchema, transcriptAnswer, transcriptSchema } from '../lib/interviews/history.ts'
 import {
-  cancelInterview,
-  changeInterview,
   changesSchema,
   confirmInterview,
   createInterview,
@@ -28,7 +26,9 @@ import {
   mayJoin,
   newInterviewSchema,
 } from '../lib/interviews/interviews.ts'
-import { joinToken } from '../lib/interviews/livekit.ts'
+import { joinKinds, joinSeconds, joinToken } from '../lib/interviews/livekit.ts'
+import { livekitSecretSchema } from '../lib/interviews/livekit-rooms.ts'
+import { type ChangedMeeting, cancelMeeting, changeMeeting } from '../lib/interviews/meetings.ts'
 import { meteredModel, modelFromEnvironment } from '../lib/interviews/model.ts'
 import {
   nextQuestion,
@@ -36,8 +36,9 @@ import {
   planAnswerSchema,
   planQuestions,
 } from '../lib/interviews/questions.ts'
+import { closeRoomNow, roomsFromEnvironment } from '../lib/interviews/rooms.ts'
 import { searchText, searchTurns, turnHitSchema } from '../lib/interviews/search.ts'
-import { lineOfText } from '../lib/interviews/text.ts'
+import { lineOfText, nameOrTitle } from '../lib/interviews/text.ts'
 import { readTranscript } from '../lib/interviews/transcript.ts'
 import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
 import {
@@ -47,7 +48,7 @@ import {
   verdictsOf,
   withdrawVerdict,
 } from '../lib/interviews/verdicts.ts'
-import type { Caller } from '../lib/platform/auth.ts'
+import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
 import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
@@ -67,17 +68,14 @@ const outbox = {
   [queues.emails]: createSourceQueue(requiredEnv(env.emailsQueueUrl)),
 }
 
-const livekitSchema = z.object({
-  api_key: z.string().min(1),
-  api_secret: z.string().min(1),
-  url: z.string().min(1),
-})
+const rooms = roomsFromEnvironment()
+const agentName = process.env[env.livekitAgentName] || undefined
 
 /** What Lambda answers at the most, less what stands around a body in base64. */
 const largestFile = 4 * 1024 * 1024
 
-/** Seconds that a join token is good for. */
-const joinSeconds = 3600
+/** Milliseconds that a cancellation waits for LiveKit to close the room; then it is left to the sweep. */
+const closingBudget = 5000
 
 const oneSchema = z.strictObject({ status: z.literal('success'), data: interviewSchema })
 
@@ -93,8 +91,8 @@ const listQuery = pageQuery.extend({
 })
 
 const joinBody = z.strictObject({
-  as: z.enum(['candidate', 'recruiter', 'agent']).default('candidate'),
-  name: lineOfText(120).optional(),
+  as: z.enum(joinKinds).default('recruiter').meta({ description: 'agent needs the role admin' }),
+  name: nameOrTitle(120).optional(),
 })
 const joinSchema = z.strictObject({
   status: z.literal('success'),
@@ -149,6 +147,13 @@ async function changed(work: (tx: Transaction) => Promise<Interview>, status = 2
   const interview = await connect().begin(work)
   const headers = status === 201 ? { location: `/api/interviews/${interview.id}` } : {}
   return json(status, { status: 'success', data: interviewView(interview) }, headers)
+}
+
+/** Runs a change of which the candidate may have to be told, and returns the interview as it is after it. */
+async function changedMeeting(work: (tx: Transaction) => Promise<ChangedMeeting>): Promise<Answer> {
+  const { interview, messages } = await connect().begin(work)
+  await sendOutbox(connect(), outbox, messages)
+  return json(200, { status: 'success', data: interviewView(interview) })
 }
 
 async function transcriptOf(id: string) {
@@ -229,12 +234,13 @@ export const handler = httpFunction({
   }),
 
   'PATCH /api/interviews/{id}': route({
-    summary: 'Changes an interview that has not begun',
+    summary: 'Changes an interview that has not begun; an invited candidate is told of another time',
     path: idPath,
     body: changesSchema,
     answers: { 200: oneSchema },
     errors: [409],
-    handler: ({ path, body, caller }) => changed((tx) => changeInterview(tx, caller.teamId, path.id, body)),
+    handler: ({ path, body, caller }) =>
+      changedMeeting((tx) => changeMeeting(tx, caller.teamId, path.id, body)),
   }),
 
   'DELETE /api/interviews/{id}': route({
@@ -256,11 +262,17 @@ export const handler = httpFunction({
   }),
 
   'POST /api/interviews/{id}/cancel': route({
-    summary: 'Cancels an interview that has not ended',
+    summary: 'Cancels an interview that has not begun, tells an invited candidate, and closes its room',
     path: idPath,
     answers: { 200: oneSchema },
     errors: [409],
-    handler: ({ path, caller }) => changed((tx) => cancelInterview(tx, caller.teamId, path.id)),
+    async handler({ path, caller, remainingMs }) {
+      const answer = await changedMeeting((tx) => cancelMeeting(tx, caller.teamId, path.id))
+      const end = Date.now() + closingBudget
+      const context = { sql: connect(), rooms, remainingMs: () => Math.min(end - Date.now(), remainingMs()) }
+      await closeRoomNow(context, path.id)
+      return answer
+    },
   }),
 
   'POST /api/interviews/{id}/invite': route({
@@ -311,9 +323,13 @@ export const handler = httpFunction({
     answers: { 200: joinSchema },
     errors: [409],
     async handler({ path, body, caller }) {
+      // A recruiter joins as one, and hands a candidate a token; what speaks as the interviewer an admin lets in.
+      authorize(caller, body.as === 'agent' ? 'admin' : 'recruiter')
       const interview = await find(caller, path.id)
       mayJoin(interview)
-      const { api_key, api_secret, url } = await secretJson(requiredEnv(env.livekitSecretArn), livekitSchema)
+      const arn = requiredEnv(env.livekitSecretArn)
+      const { api_key, api_secret, url } = await secretJson(arn, livekitSecretSchema)
+      const ttlSeconds = joinSeconds(interview, Date.now())
       const names = { candidate: interview.candidate_name, recruiter: 'Recruiter', agent: 'Interviewer' }
       const identity = `${body.as}-${interview.id}`
       const token = await joinToken({
@@ -322,9 +338,14 @@ export const handler = httpFunction({
         room: interview.id,
         identity,
         name: body.name ?? names[body.as],
-        ttlSeconds: joinSeconds,
+        ttlSeconds,
+        isAgent: body.as === 'agent',
+        dispatch:
+          agentName === undefined || body.as === 'agent'
+            ? undefined
+            : { agentName, metadata: JSON.stringify({ interview_id: interview.id }) },
       })
-      const expires_at = new Date(Date.now() + joinSeconds * 1000).toISOString()
+      const expires_at = new Date(Date.now() + ttlSeconds * 1000).toISOString()
       return json(200, { status: 'success', url, room: interview.id, identity, token, expires_at })
     },
   }),

@@ -11,13 +11,14 @@ import { pulseFromEnvironment } from '../lib/platform/work/heartbeat.ts'
 
 const mailer = mailerFromEnvironment()
 const consoleUrl = requiredEnv(env.consoleUrl)
+const mailFrom = requiredEnv(env.mailFrom)
 
 /** Sends one e-mail. */
 export const handler = queueFunction(
   async (body, { remainingMs }) => {
     const { email_id } = emailMessage.parse(body)
     correlate(email_id)
-    const outcome = await sendEmail({ sql: connect(), mailer, consoleUrl, remainingMs }, email_id)
+    const outcome = await sendEmail({ sql: connect(), mailer, consoleUrl, mailFrom, remainingMs }, email_id)
     switch (outcome.outcome) {
       case 'done':
         if (outcome.result.state === 'queued') {

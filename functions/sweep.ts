@@ -7,6 +7,7 @@ import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { interviewOwners } from '../lib/interviews/dead-letter.ts'
 import { countRefused } from '../lib/interviews/refused.ts'
 import { expireContents } from '../lib/interviews/retention.ts'
+import { closeDueRooms, roomsFromEnvironment } from '../lib/interviews/rooms.ts'
 import { sweepInterviews } from '../lib/interviews/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
@@ -31,6 +32,7 @@ const send = {
 }
 const exportsQueue = createQueue(requiredEnv(env.exportsQueueUrl))
 const sources = sourceQueues()
+const rooms = roomsFromEnvironment()
 const maxReceiveCount = numberEnv(env.maxReceiveCount, 5)
 const owners = {
   ...importOwners(maxReceiveCount),
@@ -58,6 +60,14 @@ const namesBudget = 10_000
 function keyedNames() {
   const end = Date.now() + namesBudget
   return rekeyNames({ sql: connect(), remainingMs: () => end - Date.now(), moved: moveConflicts })
+}
+
+/** Milliseconds of a run in which rooms are closed: one that LiveKit does not close comes again. */
+const roomsBudget = 10_000
+
+function closedRooms() {
+  const end = Date.now() + roomsBudget
+  return closeDueRooms({ sql: connect(), rooms, remainingMs: () => end - Date.now() })
 }
 
 async function redriven(): Promise<number> {
@@ -102,6 +112,7 @@ export const handler = middy().handler(async (_event, context) => {
     redriven,
     names: keyedNames,
     usage: () => pruneUsage(sql),
+    rooms: closedRooms,
     metrics: publishDeadLetters,
     refused: publishRefused,
   }

@@ -25,7 +25,7 @@ export type Surroundings = {
 }
 
 /** Functions that call third parties, and not the database. */
-export type OutsideFunctionName = 'enrich' | 'webhooks' | 'gemini' | 'mailer'
+export type OutsideFunctionName = 'enrich' | 'webhooks' | 'gemini' | 'mailer' | 'livekit'
 export type InsideFunctionName = Exclude<FunctionName, OutsideFunctionName>
 
 /** MiB. The share of a CPU grows with it: 1,769 MiB are one whole. */
@@ -56,6 +56,7 @@ const memory: Record<FunctionName, number> = {
   'read-resume': 2048,
   gemini: 512,
   mailer: 512,
+  livekit: 512,
 }
 
 /**

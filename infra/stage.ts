@@ -76,6 +76,8 @@ export type Stage = {
   abandonedAfter: number
   /** https://ai.google.dev/gemini-api/docs/models */
   geminiModel: string
+  /** The agent that LiveKit calls into the room of an interview; where it is absent agents come as LiveKit has it. */
+  livekitAgent?: string
   /** The sender of every e-mail, of a domain that is verified at Resend. */
   mailFrom: string
   /** Where recruiters work; e-mails link there. */
@@ -107,6 +109,7 @@ type Sizes = Omit<
   | 'redelivery'
   | 'abandonedAfter'
   | 'geminiModel'
+  | 'livekitAgent'
   | 'mailFrom'
   | 'consoleUrl'
 >
@@ -237,6 +240,8 @@ const timeouts: Record<FunctionName, number> = {
   // Less than those of the functions that wait for them.
   gemini: 110,
   mailer: 30,
+  // Less than the sweep has for the rooms.
+  livekit: 15,
 }
 
 /** Five deliveries take half a minute on one machine, where somebody waits, and about five on AWS. */
@@ -261,13 +266,14 @@ const shortTimeouts: Record<FunctionName, number> = {
   'read-resume': 14,
   gemini: 12,
   mailer: 8,
+  livekit: 8,
 }
 
 /**
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
  * valkey; that of the stage when absent), `web` (none or cloudfront; likewise), `webDomain` and
  * `webCertificateArn` (both or none), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
- * `geminiModel` (texts; prod has no default of the first two), `sliceRecords`, `insertWorkers`,
+ * `geminiModel` (texts; prod has no default of the first two), `livekitAgent` (a name), `sliceRecords`, `insertWorkers`,
  * `exportInlineRows` and `transcriptRetentionDays` (whole numbers), and `databaseResourceId`. Throws on any other value, with the ones that exist,
  * and where one is missing.
  */
@@ -284,6 +290,7 @@ export function stageOf(node: Node): Stage {
   const transcriptRetentionDays =
     whole(node, 'transcriptRetentionDays', 15, 3650) ?? size.transcriptRetentionDays
   const ownDomain = ownDomainOf(node)
+  const livekitAgent: unknown = node.tryGetContext('livekitAgent')
   const databaseResourceId = resourceIdOf(node)
   return {
     name,
@@ -297,6 +304,9 @@ export function stageOf(node: Node): Stage {
     ...(sliceRecords !== undefined && { sliceRecords }),
     ...(exportInlineRows !== undefined && { exportInlineRows }),
     ...(typeof origins === 'string' && { consoleOrigins: origins.split(',').map((origin) => origin.trim()) }),
+    ...(livekitAgent !== undefined && {
+      livekitAgent: shaped('livekitAgent', livekitAgent, /^[\w.-]{1,100}$/, '<the name of an agent>'),
+    }),
     geminiModel: text(node, 'geminiModel', 'gemini-flash-latest'),
     mailFrom: text(node, 'mailFrom', name === 'prod' ? undefined : 'Insighta <interviews@insighta.example>'),
     consoleUrl: text(node, 'consoleUrl', name === 'prod' ? undefined : 'http://localhost:4000'),
@@ -355,9 +365,8 @@ function ownDomainOf(node: Node): Stage['ownDomain'] {
 function shaped(key: string, given: unknown, shape: RegExp, wanted: string): string {
   if (typeof given === 'string' && shape.test(given)) return given
   const problem = given === undefined ? 'is missing' : `is ${JSON.stringify(given)}`
-  throw new Error(
-    `The context "${key}" ${problem}: give it by -c ${key}=${wanted}; webDomain and webCertificateArn come together`,
-  )
+  const pair = key.startsWith('web') ? '; webDomain and webCertificateArn come together' : ''
+  throw new Error(`The context "${key}" ${problem}: give it by -c ${key}=${wanted}${pair}`)
 }
 
 /** Throws where neither the context nor the stage has one. */

@@ -77,7 +77,12 @@ export class ApiStack extends Stack {
         ...uploads,
         [env.uploadRetentionDays]: String(surroundings.stage.uploadRetentionDays),
       }),
-      interviews: makeFunction(this, 'interviews', surroundings, environment),
+      interviews: makeFunction(this, 'interviews', surroundings, {
+        ...environment,
+        ...(surroundings.stage.livekitAgent !== undefined && {
+          [env.livekitAgentName]: surroundings.stage.livekitAgent,
+        }),
+      }),
       keys: makeFunction(this, 'keys', surroundings, environment),
       facets: makeFunction(this, 'facets', surroundings, environment),
       operations: makeFunction(this, 'operations', surroundings, {
@@ -135,6 +140,7 @@ export class ApiStack extends Stack {
     sendTo(candidates, resumes, env.resumesQueueUrl)
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
     stack.share('livekit', interviews)
+    allowInvoke(interviews, stack.livekit, env.livekitFunctionName)
     sendTo(interviews, stack.assessments, env.assessmentsQueueUrl)
     sendTo(interviews, stack.emails, env.emailsQueueUrl)
   }

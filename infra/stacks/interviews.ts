@@ -43,6 +43,7 @@ export class InterviewsStack extends Stack {
   readonly secrets: Record<SecretName, ISecret>
   readonly gemini: LambdaFunction
   readonly mailer: LambdaFunction
+  readonly livekit: LambdaFunction
   readonly workers: Record<'apply-event' | 'assess' | 'send-email' | 'read-resume', LambdaFunction>
 
   constructor(scope: Construct, id: string, surroundings: Surroundings, data: DataStack, props?: StackProps) {
@@ -70,6 +71,8 @@ export class InterviewsStack extends Stack {
       [env.mailFrom]: stage.mailFrom,
     })
     allowSecret(this.mailer, this.secrets.resend, env.resendSecretArn)
+    this.livekit = makeOutsideFunction(this, 'livekit', surroundings, {})
+    allowSecret(this.livekit, this.secrets.livekit, env.livekitSecretArn)
 
     const environment = databaseEnvironment(cluster)
     const withBucket = { ...environment, [env.uploadBucket]: bucket.bucketName }
@@ -79,6 +82,8 @@ export class InterviewsStack extends Stack {
       'send-email': makeFunction(this, 'send-email', surroundings, {
         ...environment,
         [env.consoleUrl]: stage.consoleUrl,
+        // The organizer in calendar files.
+        [env.mailFrom]: stage.mailFrom,
       }),
       'read-resume': makeFunction(this, 'read-resume', surroundings, withBucket),
     }

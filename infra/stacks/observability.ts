@@ -36,6 +36,7 @@ export class ObservabilityStack extends Stack {
       ...interviews.workers,
       gemini: interviews.gemini,
       mailer: interviews.mailer,
+      livekit: interviews.livekit,
       'dead-letters': recovery.deadLetters,
       sweep: recovery.sweep,
     }

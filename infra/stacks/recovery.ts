@@ -6,6 +6,7 @@ import type { Construct } from 'constructs'
 import { env, queueVariables, resumePrefix, uploadPrefix } from '../../lib/platform/names.ts'
 import type { LambdaFunction, Surroundings } from '../functions.ts'
 import {
+  allowInvoke,
   allowObjects,
   allowToMiss,
   applicationUser,
@@ -63,6 +64,7 @@ export class RecoveryStack extends Stack {
     // Of candidates about whom nothing has happened for the time of retention.
     allowObjects(this.sweep, bucket, resumePrefix, ['s3:DeleteObject'])
     allowToMiss(this.sweep, bucket)
+    allowInvoke(this.sweep, interviews.livekit, env.livekitFunctionName)
     for (const work of [...imports.queues, ...exports.queues, ...interviews.queues]) {
       consumeDeadLetters(this.deadLetters, work)
       sendTo(this.sweep, work, queueVariables[work.name].source)

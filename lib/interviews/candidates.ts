@@ -4,10 +4,10 @@ import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { ConflictError, InsightaError, NotFoundError, UnavailableError } from '../platform/errors.ts'
 import type { Storage } from '../platform/storage.ts'
 import { yearsOfExperience } from './tasks.ts'
-import { lineOfText } from './text.ts'
+import { lineOfText, nameOrTitle } from './text.ts'
 
 export const newCandidateSchema = z.strictObject({
-  full_name: lineOfText(120),
+  full_name: nameOrTitle(120),
   email: z.email().max(254),
   phone: lineOfText(30).nullish(),
   portfolio_url: z

@@ -41,7 +41,7 @@ export type EmailRow = {
 
 type Queries = Sql | Transaction
 
-const columns = (sql: Queries) => sql`id, kind, state, failure, created_at, sent_at`
+export const emailColumns = (sql: Queries) => sql`id, kind, state, failure, created_at, sent_at`
 
 /** Undefined where there is one of the same dedupe key. */
 export async function insertEmail(tx: Transaction, email: EmailRow): Promise<Email | undefined> {
@@ -50,18 +50,13 @@ export async function insertEmail(tx: Transaction, email: EmailRow): Promise<Ema
     insert into emails (team_id, interview_id, kind, dedupe_key, recipient, data)
     values (${teamId}, ${interviewId}, ${kind}, ${dedupeKey}, ${recipient}, ${tx.json(data as JSONValue)})
     on conflict (dedupe_key) do nothing
-    returning ${columns(tx)}`
+    returning ${emailColumns(tx)}`
   return row
-}
-
-export async function findByDedupeKey(tx: Transaction, dedupeKey: string): Promise<Email> {
-  const [row] = await tx<Email[]>`select ${columns(tx)} from emails where dedupe_key = ${dedupeKey}`
-  return row!
 }
 
 /** Those about an interview, oldest first. */
 export async function listEmails(sql: Queries, interviewId: string): Promise<Email[]> {
-  return sql<Email[]>`select ${columns(sql)} from emails where interview_id = ${interviewId} order by id`
+  return sql<Email[]>`select ${emailColumns(sql)} from emails where interview_id = ${interviewId} order by id`
 }
 
 export type EmailToSend = {
@@ -73,12 +68,18 @@ export type EmailToSend = {
   interview_state: InterviewState | null
   recipient: string
   data: unknown
+  /** Whether a later e-mail about a change of the same interview was sent before. */
+  is_superseded: boolean
 }
 
 /** To be called under the lease. */
 export async function readEmail(tx: Transaction, id: string): Promise<EmailToSend> {
   const [row] = await tx<EmailToSend[]>`
-    select e.team_id, counted, kind, interview_id, i.state as interview_state, recipient, data
+    select e.team_id, counted, kind, interview_id, i.state as interview_state, recipient, data,
+      kind in ('invite', 'rescheduled') and exists (
+        select from emails later
+        where later.interview_id = e.interview_id and later.id > e.id and later.kind in ('rescheduled', 'cancelled')
+          and later.provider_id is not null) as is_superseded
     from emails e left join interviews i on i.id = interview_id
     where e.id = ${id}`
   return row!
@@ -91,7 +92,7 @@ export async function waitForQuota(tx: Transaction, id: string, failure: Failure
     set state = 'queued', counted = false, failure = ${tx.json(failure)}, lease = null, lease_until = null,
       touched_at = now()
     where id = ${id}
-    returning ${columns(tx)}`
+    returning ${emailColumns(tx)}`
   return row!
 }
 

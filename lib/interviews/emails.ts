@@ -5,12 +5,12 @@ import { ConflictError } from '../platform/errors.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue } from '../platform/outbox.ts'
 import { trySpend } from '../platform/quotas.ts'
+import { calendarFile } from './calendar.ts'
 import {
   type Email,
   type EmailState,
   type EmailToSend,
   emailStates,
-  findByDedupeKey,
   insertEmail,
   isSuppressed,
   type KnownEmail,
@@ -29,6 +29,7 @@ import { type EventOutcome, lockInterview } from './events-store.ts'
 import { type Failure, failureSchema } from './failure.ts'
 import { getInterview, hasEnded, type Interview, mayJoin } from './interviews.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
+import { countInvitation, sequenceOf, toldOf } from './meetings-store.ts'
 import type { Mailer } from './model.ts'
 import { reopenWork, workMessages } from './recovery-store.ts'
 
@@ -72,6 +73,7 @@ export async function retryEmails(
 ): Promise<{ emails: EmailView[]; messages: string[] }> {
   await lockInterview(tx, id)
   const messages: string[] = []
+  // Notices of changes cost no quota.
   for (const email of await listEmails(tx, id)) {
     if (email.state !== 'failed' || !retriable.has(email.failure?.code ?? '')) continue
     await lockLetters(tx, email.id)
@@ -88,7 +90,7 @@ export async function emailsOf(sql: Sql | Transaction, interviewId: string): Pro
 }
 
 /** Kinds that link to an interview. */
-type AboutInterview = 'invite' | 'assessment_ready'
+type AboutInterview = 'invite' | 'rescheduled' | 'cancelled' | 'assessment_ready'
 
 /** An e-mail of any kind with the data of that kind. Asked for twice under one `dedupeKey`, it is sent once. */
 export type NewEmail = {
@@ -130,8 +132,9 @@ function enqueueEmail(tx: Transaction, email_id: string): Promise<string> {
 
 /**
  * Invites the candidate, once for each time that the interview is scheduled for; `again` sends another
- * invitation. Answers the e-mail, which may be an earlier one, and the outbox's messages to send after the commit.
- * Throws NotFoundError, and ConflictError where the interview has ended or nothing is sent to the address.
+ * invitation. Returns the e-mail, which may be an earlier one or the notice of a change, and the outbox's messages to
+ * send after the commit. Throws NotFoundError, ConflictError if the interview has ended or nothing is sent to the
+ * address, and QuotaExceededError after three invitations to it in a day.
  */
 export async function inviteCandidate(
   tx: Transaction,
@@ -149,22 +152,25 @@ export async function inviteCandidate(
     )
   }
   const scheduled_at = interview.scheduled_at?.toISOString() ?? null
-  const dedupeKey = `invite:${id}:${scheduled_at ?? 'any time'}`
+  const told = again ? undefined : await toldOf(tx, id, scheduled_at)
+  if (told) return { email: emailView(told), messages: [] }
+  await countInvitation(tx, team_id, interview.candidate_email)
   const made = await insert(tx, {
     teamId: team_id,
     interviewId: id,
     kind: 'invite',
-    ...(!again && { dedupeKey }),
     recipient: interview.candidate_email,
     data: {
       candidate_name: interview.candidate_name,
       role_title: interview.role_title,
       scheduled_at,
+      timezone: interview.timezone,
       duration_minutes: interview.duration_minutes,
+      calendar: { sequence: await sequenceOf(tx, id), stamp: new Date().toISOString() },
     },
   })
-  if (!made) return { email: emailView(await findByDedupeKey(tx, dedupeKey)), messages: [] }
-  return { email: emailView(made), messages: [await enqueueEmail(tx, made.id)] }
+  // Without a dedupe key there is no other one.
+  return { email: emailView(made!), messages: [await enqueueEmail(tx, made!.id)] }
 }
 
 export type SendContext = {
@@ -172,6 +178,8 @@ export type SendContext = {
   mailer: Mailer
   /** Where e-mails link to. */
   consoleUrl: string
+  /** The sender, who organizes what calendar files are about. */
+  mailFrom: string
   remainingMs(): number
 }
 
@@ -183,13 +191,16 @@ export type SendResult = { kind: EmailKind; state: 'sent' | 'suppressed' | 'queu
  * where the message is to come back; what Resend refuses is stored as failed.
  */
 export async function sendEmail(context: SendContext, id: string): Promise<Outcome<SendResult>> {
-  const { sql, mailer, consoleUrl, remainingMs } = context
+  const { sql, mailer, consoleUrl, mailFrom, remainingMs } = context
   return underLease(sql, 'emails', id, remainingMs, async (lease) => {
     const email = await sql.begin((tx) => prepare(tx, lease))
     const { kind, recipient, data, interview_id: interviewId, ended } = email
     if (ended) return { kind, state: ended }
-    const content = renderEmail({ kind, data, interviewId }, consoleUrl)
-    const { provider_id } = await mailer.send({ id, to: recipient, ...content }, { remainingMs })
+    const { entry, ...content } = renderEmail({ kind, data, interviewId }, consoleUrl)
+    const people = entry && { from: mailFrom, to: { name: entry.name, email: recipient } }
+    const attachments = entry && people && [calendarFile(entry, people)]
+    const mail = { id, to: recipient, ...content, ...(attachments && { attachments }) }
+    const { provider_id } = await mailer.send(mail, { remainingMs })
     await markSent(sql, lease, provider_id)
     return { kind, state: 'sent' }
   })
@@ -203,9 +214,13 @@ async function prepare(
   await holdLease(tx, lease)
   const email = await readEmail(tx, lease.id)
   if (email.recipient === '') throw new FinalError('expired', 'The address was deleted after its time')
-  if (email.kind === 'invite' && email.interview_state !== null && hasEnded(email.interview_state)) {
+  const isOfMeeting = email.kind === 'invite' || email.kind === 'rescheduled'
+  if (isOfMeeting && email.interview_state !== null && hasEnded(email.interview_state)) {
     const how = email.interview_state === 'cancelled' ? 'was cancelled' : 'ended'
-    throw new FinalError('interview_ended', `The interview ${how} before the invitation was sent`)
+    throw new FinalError('interview_ended', `The interview ${how} before the e-mail was sent`)
+  }
+  if (email.is_superseded) {
+    throw new FinalError('superseded', 'A later change of the interview was sent before')
   }
   if (await isSuppressed(tx, email.recipient)) {
     await markSuppressed(tx, lease.id)

@@ -20,6 +20,8 @@ import {
   storedTranscript,
   wasDeleted,
 } from './events-store.ts'
+import { hasEnded } from './interviews.ts'
+import { requestRoomClosing } from './rooms-store.ts'
 import { indexTranscript } from './search.ts'
 import { buildTranscript, isComplete, readTranscript } from './transcript.ts'
 import { insertUnmatched, type UnmatchedReason } from './unmatched-events.ts'
@@ -237,6 +239,7 @@ function applyCompletion(
     }
     const before = await readTranscript(tx, id)
     await completeInterview(tx, id, data, at)
+    await requestRoomClosing(tx, id)
     const transcript = await readTranscript(tx, id)
     await indexTranscript(tx, team_id, id, transcript)
     // Turns may still be on their way if numbers are missing here and in the account.
@@ -248,16 +251,21 @@ function applyCompletion(
   })
 }
 
-function applyRoomStarted(
+/** A room that is opened after the end of its interview, by a token from before, is closed again. */
+async function applyRoomStarted(
   tx: Transaction,
   { createdAt, room }: z.output<typeof roomEvent>,
   receivedAt: Date,
 ): Promise<Effect> {
-  return onInterview(tx, room.name, { stated: createdAt, receivedAt }, async (interview, at) => {
+  const time = { stated: createdAt, receivedAt }
+  const effect = await onInterview(tx, room.name, time, async (interview, at) => {
     await beginInterview(tx, interview, at)
     await reopenRoom(tx, interview.id, at)
     return { outcome: 'applied' }
   })
+  const known = await lockInterview(tx, room.name)
+  if (known ? hasEnded(known.state) : effect.forget) await requestRoomClosing(tx, room.name)
+  return effect
 }
 
 /** Whether the agent's own account still comes is for the sweep to see. */

@@ -2,10 +2,12 @@ import type postgres from 'postgres'
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { forgetLetters } from '../platform/dead-letter-store.ts'
-import { BadRequestError, ConflictError, NotFoundError } from '../platform/errors.ts'
+import { BadRequestError, ConflictError, NotFoundError, UnprocessableError } from '../platform/errors.ts'
 import { type Decision, decisions } from './decisions.ts'
+import { requestRoomClosing } from './rooms-store.ts'
 import { planSchema } from './tasks.ts'
-import { isStorable, lineOfText, linesOfText } from './text.ts'
+import { isStorable, linesOfText, nameOrTitle } from './text.ts'
+import { instantOf, timeZone, zoneName } from './zones.ts'
 
 export const interviewStates = [
   'draft',
@@ -22,7 +24,7 @@ export const rubricSchema = z
   .array(
     z.strictObject({
       id: z.string().regex(/^[a-z\d_-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9, _ and -'),
-      title: lineOfText(80),
+      title: nameOrTitle(80),
       weight: z.number().positive().max(100).default(1),
     }),
   )
@@ -32,10 +34,14 @@ export const rubricSchema = z
   })
 export type Rubric = z.output<typeof rubricSchema>
 
-const moment = z.iso.datetime({ offset: true })
+const moment = z.iso.datetime({ offset: true, local: true }).meta({
+  description:
+    'An instant, or without an offset the date and time of `timezone`: the first of two where clocks are put back, and as much later where they skip it',
+  examples: ['2077-01-04T15:00:00Z', '2077-01-04T16:00:00'],
+})
 
 const details = {
-  role_title: lineOfText(120),
+  role_title: nameOrTitle(120),
   job_description: linesOfText(20_000).nullable(),
   rubric: rubricSchema,
   custom_question: linesOfText(1000).nullable(),
@@ -43,6 +49,7 @@ const details = {
   ai_tone: z.enum(['professional', 'friendly', 'casual']),
   duration_minutes: z.int().min(5).max(240),
   scheduled_at: moment.nullable(),
+  timezone: timeZone.nullable(),
   recruiter_email: z.email().max(254).nullable(),
 }
 
@@ -64,7 +71,11 @@ export const interviewSchema = z
     candidate: z.strictObject({ id: z.uuid(), full_name: z.string() }),
     session_id: z.uuid(),
     ...details,
+    // One of before may be no title of today.
+    role_title: z.string(),
+    rubric: z.array(z.strictObject({ id: z.string(), title: z.string(), weight: z.number() })),
     scheduled_at: time,
+    timezone: z.string().nullable(),
     state: z.enum(interviewStates),
     assessment_state: z.enum(['pending', 'generating', 'completed', 'failed']).nullable(),
     verdict: z
@@ -96,6 +107,7 @@ export type Interview = {
   ai_tone: 'professional' | 'friendly' | 'casual'
   duration_minutes: number
   scheduled_at: Date | null
+  timezone: string | null
   recruiter_email: string | null
   state: InterviewState
   assessment_state: 'pending' | 'generating' | 'completed' | 'failed' | null
@@ -111,7 +123,7 @@ type Queries = Sql | Transaction
 const joined = (sql: Queries): postgres.Fragment => sql`
   select i.id, i.team_id, i.candidate_id, c.full_name as candidate_name, c.email as candidate_email,
     s.id as session_id, i.role_title, i.job_description, i.rubric, i.custom_question, i.plan, i.ai_tone,
-    i.duration_minutes, i.scheduled_at, i.recruiter_email, i.state, a.state as assessment_state, i.started_at,
+    i.duration_minutes, i.scheduled_at, i.timezone, i.recruiter_email, i.state, a.state as assessment_state, i.started_at,
     i.completed_at, i.created_at, i.updated_at, (
       select jsonb_build_object('generation', v.generation, 'decision', v.decision, 'superseded', exists (
         select from assessment_generations g where g.interview_id = i.id and g.generation > v.generation))
@@ -146,7 +158,10 @@ function notFound(): NotFoundError {
   return new NotFoundError('Interview not found')
 }
 
-/** A draft with its session. Throws NotFoundError where the team has no such candidate. */
+/**
+ * A draft with its session. Throws NotFoundError where the team has no such candidate, UnprocessableError where it
+ * begins in the past.
+ */
 export async function createInterview(
   tx: Transaction,
   owner: { teamId: string; keyId: string },
@@ -160,32 +175,41 @@ export async function createInterview(
     returning id`
   if (!made) throw new NotFoundError('Candidate not found')
   await tx`insert into sessions (interview_id) values (${made.id})`
-  await write(tx, made.id, given)
+  await write(tx, made.id, given, { scheduled_at: null, timezone: null })
   return getInterview(tx, owner.teamId, made.id)
 }
 
-/** Changes what the recruiter decides. Throws ConflictError once the interview has begun or ended. */
+/**
+ * Changes what the recruiter decides. Throws ConflictError once the interview has begun or ended, UnprocessableError
+ * for a new start that is past, or local without a zone.
+ */
 export async function changeInterview(
   tx: Transaction,
   teamId: string,
   id: string,
   changes: InterviewChanges,
 ): Promise<Interview> {
-  const state = await lock(tx, teamId, id)
+  const { state, ...times } = await lock(tx, teamId, id)
   if (state !== 'draft' && state !== 'scheduled') {
     throw new ConflictError(`The interview is ${state.replace('_', ' ')}: it cannot be changed any more`)
   }
-  await write(tx, id, changes)
+  await write(tx, id, changes, times)
   return getInterview(tx, teamId, id)
 }
 
 async function write(
   tx: Transaction,
   id: string,
-  { rubric, plan, ...plain }: InterviewChanges,
+  { rubric, plan, scheduled_at, timezone, ...plain }: InterviewChanges,
+  known: Times,
 ): Promise<void> {
+  const zone = timezone ? (zoneName(timezone) ?? null) : timezone
   const values = {
     ...plain,
+    ...(zone !== undefined && { timezone: zone }),
+    ...(scheduled_at !== undefined && {
+      scheduled_at: startOf(scheduled_at, { ...known, ...(zone !== undefined && { timezone: zone }) }),
+    }),
     ...(rubric && { rubric: tx.json(rubric) }),
     ...(plan !== undefined && { plan: plan && tx.json(plan) }),
   }
@@ -193,12 +217,33 @@ async function write(
   await tx`update interviews set ${tx(values)}, updated_at = now() where id = ${id}`
 }
 
-/** Locks an interview of the team against every other change of its state, and answers that. */
-async function lock(tx: Transaction, teamId: string, id: string): Promise<InterviewState> {
-  const [row] = await tx<{ state: InterviewState }[]>`
-    select state from interviews where team_id = ${teamId} and id = ${id} for no key update`
+/** When an interview begins, if that is known, and in which zone people think of it. */
+type Times = Pick<Interview, 'scheduled_at' | 'timezone'>
+
+/** The instant of a start that is given. Throws UnprocessableError for a new one that is past, or has no zone. */
+function startOf(given: string | null, known: Times): Date | null {
+  if (given === null) return null
+  const at = instantOf(given, known.timezone)
+  const problem = !at
+    ? 'needs an offset, as in 2077-01-04T15:00:00Z, or a timezone'
+    : at.getTime() < Date.now() && at.getTime() !== known.scheduled_at?.getTime()
+      ? 'must not be in the past'
+      : undefined
+  if (problem !== undefined) {
+    throw new UnprocessableError('The interview cannot begin then', [
+      { field: 'scheduled_at', message: problem },
+    ])
+  }
+  return at!
+}
+
+/** Locks an interview of the team against every other change of its state, and answers that and its times. */
+async function lock(tx: Transaction, teamId: string, id: string): Promise<Times & { state: InterviewState }> {
+  const [row] = await tx<(Times & { state: InterviewState })[]>`
+    select state, scheduled_at, timezone from interviews
+    where team_id = ${teamId} and id = ${id} for no key update`
   if (!row) throw notFound()
-  return row.state
+  return row
 }
 
 async function move(tx: Transaction, id: string, state: InterviewState): Promise<void> {
@@ -210,7 +255,7 @@ async function move(tx: Transaction, id: string, state: InterviewState): Promise
  * the job description is missing, ConflictError where the interview has ended.
  */
 export async function confirmInterview(tx: Transaction, teamId: string, id: string): Promise<Interview> {
-  const state = await lock(tx, teamId, id)
+  const { state } = await lock(tx, teamId, id)
   if (state === 'cancelled' || state === 'completed') throw ended(state)
   const interview = await getInterview(tx, teamId, id)
   if (state !== 'draft') return interview
@@ -226,11 +271,24 @@ export async function confirmInterview(tx: Transaction, teamId: string, id: stri
   return getInterview(tx, teamId, id)
 }
 
-/** Cancels an interview that has not ended. Throws ConflictError where it has. */
+/**
+ * Cancels an interview, and has its room closed; one that is cancelled stays so. Throws ConflictError once it has
+ * begun, which it has at the time that it was scheduled for, or with its first turn.
+ */
 export async function cancelInterview(tx: Transaction, teamId: string, id: string): Promise<Interview> {
-  const state = await lock(tx, teamId, id)
+  const { state, scheduled_at } = await lock(tx, teamId, id)
   if (state === 'completed') throw ended(state)
-  if (state !== 'cancelled') await move(tx, id, 'cancelled')
+  if (state !== 'cancelled') {
+    const [said] = await tx`select from turns where interview_id = ${id} limit 1`
+    if (said) throw new ConflictError('The interview has begun: it cannot be cancelled any more')
+    if (scheduled_at && scheduled_at.getTime() <= Date.now()) {
+      throw new ConflictError(
+        'The time that the interview was scheduled for has come: give it another one before it is cancelled, or delete it',
+      )
+    }
+    await move(tx, id, 'cancelled')
+    await requestRoomClosing(tx, id)
+  }
   return getInterview(tx, teamId, id)
 }
 
@@ -281,8 +339,8 @@ export async function listInterviews(
 const children = ['turns', 'chat_messages', 'emails', 'webhook_events', 'assessments', 'verdicts'] as const
 
 /**
- * Deletes an interview with everything that was said in it, and writes down that it was done. Answers how many rows
- * of each kind there were. Throws NotFoundError.
+ * Deletes an interview with everything that was said in it, has its room closed, and writes down that it was done.
+ * Answers how many rows of each kind there were. Throws NotFoundError.
  */
 export async function deleteInterview(
   tx: Transaction,
@@ -297,6 +355,7 @@ export async function deleteInterview(
     counts[table] = row!.count
   }
   await tx`delete from interviews where id = ${id}`
+  await requestRoomClosing(tx, id)
   await forgetLetters(tx, 'interview', id)
   await tx`
     insert into deletions (team_id, subject, subject_id, counts, triggered_by, requested_by)

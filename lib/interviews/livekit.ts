@@ -7,6 +7,10 @@ export type LivekitKeys = { apiKey: string; apiSecret: string }
 /** Seconds that a join token is good for at the most. */
 const longestToken = 2 * 60 * 60
 
+/** Who somebody is in a room. */
+export const joinKinds = ['candidate', 'recruiter', 'agent'] as const
+export type JoinKind = (typeof joinKinds)[number]
+
 export type Join = LivekitKeys & {
   room: string
   /** Unique in the room: a second one with it puts the first one out. */
@@ -15,6 +19,10 @@ export type Join = LivekitKeys & {
   name: string
   /** Seconds to join in; at most two hours. */
   ttlSeconds: number
+  /** Whether it is the interviewer, as LiveKit shows it to the others. */
+  isAgent?: boolean
+  /** The agent that LiveKit calls into the room if this token opens it; the metadata is what it is told. */
+  dispatch?: { agentName: string; metadata: string } | undefined
 }
 
 /** A token with which one person can join one room, to speak and to listen. */
@@ -25,12 +33,33 @@ export async function joinToken({
   identity,
   name,
   ttlSeconds,
+  isAgent = false,
+  dispatch,
 }: Join): Promise<string> {
-  const { AccessToken } = await import('livekit-server-sdk')
+  const { AccessToken, RoomAgentDispatch, RoomConfiguration } = await import('livekit-server-sdk')
   const ttl = Math.min(ttlSeconds, longestToken)
   const token = new AccessToken(apiKey, apiSecret, { identity, name, ttl })
   token.addGrant({ roomJoin: true, room, canPublish: true, canSubscribe: true })
+  if (isAgent) token.kind = 'agent'
+  // https://docs.livekit.io/agents/server/agent-dispatch/#dispatch-on-participant-connection
+  if (dispatch) token.roomConfig = new RoomConfiguration({ agents: [new RoomAgentDispatch(dispatch)] })
   return token.toJwt()
+}
+
+/** Seconds that a token is good for, unless the interview ends sooner; a late one can still be joined. */
+const tokenSeconds = { most: 60 * 60, least: 10 * 60 }
+/** Seconds that an interview may take longer than planned. */
+const overrun = 30 * 60
+
+/** Seconds for which a token lets somebody in: none is good for long after the interview's planned end. */
+export function joinSeconds(
+  { scheduled_at, duration_minutes }: { scheduled_at: Date | null; duration_minutes: number },
+  now: number,
+): number {
+  const { most, least } = tokenSeconds
+  if (scheduled_at === null) return most
+  const end = scheduled_at.getTime() / 1000 + duration_minutes * 60 + overrun
+  return Math.floor(Math.min(most, Math.max(least, end - now / 1000)))
 }
 
 /** Seconds that an event may be old, or ahead of our clock. */

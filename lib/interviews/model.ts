@@ -105,6 +105,9 @@ export const mailSchema = z.strictObject({
   subject: z.string(),
   html: z.string(),
   text: z.string(),
+  attachments: z
+    .array(z.strictObject({ filename: z.string(), content_type: z.string(), content: z.string() }))
+    .optional(),
 })
 export type Mail = z.output<typeof mailSchema>
 

@@ -65,3 +65,8 @@ export function resendRefusal(httpStatus: number, name: string, message: string)
     accountNames.has(name) || /\bAPI key\b|`from`|\bdomain is not verified\b/i.test(message)
   return new UpstreamRefusedError('Resend', `${httpStatus} ${name}`, subject(httpStatus, isAccountSign))
 }
+
+/** A refusal by LiveKit. */
+export function livekitRefusal(httpStatus: number, code: string): UpstreamRefusedError {
+  return new UpstreamRefusedError('LiveKit', `${httpStatus} ${code}`, subject(httpStatus, false))
+}

@@ -7,7 +7,7 @@ import { createThirdParty, type ThirdPartyOptions } from '../platform/outside.ts
 import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransientStatus } from '../platform/transient.ts'
-import { type Mailer, sendName } from './model.ts'
+import { type Mail, type Mailer, sendName } from './model.ts'
 import { isSpentQuota, resendRefusal } from './refusals.ts'
 
 const service = 'Resend'
@@ -31,9 +31,17 @@ export function createResendMailer({ apiKey, from, baseUrl, ...options }: Resend
   })
 
   return {
-    async send({ id, to, subject, html, text }, call) {
+    async send({ id, to, subject, html, text, attachments }, call) {
       const resend = new Resend(await apiKey(), baseUrl ? { baseUrl } : {})
-      const mail = { from, to, subject, html, text, tags: [{ name: 'email_id', value: id }] }
+      const mail = {
+        from,
+        to,
+        subject,
+        html,
+        text,
+        tags: [{ name: 'email_id', value: id }],
+        ...(attachments && { attachments: attachments.map(encoded) }),
+      }
       return party.call(
         sendName,
         async (signal) => {
@@ -48,6 +56,10 @@ export function createResendMailer({ apiKey, from, baseUrl, ...options }: Resend
       )
     },
   }
+}
+
+function encoded({ filename, content_type, content }: NonNullable<Mail['attachments']>[number]) {
+  return { filename, contentType: content_type, content: Buffer.from(content, 'utf8').toString('base64') }
 }
 
 /** Resend with the settings of the environment. Throws ConfigurationError where one is missing. */

@@ -13,6 +13,7 @@ import {
   workMessages,
 } from './recovery-store.ts'
 import { claimUnembedded } from './resume-embedding.ts'
+import { requestRoomClosing } from './rooms-store.ts'
 import { readTranscript } from './transcript.ts'
 
 export type SweepContext = {
@@ -105,6 +106,8 @@ async function sweepAbandoned({ sql, queues, waits }: SweepContext): Promise<num
     const ids = await claimAbandoned(tx, waits.abandoned, bound)
     const sent: string[] = []
     for (const id of ids) {
+      // A day after it began people may still be in it.
+      await requestRoomClosing(tx, id)
       if (hasCandidate(await readTranscript(tx, id))) sent.push(...(await requestAssessment(tx, id)).messages)
     }
     return { ids, sent }

@@ -16,6 +16,15 @@ const typed = (most: number, refused: RegExp) =>
 /** A text on one line, as people type it into a form. */
 export const lineOfText = (most: number) => typed(most, controls.line)
 
+/**
+ * A name or a title. What an e-mail says of it must not become a link there: `://` and `www.` are refused, also in
+ * wide and other compatible letters.
+ */
+export const nameOrTitle = (most: number) =>
+  lineOfText(most).refine((text) => !/:\/\/|www\./i.test(text.normalize('NFKC')), {
+    error: 'must not contain :// or www.',
+  })
+
 /** A text of several lines. */
 export const linesOfText = (most: number) => typed(most, controls.text)
 

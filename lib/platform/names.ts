@@ -69,6 +69,9 @@ export const env = {
   consoleUrl: 'CONSOLE_URL',
   geminiFunctionName: 'GEMINI_FUNCTION_NAME',
   mailerFunctionName: 'MAILER_FUNCTION_NAME',
+  livekitFunctionName: 'LIVEKIT_FUNCTION_NAME',
+  /** The agent that LiveKit calls into rooms; absent or empty, it calls one without a name, or none. */
+  livekitAgentName: 'LIVEKIT_AGENT_NAME',
   geminiSecretArn: 'GEMINI_SECRET_ARN',
   resendSecretArn: 'RESEND_SECRET_ARN',
   livekitSecretArn: 'LIVEKIT_SECRET_ARN',
@@ -110,6 +113,7 @@ export const functionNames = [
   'read-resume',
   'gemini',
   'mailer',
+  'livekit',
 ] as const
 export type FunctionName = (typeof functionNames)[number]
 

@@ -130,5 +130,5 @@ export async function usageOf(sql: Sql | Transaction, teamId: string): Promise<U
 }
 
 /** Until the day ends, at least 1. */
-const secondsLeft = (sql: Sql | Transaction) => sql`
+export const secondsLeft = (sql: Sql | Transaction) => sql`
   greatest(ceil(extract(epoch from ((now() at time zone 'utc')::date + 1) - (now() at time zone 'utc'))), 1)::integer`

@@ -33,6 +33,7 @@ beforeAll(async () => {
     ASSESSMENTS_QUEUE_URL: 'http://127.0.0.1:1/none',
     EMAILS_QUEUE_URL: 'http://127.0.0.1:1/none',
     GEMINI_FUNCTION_NAME: 'none',
+    LIVEKIT_FUNCTION_NAME: 'none',
   }
   for (const [name, value] of Object.entries({ ...bench.env, ...unused })) vi.stubEnv(name, value)
   key = (await createKey(bench.sql, { role: 'recruiter', team: bench.teamName, label: 'test' })).key
@@ -141,7 +142,16 @@ async function mailed(interviewId: string): Promise<string> {
       return { provider_id: mail.id }
     },
   }
-  await sendEmail({ sql: bench.sql, mailer, consoleUrl: 'http://x', remainingMs: () => 10_000 }, email!.id)
+  await sendEmail(
+    {
+      sql: bench.sql,
+      mailer,
+      mailFrom: 'Insighta <interviews@example.com>',
+      consoleUrl: 'http://x',
+      remainingMs: () => 10_000,
+    },
+    email!.id,
+  )
   return mails[0]!.text
 }
 

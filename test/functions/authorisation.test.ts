@@ -61,6 +61,7 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL_SQS: sqs.url,
     UPLOAD_BUCKET: 'uploads',
     GEMINI_FUNCTION_NAME: 'gemini',
+    LIVEKIT_FUNCTION_NAME: 'livekit',
   }
   for (const [name, { source, deadLetters }] of Object.entries(queueVariables)) {
     environment[source] = sqs.createQueue(name).url

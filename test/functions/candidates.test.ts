@@ -60,6 +60,7 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     UPLOAD_BUCKET: 'uploads',
     GEMINI_FUNCTION_NAME: 'gemini',
+    LIVEKIT_FUNCTION_NAME: 'livekit',
     RESUMES_QUEUE_URL: 'http://127.0.0.1:1/none',
   }
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)

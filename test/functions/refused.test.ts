@@ -56,6 +56,7 @@ beforeAll(async () => {
     MAIL_FROM: 'Insighta <interviews@example.com>',
     GEMINI_FUNCTION_NAME: 'gemini',
     MAILER_FUNCTION_NAME: 'mailer',
+    LIVEKIT_FUNCTION_NAME: 'livekit',
     GEMINI_SECRET_ARN: await secret('gemini', { api_key: 'key' }),
     RESEND_SECRET_ARN: await secret('resend', { api_key: 're_key', webhook_secret: 'whsec_x' }),
     LIVEKIT_SECRET_ARN: await secret('livekit', {}),

@@ -38,6 +38,7 @@ beforeAll(async () => {
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     UPLOAD_BUCKET: 'uploads',
+    LIVEKIT_FUNCTION_NAME: 'livekit',
     POWERTOOLS_METRICS_DISABLED: 'false',
     POWERTOOLS_METRICS_NAMESPACE: 'Insighta',
     POWERTOOLS_SERVICE_NAME: 'sweep',

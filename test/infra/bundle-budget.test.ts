@@ -22,7 +22,7 @@ const budgets: Record<FunctionName, number> = {
   remove: 710,
   export: 780,
   'dead-letters': 610,
-  sweep: 820,
+  sweep: 1020,
   operations: 890,
   enrich: 190,
   candidates: 1050,
@@ -34,6 +34,7 @@ const budgets: Record<FunctionName, number> = {
   'read-resume': 3190,
   gemini: 1060,
   mailer: 690,
+  livekit: 790,
 }
 
 type Output = Metafile['outputs'][string]

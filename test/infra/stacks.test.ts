@@ -73,7 +73,7 @@ const insideTheNetwork = [
   'PGSSLMODE',
 ]
 /** Functions that call third parties: with a way out to the internet, and none to the database. */
-const outside = ['enrich', 'webhooks', 'gemini', 'mailer']
+const outside = ['enrich', 'webhooks', 'gemini', 'mailer', 'livekit']
 /** Functions that ask the readers where there are any. */
 const readByReader = ['profiles', 'system']
 const interviewQueues = [
@@ -117,6 +117,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'ASSESSMENTS_QUEUE_URL',
     'EMAILS_QUEUE_URL',
     'GEMINI_FUNCTION_NAME',
+    'LIVEKIT_FUNCTION_NAME',
     'LIVEKIT_SECRET_ARN',
   ],
   webhooks: [
@@ -128,10 +129,11 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   ],
   'apply-event': ['PGUSER', 'UPLOAD_BUCKET', 'ASSESSMENTS_QUEUE_URL', ...worker],
   assess: ['PGUSER', 'EMAILS_QUEUE_URL', 'GEMINI_FUNCTION_NAME', ...worker],
-  'send-email': ['PGUSER', 'CONSOLE_URL', 'MAILER_FUNCTION_NAME', ...worker],
+  'send-email': ['PGUSER', 'CONSOLE_URL', 'MAIL_FROM', 'MAILER_FUNCTION_NAME', ...worker],
   'read-resume': ['PGUSER', 'UPLOAD_BUCKET', 'GEMINI_FUNCTION_NAME', ...worker],
   gemini: ['GEMINI_URL', 'GEMINI_MODEL', 'GEMINI_SECRET_ARN'],
   mailer: ['RESEND_URL', 'MAIL_FROM', 'RESEND_SECRET_ARN'],
+  livekit: ['LIVEKIT_SECRET_ARN'],
   'dead-letters': ['PGUSER', 'IMPORT_FINISH_QUEUE_URL', 'MAX_RECEIVE_COUNT'],
   sweep: [
     'PGUSER',
@@ -143,6 +145,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'IMPORT_REMOVALS_QUEUE_URL',
     'EXPORTS_QUEUE_URL',
     ...interviewQueues,
+    'LIVEKIT_FUNCTION_NAME',
     'MAX_RECEIVE_COUNT',
     'STALLED_AFTER_SECONDS',
     'UPLOAD_GRACE_SECONDS',

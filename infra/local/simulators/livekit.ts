@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { AccessToken } from 'livekit-server-sdk'
+import { AccessToken, TokenVerifier } from 'livekit-server-sdk'
 import { Webhook } from 'standardwebhooks'
 import * as z from 'zod'
 import { env } from '../../../lib/platform/names.ts'
@@ -27,13 +27,22 @@ const agentEventSchema = z.strictObject({
   ...again,
 })
 
+const deleteRoomSchema = z.object({ room: z.string().min(1) })
+
 /**
- * What LiveKit and the agent in its rooms send. Nobody calls them: `POST /livekit/send` and `POST /livekit/agent`
- * have them send one signed webhook, and answer with its id and the status that it got.
+ * LiveKit's server and the agent in its rooms. `POST /livekit/send` and `POST /livekit/agent` have them send one
+ * signed webhook, and answer with its id and the status that it got; `GET /livekit/rooms` lists the rooms that are
+ * open, by their events, and those that were closed by LiveKit's API. That is on the address as a whole, as the SDK
+ * has it: `POST /twirp/livekit.RoomService/DeleteRoom`.
  */
-export function createLivekit(webhooks: WebhookSender): Simulator {
+export function createLivekit(webhooks: WebhookSender): readonly Simulator[] {
+  const open = new Set<string>()
+  const closed: string[] = []
+
   /** https://docs.livekit.io/home/server/webhooks/ */
   async function sendRoomEvent(event: RoomEvent): Promise<SimulatedAnswer> {
+    if (event.event === 'room_finished') open.delete(event.room)
+    else if (event.event !== 'participant_left') open.add(event.room)
     const id = event.id ?? `EV_${randomUUID().replaceAll('-', '').slice(0, 12)}`
     const body = JSON.stringify(roomEventBody(event, id))
     const status = await webhooks.send({ from: 'livekit', body, sign: (secret) => roomHeaders(secret, body) })
@@ -60,6 +69,7 @@ export function createLivekit(webhooks: WebhookSender): Simulator {
 
   async function answer(request: SimulatedRequest): Promise<SimulatedAnswer> {
     const { method, path } = request
+    if (method === 'GET' && path === '/rooms') return { status: 200, body: { open: [...open], closed } }
     if (method !== 'POST') return { status: 405, body: { error: 'POST' } }
     if (!isJson(request)) return { status: 415, body: { error: 'JSON is needed' } }
     const given = jsonOf(request.body)
@@ -70,10 +80,49 @@ export function createLivekit(webhooks: WebhookSender): Simulator {
       if (error instanceof z.ZodError) return { status: 422, body: { error: error.message } }
       return { status: 502, body: { error: `The webhook was not sent: ${String(error)}` } }
     }
-    return { status: 404, body: { error: '/send or /agent' } }
+    return { status: 404, body: { error: '/send, /agent or /rooms' } }
   }
 
-  return { prefix: '/livekit', variable: env.livekitUrl, isControl: () => true, answer }
+  /** https://docs.livekit.io/reference/other/roomservice-api/#deleteroom */
+  async function deleteRoom({ headers, body }: SimulatedRequest): Promise<SimulatedAnswer> {
+    const token = /^Bearer (\S+)$/.exec(headers.authorization?.toString() ?? '')?.[1] ?? ''
+    const { api_key = '', api_secret = '' } = webhooks.secret('livekit')
+    const grants = await new TokenVerifier(api_key, api_secret).verify(token).catch(() => undefined)
+    if (!grants) return twirpError(401, 'unauthenticated', 'invalid token')
+    if (!grants.video?.roomCreate) return twirpError(403, 'permission_denied', 'permissions denied')
+    const parsed = deleteRoomSchema.safeParse(jsonOf(body))
+    if (!parsed.success) return twirpError(400, 'malformed', 'the request could not be decoded')
+    const { room } = parsed.data
+    if (!open.delete(room)) return twirpError(404, 'not_found', 'requested room does not exist')
+    closed.push(room)
+    const id = `EV_${randomUUID().replaceAll('-', '').slice(0, 12)}`
+    const event = JSON.stringify(roomEventBody({ event: 'room_finished', room }, id))
+    const sign = (secret: Record<string, string>) => roomHeaders(secret, event)
+    return {
+      status: 200,
+      body: {},
+      afterwards: () => void webhooks.deliver({ from: 'livekit', body: event, sign }),
+    }
+  }
+
+  function answerTwirp(request: SimulatedRequest): SimulatedAnswer | Promise<SimulatedAnswer> {
+    const { method, path } = request
+    if (method !== 'POST' || path !== '/livekit.RoomService/DeleteRoom') {
+      return twirpError(404, 'bad_route', `no handler for path ${path}`)
+    }
+    return isJson(request) ? deleteRoom(request) : twirpError(404, 'bad_route', 'unexpected Content-Type')
+  }
+
+  const variable = env.livekitUrl
+  return [
+    { prefix: '/twirp', variable, answer: answerTwirp },
+    { prefix: '/livekit', variable, isControl: () => true, answer },
+  ]
+}
+
+/** The SDK reads an error with this very content type alone. */
+function twirpError(status: number, code: string, msg: string): SimulatedAnswer {
+  return { status, headers: { 'content-type': 'application/json' }, body: { code, msg } }
 }
 
 /** As protobuf writes JSON: 64-bit numbers are texts. */

@@ -26,6 +26,15 @@ const mailSchema = z
     cc: list('cc', 50).optional(),
     bcc: list('bcc', 50).optional(),
     reply_to: list('reply_to', 50).optional(),
+    attachments: z
+      .array(
+        z.object({
+          filename: z.string().min(1),
+          content: z.base64({ error: 'The attachment content must be base64.' }),
+          content_type: z.string().optional(),
+        }),
+      )
+      .optional(),
     tags: z
       .array(z.object({ name: tagPart(), value: tagPart() }))
       .max(75)
@@ -192,6 +201,15 @@ function svixHeaders(secret: Record<string, string>, id: string, body: string): 
 }
 
 function retrieved(mail: SentMail): object {
-  const { idempotency_key: _, cc = [], bcc = [], reply_to = [], html = null, text = null, ...rest } = mail
+  const {
+    idempotency_key: _,
+    attachments: __,
+    cc = [],
+    bcc = [],
+    reply_to = [],
+    html = null,
+    text = null,
+    ...rest
+  } = mail
   return { object: 'email', ...rest, html, text, cc, bcc, reply_to }
 }

@@ -54,7 +54,7 @@ export async function startSimulators(options: SimulatorsOptions): Promise<Simul
     ...demographics,
     gemini,
     createResend(webhooks),
-    createLivekit(webhooks),
+    ...createLivekit(webhooks),
   ]
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -25,6 +25,8 @@ export type Webhook = {
 }
 
 export type WebhookSender = {
+  /** The fields of a secret. Throws where there is none. */
+  secret(name: SigningSecret): Record<string, string>
   /** One attempt: the status that it got. Rejects where there is no secret, or nobody answers. */
   send(webhook: Webhook): Promise<number>
   /**
@@ -93,7 +95,13 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     log(`A webhook of ${webhook.from} is given up`)
   }
 
+  function secret(name: SigningSecret): Record<string, string> {
+    if (!outgoing) throw new CannotSignError('nobody said where the secrets are')
+    return outgoing().secret(name)
+  }
+
   return {
+    secret,
     send,
     async deliver(webhook) {
       if (signal.aborted || (await settled(webhook))) return

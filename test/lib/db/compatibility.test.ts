@@ -44,6 +44,10 @@ const accepted: Record<string, Record<string, string>> = {
     "deletions is read in whole for CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text])))":
       'It has a row for each deletion by a person: thousands are read in milliseconds.',
   },
+  '0032_meetings.sql': {
+    "emails has a new CHECK ((kind = ANY (ARRAY['welcome'::text, 'invite'::text, 'rescheduled'::text, 'cancelled'::text, 'reset'::text, 'assessment_ready'::text])))":
+      'It allows what the one before did, and more.',
+  },
 }
 
 /** Those before were there before the first release. */

@@ -8,7 +8,7 @@ const key = { team: 'Research', role: 'recruiter', label: 'Laptop' }
 const invitation = {
   candidate_name: 'Ada Obi',
   role_title: 'Engineer',
-  scheduled_at: '2027-01-04T15:00:00.000Z',
+  scheduled_at: '2077-01-04T15:00:00.000Z',
   duration_minutes: 20,
 }
 const assessed = {
@@ -35,7 +35,7 @@ describe('an e-mail', () => {
 
 You are invited to an interview for the role of Engineer.
 
-It begins on Monday, 4 January 2027 at 15:00 UTC. It takes about 20 minutes.
+It begins on Monday, 4 January 2077 at 15:00 UTC. It takes about 20 minutes.
 
 An AI interviewer will talk with you. All you need is a browser and a microphone.
 

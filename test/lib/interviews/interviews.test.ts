@@ -61,13 +61,13 @@ test('keeps what was given, and shows it', async () => {
     job_description: 'Builds\nthings',
     rubric: [{ id: 'depth', title: 'Depth', weight: 2 }],
     plan: { intro: 'Hello', questions: [{ question: 'Why?', follow_up_hint: 'And then?' }], closing: 'Bye' },
-    scheduled_at: '2027-01-01T10:00:00Z',
+    scheduled_at: '2077-01-01T10:00:00Z',
     recruiter_email: 'r@example.com',
     duration_minutes: 30,
   }
   const made = await make(owner, given)
   const view = interviewSchema.parse(interviewView(made))
-  expect(view).toMatchObject({ ...given, scheduled_at: '2027-01-01T10:00:00.000Z', state: 'draft' })
+  expect(view).toMatchObject({ ...given, scheduled_at: '2077-01-01T10:00:00.000Z', state: 'draft' })
   expect(await getInterview(database.sql, owner.teamId, made.id)).toEqual(made)
 })
 

@@ -96,7 +96,16 @@ describe('an e-mail that no person waits for', () => {
     },
   }
   const send = (id: string) =>
-    sendEmail({ sql: bench.sql, mailer, consoleUrl: 'http://x', remainingMs: () => 10_000 }, id)
+    sendEmail(
+      {
+        sql: bench.sql,
+        mailer,
+        consoleUrl: 'http://x',
+        mailFrom: 'x@x.example',
+        remainingMs: () => 10_000,
+      },
+      id,
+    )
   const waiting = { kind: 'assessment_ready', state: 'queued', failure: { code: 'quota_exceeded' } }
   beforeEach(() => void mails.splice(0))
 

@@ -151,7 +151,11 @@ describe('what becomes of it is told by signed webhooks', () => {
   it('once the mail itself is answered', async () => {
     const told: string[] = []
     const deliver = async ({ body }: { body: string }) => void told.push(JSON.parse(body).type)
-    const { answer } = createResend({ deliver, send: () => Promise.reject(new Error('not by Resend')) })
+    const { answer } = createResend({
+      deliver,
+      send: () => Promise.reject(new Error('not by Resend')),
+      secret: () => ({}),
+    })
     const request = { method: 'POST', path: '/emails', query: new URLSearchParams() }
     const headers = { authorization: 'Bearer any' }
     const { status, afterwards } = await answer({

@@ -1,0 +1,1 @@
+alter table emails validate constraint emails_kind_check;
