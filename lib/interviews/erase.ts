@@ -5,6 +5,7 @@ import { forgetLetters, forgetLettersNaming, teamsOfLettersNaming } from '../pla
 import type { Storage } from '../platform/storage.ts'
 import { removeCandidate } from './candidates.ts'
 import { deleteInterview } from './interviews.ts'
+import { forgetInvitationsTo } from './meetings-store.ts'
 
 type Owner = { teamId: string; keyId: string }
 
@@ -40,6 +41,7 @@ export async function eraseAddress(
   // Before the rows that tell whose they are.
   await eraseCandidate(tx, storage, owner, email, counts)
   counts.emails += await deleteEmailsTo(tx, owner.teamId, email)
+  await forgetInvitationsTo(tx, owner.teamId, email)
   const cleared = await tx`
     update interviews set recruiter_email = null
     where team_id = ${owner.teamId} and lower(recruiter_email) = lower(${email})`

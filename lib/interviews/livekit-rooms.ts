@@ -72,8 +72,8 @@ function twirpError(error: unknown): TwirpError | undefined {
   return { status: error.status, code }
 }
 
-function livekitError({ status, code = 'unnamed' }: TwirpError): Error {
-  const name = /^\w{1,60}$/.test(code) ? code : 'unnamed'
+function livekitError({ status, code }: TwirpError): Error {
+  const name = code !== undefined && /^\w{1,60}$/.test(code) ? code : 'unnamed'
   if (isTransientStatus(status)) return new UpstreamUnavailableError(`LiveKit answered ${status} (${name})`)
   return livekitRefusal(status, name)
 }

@@ -1,8 +1,8 @@
-import type { Transaction } from '../platform/db.ts'
+import type postgres from 'postgres'
+import type { Sql, Transaction } from '../platform/db.ts'
 import { QuotaExceededError } from '../platform/errors.ts'
 import { secondsLeft } from '../platform/quotas.ts'
-import type { Email } from './email-store.ts'
-import { emailColumns } from './email-store.ts'
+import { type Email, emailColumns } from './email-store.ts'
 
 /** Whether the candidate was invited, or is about to be. */
 export async function wasInvited(tx: Transaction, interviewId: string): Promise<boolean> {
@@ -52,6 +52,9 @@ export async function toldOf(
   return same ? email : undefined
 }
 
+const hashOf = (tx: Transaction, address: string): postgres.Fragment =>
+  tx`sha256(convert_to(lower(${address}), 'UTF8'))`
+
 /** Invitations to one address in a day (UTC), whatever interviews of the team they are for. */
 export const invitationsToAddress = 3
 
@@ -63,10 +66,20 @@ export async function countInvitation(tx: Transaction, teamId: string, address: 
   const [row] = await tx<{ counted: boolean; seconds: number }[]>`
     with counted as (
       insert into invitations_sent as i (team_id, address_hash, day, used)
-      values (${teamId}, sha256(convert_to(lower(${address}), 'UTF8')), (now() at time zone 'utc')::date, 1)
+      values (${teamId}, ${hashOf(tx, address)}, (now() at time zone 'utc')::date, 1)
       on conflict (team_id, address_hash, day) do update set used = i.used + 1 where i.used < ${invitationsToAddress}
       returning 1)
     select exists (select from counted) as counted, ${secondsLeft(tx)} as seconds`
   const { counted, seconds } = row!
   if (!counted) throw new QuotaExceededError('invitations to one address', invitationsToAddress, seconds)
+}
+
+/** Forgets the counts of the days before. */
+export async function forgetInvitations(sql: Sql): Promise<void> {
+  await sql`delete from invitations_sent where day < (now() at time zone 'utc')::date`
+}
+
+/** Forgets how many invitations the team has sent to an address. */
+export async function forgetInvitationsTo(tx: Transaction, teamId: string, address: string): Promise<void> {
+  await tx`delete from invitations_sent where team_id = ${teamId} and address_hash = ${hashOf(tx, address)}`
 }

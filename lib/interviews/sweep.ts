@@ -5,6 +5,7 @@ import type { Storage } from '../platform/storage.ts'
 import { sweepUploads } from '../platform/uploads.ts'
 import { hasCandidate, requestAssessment } from './assessments.ts'
 import type { LeasedTable } from './lease.ts'
+import { forgetInvitations } from './meetings-store.ts'
 import {
   claimAbandoned,
   claimStalled,
@@ -45,6 +46,7 @@ export type SweepResult = Record<
 export async function sweepInterviews(context: SweepContext): Promise<SweepResult> {
   const abandoned = await sweepAbandoned(context)
   const uploads = await sweepResumes(context)
+  await forgetInvitations(context.sql)
   return {
     assessments: await sweepStalled(context, 'assessments'),
     emails: await sweepStalled(context, 'emails'),
