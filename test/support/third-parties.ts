@@ -1,4 +1,8 @@
-import { type Simulators, startSimulators } from '../../infra/local/simulators/index.ts'
+import {
+  type Simulators,
+  type SimulatorsOptions,
+  startSimulators,
+} from '../../infra/local/simulators/index.ts'
 
 export type Fault = {
   path: string
@@ -21,12 +25,15 @@ export type ThirdParties = Simulators & {
 }
 
 /** The simulated third parties on a port of their own, with a count of who was asked. */
-export async function startThirdParties(): Promise<ThirdParties> {
+export async function startThirdParties(
+  webhooks: Pick<SimulatorsOptions, 'outgoing' | 'webhookWaitsMs'> = {},
+): Promise<ThirdParties> {
   const asked = new Map<string, number>()
   const key = 'test-key'
   const simulators = await startSimulators({
     port: 0,
     key,
+    ...webhooks,
     onRequest: (path) => asked.set(path, (asked.get(path) ?? 0) + 1),
   })
   const script = async (method: string, fault?: Fault): Promise<{ faults: Fault[] }> => {
