@@ -297,6 +297,29 @@ describe('an interview that was invited', () => {
     expect(await mails()).toEqual([])
   })
 
+  it('tells of a cancellation if an attempt at the invitation may have arrived', async () => {
+    const { invite, cancel, emails } = await interview()
+    await invite()
+    // Resend took it, and its word was lost.
+    await sql`update emails set attempts = 1`
+    await cancel()
+    expect(kindsOf(await emails())).toEqual(['invite', 'cancelled'])
+  })
+
+  it('has notices sent again that failed, whatever quota is left', async () => {
+    const { id, invite, change, emails } = await interview()
+    await invite()
+    await change({ scheduled_at: '2077-01-05T15:00:00Z' })
+    await sql`
+      update emails set state = 'failed', failure = '{"code":"email_failed","message":"x"}' where kind = 'rescheduled'`
+    const limit = { team_id: sql`(select id from teams where name = 'acme')` }
+    await sql`insert into team_quotas (team_id, kind, daily_limit) values (${limit.team_id}, 'emails', 0)`
+    const { status } = await ask(`POST /api/interviews/${id}/emails/retry`)
+    await sql`truncate team_quotas`
+    expect(status).toBe(202)
+    expect(await emails()).toMatchObject([{ kind: 'invite' }, { kind: 'rescheduled', state: 'queued' }])
+  })
+
   it('does not tell an older time after a newer one', async () => {
     const { invite, change, emails, mails } = await interview()
     await invite()

@@ -16,10 +16,18 @@ const assessed = {
   role_title: 'Engineer',
   findings: ['Recommendation: None', 'Coverage: 1 of 4'],
 }
+const changed = {
+  ...invitation,
+  timezone: 'Europe/Berlin',
+  previous_scheduled_at: '2077-01-03T15:00:00.000Z',
+  calendar: { sequence: 1, stamp: '2026-11-28T12:00:00.000Z' },
+}
 const everyKind: [EmailKind, object][] = [
   ['welcome', key],
   ['reset', key],
   ['invite', invitation],
+  ['rescheduled', changed],
+  ['cancelled', changed],
   ['assessment_ready', assessed],
 ]
 
@@ -46,6 +54,45 @@ Join the interview: https://console.example.com/join#${interviewId}
   it('invites to any time where none is set', () => {
     const { text } = render('invite', { ...invitation, scheduled_at: null })
     expect(text).toContain('You can join whenever it suits you. It takes about 20 minutes.')
+  })
+
+  it('tells of another time, with the one before, and changes the calendar', () => {
+    const { subject, text, entry } = render('rescheduled', changed)
+    expect(subject).toBe('New time for your interview: Engineer')
+    expect(text).toBe(`Hello Ada,
+
+The time of your interview for the role of Engineer has changed.
+
+Before, it was to begin on Sunday, 3 January 2077 at 16:00 (UTC+1, Europe/Berlin).
+
+It begins on Monday, 4 January 2077 at 16:00 (UTC+1, Europe/Berlin). It takes about 20 minutes.
+
+The link to join is still the same.
+
+Join the interview: https://console.example.com/join/${interviewId}
+`)
+    expect(entry).toMatchObject({ method: 'REQUEST', sequence: 1, minutes: 20, title: 'Interview: Engineer' })
+    expect(entry!.start.toISOString()).toBe(changed.scheduled_at)
+  })
+
+  it('tells of a cancellation, and takes the entry out of the calendar', () => {
+    const { subject, text, entry } = render('cancelled', changed)
+    expect(subject).toBe('Your interview was cancelled: Engineer')
+    expect(text).toBe(`Hello Ada,
+
+Your interview for the role of Engineer, which was to begin on Sunday, 3 January 2077 at 16:00 (UTC+1, Europe/Berlin), was cancelled.
+
+There is nothing that you need to do. The link to join does not work any more.
+`)
+    expect(entry).toMatchObject({ method: 'CANCEL', sequence: 1 })
+    expect(entry!.url).toBeUndefined()
+    const timeless = render('cancelled', { ...changed, previous_scheduled_at: null })
+    expect(timeless.text).toContain('for the role of Engineer was cancelled.')
+    expect(timeless.entry).toBeUndefined()
+  })
+
+  it('of a meeting that an earlier release queued has no calendar file', () => {
+    expect(render('invite', invitation).entry).toBeUndefined()
   })
 
   it('says that an assessment is ready, where, and what it comes to', () => {
@@ -77,9 +124,10 @@ Join the interview: https://console.example.com/join#${interviewId}
       .replaceAll('&quot;', '"')
     const said = shown.split('\n').filter((line) => line !== '')
     const [label, url] = said.slice(-2)
-    expect(text).toBe(`${[...said.slice(0, -2), `${label}: ${url}`].join('\n\n')}\n`)
+    const isLinked = kind !== 'cancelled'
+    expect(text).toBe(`${(isLinked ? [...said.slice(0, -2), `${label}: ${url}`] : said).join('\n\n')}\n`)
     expect(html).toContain(`<title>${subject}</title>`)
-    expect(html).toContain(`<a href="${url}">`)
+    expect(html.match(/<a href="(.*?)">/)?.[1]).toBe(isLinked ? url : undefined)
     expect(html).not.toMatch(/<img|<link|<script|url\(/)
     expect(html.match(/style=/g)).toHaveLength(1)
   })

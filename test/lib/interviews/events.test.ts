@@ -72,6 +72,10 @@ async function apply(source: WebhookSource, body: unknown, given: Sent = {}) {
     .outcome
 }
 
+/** How often a room is to be closed: not at all, or once. */
+const closings = async (id: string) =>
+  (await database.sql`select from rooms_to_close where interview_id = ${id}`).count
+
 const turnOf = (interview_id: string, sequence_no: number, fields: object = {}) => ({
   type: 'turn',
   data: { interview_id, sequence_no, speaker: 'candidate', content: `turn ${sequence_no}`, ...fields },
@@ -326,6 +330,12 @@ describe('the end of a session', () => {
     expect(await stateOf(other)).toMatchObject({ searched: 'ab' })
   })
 
+  it('has the room closed', async () => {
+    const interview = await anInterview()
+    await apply('agent', completionOf(interview.id, transcript))
+    expect(await closings(interview.id)).toBe(1)
+  })
+
   it('is one event whichever of many comes first', async () => {
     const interview = await anInterview()
     const events = [
@@ -478,5 +488,35 @@ describe('a large body', () => {
   it('that is gone is a failure, and no event', async () => {
     await expect(read('webhooks/agent/gone')).rejects.toMatchObject({ code: 'object_missing' })
     expect(await noted()).toEqual([])
+  })
+})
+
+describe('a room that is opened', () => {
+  const opened = (id: string) =>
+    apply('livekit', { event: 'room_started', id: randomUUID(), room: { name: id }, createdAt: '1' })
+
+  it('is left open while its interview goes on', async () => {
+    const { id } = await anInterview()
+    await opened(id)
+    expect(await closings(id)).toBe(0)
+  })
+
+  it.each(['cancelled', 'completed', 'needs_attention'])('is closed again after it was %s', async (state) => {
+    const { id } = await anInterview()
+    await database.sql`update interviews set state = ${state} where id = ${id}`
+    await opened(id)
+    expect(await closings(id)).toBe(1)
+    expect(await database.sql`select state from interviews where id = ${id}`).toEqual([{ state }])
+  })
+
+  it('is closed again after its interview was deleted, and one of nobody is left alone', async () => {
+    const { id } = await anInterview()
+    await database.sql.begin((tx) => deleteInterview(tx, owner, id))
+    await database.sql`truncate rooms_to_close`
+    await opened(id)
+    expect(await closings(id)).toBe(1)
+    const unknown = randomUUID()
+    await opened(unknown)
+    expect(await closings(unknown)).toBe(0)
   })
 })

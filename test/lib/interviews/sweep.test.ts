@@ -225,6 +225,8 @@ test('a room left behind needs attention, and what was said in it is assessed', 
     { id: silent.id, state: 'needs_attention' },
     { id: fresh.id, state: 'in_progress' },
   ])
+  const rooms = await bench.sql`select interview_id as id from rooms_to_close order by 1`
+  expect(rooms).toEqual([{ id: spoken.id }, { id: silent.id }])
   expect(await bench.sweep()).toEqual(nothing)
 })
 

@@ -1,4 +1,4 @@
-import { WebhookReceiver } from 'livekit-server-sdk'
+import { AccessToken, RoomServiceClient, WebhookReceiver } from 'livekit-server-sdk'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { type Simulators, startSimulators } from '../../../../infra/local/simulators/index.ts'
@@ -89,4 +89,55 @@ it('says what it cannot send', async () => {
   await receiver.close()
   expect((await post('/livekit/agent', { type: 'turn', data: {} })).status).toBe(502)
   receiver = await startReceiver()
+})
+
+const { api_key, api_secret } = secrets.livekit
+const rooms = (key = api_key, secret = api_secret) =>
+  new RoomServiceClient(simulators.environment.LIVEKIT_URL!, key, secret, { failover: false })
+async function roomList() {
+  const answer = await fetch(`${simulators.url}/livekit/rooms`, {
+    headers: { authorization: 'Bearer test-key' },
+  })
+  return (await answer.json()) as { open: string[]; closed: string[] }
+}
+
+it('closes an open room by the real SDK, and tells of it', async () => {
+  await post('/livekit/send', { event: 'room_started', room: 'doomed' })
+  expect((await roomList()).open).toContain('doomed')
+  await rooms().deleteRoom('doomed')
+  expect(await roomList()).toMatchObject({ closed: ['doomed'] })
+  expect((await roomList()).open).not.toContain('doomed')
+  const [, told] = await receiver.until(2)
+  const event = await new WebhookReceiver(api_key, api_secret).receive(
+    told!.body,
+    told!.headers.authorization,
+  )
+  expect([event.event, event.room?.name]).toEqual(['room_finished', 'doomed'])
+})
+
+it('says of a room that is not open that there is none', async () => {
+  await expect(rooms().deleteRoom('never')).rejects.toMatchObject({ status: 404, code: 'not_found' })
+})
+
+it('closes nothing without its key, or the right to', async () => {
+  await post('/livekit/send', { event: 'room_started', room: 'kept' })
+  await expect(rooms('APIother').deleteRoom('kept')).rejects.toMatchObject({ status: 401 })
+  await expect(rooms(api_key, 'another secret of some length, too').deleteRoom('kept')).rejects.toMatchObject(
+    {
+      status: 401,
+    },
+  )
+  const joining = new AccessToken(api_key, api_secret, { identity: 'ada' })
+  joining.addGrant({ roomJoin: true, room: 'kept' })
+  const answer = await fetch(`${simulators.url}/twirp/livekit.RoomService/DeleteRoom`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await joining.toJwt()}`, 'content-type': 'application/json' },
+    body: '{"room":"kept"}',
+  })
+  expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+    403,
+    'permission_denied',
+  ])
+  expect((await roomList()).open).toContain('kept')
+  await expect(rooms().listRooms()).rejects.toMatchObject({ status: 404, code: 'bad_route' })
 })

@@ -93,6 +93,7 @@ it.each([
   ['GET', '/resend/outbox'],
   ['POST', '/livekit/send'],
   ['POST', '/livekit/agent'],
+  ['GET', '/livekit/rooms'],
 ])('asks for its key before %s %s, and takes no other one', async (method, path) => {
   const statusWith = async (authorization?: string) =>
     (await fetch(parties.url + path, { method, headers: { ...(authorization && { authorization }) } })).status
