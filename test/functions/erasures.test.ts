@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createExport } from '../../lib/exports/store.ts'
 import { disconnect, type Sql } from '../../lib/platform/db.ts'
@@ -61,6 +61,7 @@ async function seed(team: string, mark: string): Promise<Person> {
     values (${candidate!.id}, ${`${mark}.txt`}, 'text/plain', 3, ${resumeKey}, 'completed', ${mark}, now())
     returning id`
   await sql`insert into resume_chunks values (${resume!.id}, 1, ${mark}, '{1}')`
+  await sql`insert into invitations_sent values (${team_id}, ${Buffer.from(hashOf(email), 'hex')}, current_date, 1)`
   await bucket.storage.put(resumeKey, mark, 'text/plain')
   const [interview] = await sql<{ id: string }[]>`
     insert into interviews (team_id, candidate_id, role_title, plan, recruiter_email, state)
@@ -186,6 +187,9 @@ async function seedFileWords(import_id: string, name: string): Promise<void> {
     values (${import_id}, 1, 0, 1, 1, 1, 1, ${sql.json(unread)}), (${import_id}, 2, 0, 1, 1, 1, 1, null)`
 }
 
+/** What an address is counted under. */
+const hashOf = (email: string) => hash('sha256', email)
+
 /** Another profile of a name, as an earlier folding of names let in. */
 async function storeTwin(name: string): Promise<void> {
   await sql.begin(async (tx) => {
@@ -251,10 +255,11 @@ describe('the erasure of a person', () => {
 
     const seeded = await holding(person.mark)
     const keyed = await holding(nameKey(person.name))
+    const counted = await holding(hashOf(person.email))
     const identified = await holding(person.profile)
     expect(identified).toEqual(['profile_edits', 'profiles'])
     const missing = [...(await aboutCandidates()), ...(await withPersonalColumns())].filter(
-      (table) => ![...seeded, ...keyed, ...identified, ...impersonal].includes(table),
+      (table) => ![...seeded, ...keyed, ...counted, ...identified, ...impersonal].includes(table),
     )
     expect(missing).toEqual([])
     const before = await holding(namesake.mark)
@@ -289,6 +294,7 @@ describe('the erasure of a person', () => {
     expect(kept).toEqual([{ full_name: 'Kept' }])
     expect(await holding(person.mark)).toEqual(['email_suppressions'])
     expect(await holding(nameKey(person.name))).toEqual([])
+    expect(await holding(hashOf(person.email))).toEqual([])
     expect(await holding(person.profile)).toEqual([])
     await expect(bucket.storage.head(person.resumeKey)).rejects.toThrow(ObjectMissingError)
 
