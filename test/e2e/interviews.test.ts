@@ -260,6 +260,33 @@ describe('an interview from the first word to its deletion', () => {
   })
 })
 
+test('an interview that is moved and cancelled tells its candidate, and ends its room', async () => {
+  const email = 'traveller.moved@people.example'
+  const id = await interviews.draft(await interviews.meet('Zanele Quillfeather', email), {
+    scheduled_at: '2077-03-28T02:30:00',
+    timezone: 'Europe/Berlin',
+  })
+  await call(`POST /api/interviews/${id}/invite`, { body: {} })
+  await until(async () => (await outside.mails(email)).length === 1)
+  await call(`PATCH /api/interviews/${id}`, { body: { scheduled_at: '2077-03-29T09:00:00' } })
+  await until(async () => (await outside.mails(email)).length === 2)
+  await outside.room({ event: 'room_started', room: id })
+  expect((await outside.rooms()).open).toContain(id)
+  const cancelled = await call(`POST /api/interviews/${id}/cancel`)
+  expect(cancelled.body.data.state).toBe('cancelled')
+  expect(await outside.rooms()).toMatchObject({ closed: expect.arrayContaining([id]) })
+  await until(async () => (await outside.mails(email)).length === 3)
+  const mails = await outside.mails(email)
+  expect(mails.map(({ attachments }) => attachments?.[0]?.content_type)).toEqual([
+    'text/calendar; charset=utf-8; method=REQUEST',
+    'text/calendar; charset=utf-8; method=REQUEST',
+    'text/calendar; charset=utf-8; method=CANCEL',
+  ])
+  expect(mails[0]!.text).toContain('Sunday, 28 March 2077 at 03:30 (UTC+2, Europe/Berlin)')
+  const refused = await call(`POST /api/interviews/${id}/join-token`, { body: {} })
+  expect([refused.status, refused.body.code]).toEqual([409, 'interview_ended'])
+})
+
 describe('a webhook', () => {
   let secret: string
   let id: string

@@ -79,6 +79,7 @@ export function outsideOf({
     },
     agent: (event: object) => send('/livekit/agent', event),
     room: (event: object) => send('/livekit/send', event),
+    rooms: () => ask<{ open: string[]; closed: string[] }>('GET', '/livekit/rooms'),
   }
 }
 
