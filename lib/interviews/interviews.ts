@@ -220,6 +220,9 @@ async function write(
 /** When an interview begins, if that is known, and in which zone people think of it. */
 type Times = Pick<Interview, 'scheduled_at' | 'timezone'>
 
+/** Dates of five digits are no ISO dates, and an offset may lead to them. */
+const lastYear = 9999
+
 /** The instant of a start that is given. Throws UnprocessableError for a new one that is past, or has no zone. */
 function startOf(given: string | null, known: Times): Date | null {
   if (given === null) return null
@@ -228,7 +231,9 @@ function startOf(given: string | null, known: Times): Date | null {
     ? 'needs an offset, as in 2077-01-04T15:00:00Z, or a timezone'
     : at.getTime() < Date.now() && at.getTime() !== known.scheduled_at?.getTime()
       ? 'must not be in the past'
-      : undefined
+      : at.getUTCFullYear() >= lastYear
+        ? `must be before the year ${lastYear}`
+        : undefined
   if (problem !== undefined) {
     throw new UnprocessableError('The interview cannot begin then', [
       { field: 'scheduled_at', message: problem },

@@ -355,6 +355,14 @@ describe('the start of an interview', () => {
     expect(problemsOf(await change({ scheduled_at: '1999-01-01T10:00:00' }))).toEqual([422, ['scheduled_at']])
   })
 
+  it('in a year of five digits is refused, also one that an offset leads to', async () => {
+    const { change } = await interview()
+    for (const scheduled_at of ['9999-12-31T23:59:59-23:59', '9999-01-02T00:00:00']) {
+      expect(problemsOf(await change({ scheduled_at }))).toEqual([422, ['scheduled_at']])
+    }
+    expect((await change({ scheduled_at: '9998-12-31T10:00:00' })).status).toBe(200)
+  })
+
   it('that has come may be sent along unchanged', async () => {
     const { id, change } = await interview()
     await sql`update interviews set scheduled_at = '2026-01-01T10:00:00Z' where id = ${id}`
