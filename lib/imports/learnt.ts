@@ -1,4 +1,4 @@
-import { textOf } from './decoder.ts'
+import { textOf } from '../platform/text/decoder.ts'
 import { splitFields } from './fields.ts'
 import { allColumns, type Layout, readHeader } from './header.ts'
 import type { ImportOptions } from './options.ts'

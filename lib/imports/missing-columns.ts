@@ -1,6 +1,6 @@
+import type { Encoding } from '../platform/text/decoder.ts'
+import { headBytes } from '../platform/text/encoding.ts'
 import type { RecordFault } from './boundaries.ts'
-import type { Encoding } from './decoder.ts'
-import { headBytes } from './encoding.ts'
 import { textKind } from './file-kinds.ts'
 import { type Header, readHeader } from './header.ts'
 import { isSingleQuoted, listed, singleQuotes } from './learnt.ts'

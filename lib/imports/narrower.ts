@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import { decoderOf, type Encoding } from './decoder.ts'
+import { decoderOf, type Encoding } from '../platform/text/decoder.ts'
 
 /** Stands for whatever the scanner of records need not tell apart: no byte of ASCII. */
 const letter = 0xff

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer'
+import { type Encoding, textOf } from '../platform/text/decoder.ts'
+import { headBytes, headEncoding, markOf } from '../platform/text/encoding.ts'
+import { Utf8Counter } from '../platform/text/utf8-counter.ts'
+import { WesternJudge } from '../platform/text/western-judge.ts'
 import { type RecordFault, RecordScanner, type RecordSink } from './boundaries.ts'
-import { type Encoding, textOf } from './decoder.ts'
-import { headBytes, headEncoding, markOf } from './encoding.ts'
 import { binaryKind } from './file-kinds.ts'
 import { type Delimiter, delimiters, readHeader } from './header.ts'
 import { type FoundHeader, missingColumns } from './missing-columns.ts'
@@ -9,8 +11,6 @@ import { Narrower } from './narrower.ts'
 import type { ImportOptions } from './options.ts'
 import type { SplitProgress } from './store.ts'
 import { notCsv, unknownEncoding } from './unusable-file.ts'
-import { Utf8Counter } from './utf8-counter.ts'
-import { WesternJudge } from './western-judge.ts'
 
 /** Rows of a sample. */
 const sampleRows = 5

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import { either } from '../platform/http/messages.ts'
 import { quoted } from '../platform/http/shapes.ts'
+import { encodingOf } from '../platform/text/encoding-names.ts'
 import { isVisible } from '../profiles/names.ts'
 import { parseAge, parseCountry, parseGender, parseProbability } from '../profiles/profile.ts'
-import { encodingOf } from './encoding-names.ts'
 import { allColumns, type Column, columnName } from './header.ts'
 
 /** How values are read: `lenient` also takes words, alpha-3 codes and names of countries, and ages such as 25.0. */

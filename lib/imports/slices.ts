@@ -1,9 +1,9 @@
+import type { Encoding } from '../platform/text/decoder.ts'
+import { Utf8Counter } from '../platform/text/utf8-counter.ts'
+import { type WesternCounts, WesternJudge } from '../platform/text/western-judge.ts'
 import { RecordScanner } from './boundaries.ts'
-import type { Encoding } from './decoder.ts'
 import type { Layout } from './header.ts'
 import { Narrower } from './narrower.ts'
-import { Utf8Counter } from './utf8-counter.ts'
-import { type WesternCounts, WesternJudge } from './western-judge.ts'
 
 /** A run of whole records, small enough for one worker and one transaction. */
 export type Slice = {

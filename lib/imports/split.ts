@@ -1,7 +1,7 @@
 import type { Sql } from '../platform/db.ts'
 import type { Queue } from '../platform/queue.ts'
 import { exactly, ObjectChangedError, type Storage } from '../platform/storage.ts'
-import { headBytes } from './encoding.ts'
+import { headBytes } from '../platform/text/encoding.ts'
 import { learntOf } from './learnt.ts'
 import { lostUpload } from './lost-upload.ts'
 import { openFile } from './open-file.ts'

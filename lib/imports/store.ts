@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import type { Encoding } from '../platform/text/decoder.ts'
 import { nameKey } from '../profiles/profile.ts'
-import type { Encoding } from './decoder.ts'
 import type { Layout } from './header.ts'
 import type { ImportOptions } from './options.ts'
 import type {

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { RecordScanner } from '../../../lib/imports/boundaries.ts'
-import type { Encoding } from '../../../lib/imports/decoder.ts'
 import { splitFields } from '../../../lib/imports/fields.ts'
 import { type Delimiter, delimiters, type Layout } from '../../../lib/imports/header.ts'
 import { Narrower } from '../../../lib/imports/narrower.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
 import { type ScanState, Slicer } from '../../../lib/imports/slices.ts'
+import type { Encoding } from '../../../lib/platform/text/decoder.ts'
 import { type ReadRecord, readCsv } from '../../support/csv-reader.ts'
 import { fc } from '../../support/properties.ts'
 

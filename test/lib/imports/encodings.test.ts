@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { decoderOf } from '../../../lib/imports/decoder.ts'
-import { encodingOf } from '../../../lib/imports/encoding-names.ts'
 import { Narrower } from '../../../lib/imports/narrower.ts'
+import { decoderOf } from '../../../lib/platform/text/decoder.ts'
+import { encodingOf } from '../../../lib/platform/text/encoding-names.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
 
 let bench: ImportBench

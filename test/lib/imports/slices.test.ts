@@ -1,9 +1,9 @@
 import { parse } from 'csv-parse/sync'
 import { expect, test } from 'vitest'
-import type { Encoding } from '../../../lib/imports/decoder.ts'
 import type { Delimiter, Layout } from '../../../lib/imports/header.ts'
 import { readSlice, type SliceRecord } from '../../../lib/imports/records.ts'
 import { type ScanState, type Slice, Slicer } from '../../../lib/imports/slices.ts'
+import type { Encoding } from '../../../lib/platform/text/decoder.ts'
 import { fc } from '../../support/properties.ts'
 
 const width = 3
