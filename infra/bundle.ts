@@ -18,9 +18,14 @@ export type BundleOptions = {
   entries?: Record<string, string>
 }
 
+/** Programs that a function starts, each `<name>.mjs` beside it. */
+const programs: Record<string, Record<string, string>> = {
+  'read-resume': { reader: 'lib/interviews/document-reader.ts' },
+}
+
 /**
- * Bundles every function into `<outDir>/<name>/index.mjs`, the migrations beside migrate, the API's description
- * beside system and the fonts of PDFs beside interviews, and returns the absolute `outDir`. Equal sources give
+ * Bundles every function into `<outDir>/<name>/index.mjs`, the reader of documents beside read-resume, the migrations
+ * beside migrate, the API's description beside system and the fonts of PDFs beside interviews, and returns the absolute `outDir`. Equal sources give
  * equal bytes, and files that are already right are left alone: two builds at once do not disturb each other, nor
  * somebody who is reading. Throws where a source is missing or does not compile.
  */
@@ -54,11 +59,17 @@ export function functionSources(): Record<string, string> {
   return Object.fromEntries(functionNames.map((name) => [name, `functions/${name}.ts`]))
 }
 
-/** What esbuild makes of the sources: `<outDir>/<name>/index.mjs` of each, in memory. */
+/** What esbuild makes of the sources: `<outDir>/<name>/index.mjs` of each and its programs, in memory. */
 export function buildOptions(outDir: string, entries: Record<string, string>) {
   return {
     absWorkingDir: root,
-    entryPoints: Object.entries(entries).map(([name, source]) => ({ in: source, out: `${name}/index` })),
+    entryPoints: Object.entries(entries).flatMap(([name, source]) => [
+      { in: source, out: `${name}/index` },
+      ...Object.entries(programs[name] ?? {}).map(([program, path]) => ({
+        in: path,
+        out: `${name}/${program}`,
+      })),
+    ]),
     outdir: outDir,
     outExtension: { '.js': '.mjs' },
     write: false,

@@ -5,9 +5,9 @@ import { describeFailure, type WorkFailure } from '../platform/failures.ts'
 import { RetryLaterError } from '../platform/retry.ts'
 import { beating, type Pulse, pulseFromEnvironment } from '../platform/work/heartbeat.ts'
 import { giveUp } from '../platform/work/release.ts'
-import { type Failure, failureOf } from './failure.ts'
+import { type Failure, FinalError, failureOf } from './failure.ts'
 
-export type { Failure }
+export { type Failure, FinalError }
 
 /**
  * The tables whose rows are worked on under a lease: the states in which a row waits for a worker, the first of
@@ -33,13 +33,6 @@ export type Outcome<T> =
   | { outcome: 'done'; result: T }
   | { outcome: 'failed'; failure: Failure }
   | { outcome: 'ignored' }
-
-/** Thrown when work can never succeed as things are: its row becomes failed, and says this code and message. */
-export class FinalError extends InsightaError {
-  constructor(code: string, message: string, cause?: unknown) {
-    super(message, { code, status: 422, cause })
-  }
-}
 
 /** Thrown when a lease ran out under its worker and somebody else has the row. */
 class LeaseLostError extends InsightaError {

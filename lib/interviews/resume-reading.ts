@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
 import { NotFoundError, UnavailableError } from '../platform/errors.ts'
 import { exactly, ObjectMissingError, type Storage } from '../platform/storage.ts'
+import { type HiddenText, isHiding } from './hidden-text.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { resumePrompt } from './prompts.ts'
@@ -23,16 +24,20 @@ type Upload = {
   object_key: string
   content_type: ResumeType
   size: number
+  encoding: string | null
 }
 
 type Reading = {
   content: string
+  hidden: HiddenText | undefined
   extracted: ResumeFacts
   passages: Passages
 }
 
 /** Milliseconds that are left to store what was read when a model hangs over the passages. */
 const toStore = 5000
+/** Milliseconds for reading a file, of which half of what is left is never more: a model comes after it. */
+const toRead = 60_000
 
 /**
  * Reads a résumé that was uploaded: its text, what the model finds in it, and its passages to search. Without their
@@ -45,11 +50,14 @@ export async function readResume(
 ): Promise<Outcome<{ chunks: number; embedding_failure?: string }>> {
   return underLease(sql, 'resumes', id, remainingMs, async (lease) => {
     const upload = await findUpload(sql, id)
-    const content = await resumeText(await download(storage, upload), upload.content_type)
-    const extracted = await model.ask('resume', resumePrompt(content), { remainingMs })
+    const { text: content, hidden } = await resumeText(await download(storage, upload), upload.content_type, {
+      encoding: upload.encoding ?? undefined,
+      timeoutMs: Math.min(toRead, remainingMs() / 2),
+    })
+    const extracted = await model.ask('resume', resumePrompt(content, isHiding(hidden)), { remainingMs })
     const passages = await embedText(model, content, { remainingMs: () => remainingMs() - toStore })
     await countEmbedding(sql, upload.team_id, passages)
-    await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, extracted, passages }))
+    await sql.begin((tx) => store(tx, lease, upload.candidate_id, { content, hidden, extracted, passages }))
     if ('failure' in passages) return { chunks: 0, embedding_failure: passages.failure.code }
     return { chunks: passages.chunks.length }
   })
@@ -57,7 +65,7 @@ export async function readResume(
 
 async function findUpload(sql: Sql, id: string): Promise<Upload> {
   const [row] = await sql<Upload[]>`
-    select c.team_id, r.candidate_id, r.object_key, r.content_type, r.size
+    select c.team_id, r.candidate_id, r.object_key, r.content_type, r.size, r.encoding
     from resumes r join candidates c on c.id = r.candidate_id where r.id = ${id}`
   if (!row) throw new NotFoundError('Résumé not found')
   return row
@@ -81,7 +89,7 @@ async function store(
   tx: Transaction,
   lease: Lease,
   candidateId: string,
-  { content, extracted, passages }: Reading,
+  { content, hidden, extracted, passages }: Reading,
 ): Promise<void> {
   // A deletion takes the candidate before its résumés, too.
   await tx`select from candidates where id = ${candidateId} for no key update`
@@ -91,7 +99,8 @@ async function store(
   await fillCandidate(tx, candidateId, extracted)
   await tx`
     update resumes
-    set state = 'completed', content = ${content}, extracted = ${tx.json(extracted)}, failure = null,
+    set state = 'completed', content = ${content}, hidden_text = ${hidden ? tx.json(hidden) : null},
+      extracted = ${tx.json(extracted)}, failure = null,
       completed_at = now(), lease = null, lease_until = null, touched_at = now()
     where id = ${lease.id}`
 }

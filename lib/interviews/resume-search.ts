@@ -1,7 +1,9 @@
 import { arrayLiteral, type Sql } from '../platform/db.ts'
 import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
+import { type HiddenText, isHiding } from './hidden-text.ts'
 import type { CallOptions, Model } from './model.ts'
+import type { ResumeExcerpt } from './prompts.ts'
 
 /** Characters of a question that are looked for: the embedding model takes 2,048 tokens. */
 const longestQuestion = 6000
@@ -16,21 +18,24 @@ export async function resumeContext(
   candidateId: string,
   text: string,
   { limit = 5, ...options }: { limit?: number } & CallOptions = {},
-): Promise<string[]> {
+): Promise<ResumeExcerpt> {
   const question = text.trim().slice(0, longestQuestion).toWellFormed()
-  const resumeId = question === '' ? undefined : await newestResume(sql, candidateId)
-  if (resumeId === undefined) return []
-  const vector = await embedQuestion(model, question, resumeId, options)
-  return vector ? nearest(sql, resumeId, vector, limit) : []
+  const resume = question === '' ? undefined : await newestResume(sql, candidateId)
+  if (!resume) return { passages: [], hidesText: false }
+  const hidesText = isHiding(resume.hidden_text)
+  const vector = await embedQuestion(model, question, resume.id, options)
+  return { passages: vector ? await nearest(sql, resume.id, vector, limit) : [], hidesText }
 }
 
-async function newestResume(sql: Sql, candidateId: string): Promise<string | undefined> {
-  const [row] = await sql<{ id: string; searchable: boolean }[]>`
-    select id, embedding_due_at is null as searchable from resumes
+type NewestResume = { id: string; hidden_text: HiddenText | null }
+
+async function newestResume(sql: Sql, candidateId: string): Promise<NewestResume | undefined> {
+  const [row] = await sql<(NewestResume & { searchable: boolean })[]>`
+    select id, hidden_text, embedding_due_at is null as searchable from resumes
     where candidate_id = ${candidateId} and state = 'completed'
     order by id desc limit 1`
   // Not an older one in its place, which may say otherwise.
-  return row?.searchable ? row.id : undefined
+  return row?.searchable ? row : undefined
 }
 
 async function embedQuestion(

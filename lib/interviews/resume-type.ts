@@ -6,6 +6,11 @@ export const resumeTypes = {
 } as const
 export type ResumeType = (typeof resumeTypes)[keyof typeof resumeTypes]
 
+/** Characters of a résumé that are kept at the most: some 60 pages. */
+export const longestResume = 200_000
+/** The same before it is tidied: blanks and empty lines go. */
+export const longestText = 4 * longestResume
+
 /** What browsers say of a file that they know nothing about. */
 const unknownType = 'application/octet-stream'
 

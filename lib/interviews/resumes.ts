@@ -1,17 +1,25 @@
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { lockLetters, settleLetters } from '../platform/dead-letter-store.ts'
-import { ConflictError, InsightaError, NotFoundError, TooLargeError } from '../platform/errors.ts'
+import {
+  BadRequestError,
+  ConflictError,
+  InsightaError,
+  NotFoundError,
+  TooLargeError,
+} from '../platform/errors.ts'
 import { uploadSchema } from '../platform/http/shapes.ts'
 import { queues } from '../platform/names.ts'
 import { enqueue } from '../platform/outbox.ts'
 import { spend } from '../platform/quotas.ts'
 import type { PresignedPut, Storage } from '../platform/storage.ts'
+import { encodingOf } from '../platform/text/encoding-names.ts'
 import { candidateNotFound } from './candidates.ts'
 import { type Failure, failureSchema } from './failure.ts'
+import { type HiddenText, hiddenTextSchema } from './hidden-text.ts'
 import { reopenWork, workMessages } from './recovery-store.ts'
 import { resumeKey } from './resume-messages.ts'
-import { type ResumeType, resumeTypeOf } from './resume-type.ts'
+import { type ResumeType, resumeTypeOf, resumeTypes } from './resume-type.ts'
 import { type ResumeFacts, resumeSchema } from './tasks.ts'
 import { lineOfText } from './text.ts'
 
@@ -26,9 +34,10 @@ export type ResumeState = (typeof resumeStates)[number]
 export const newResumeSchema = z.strictObject({
   filename: lineOfText(255),
   size: z.int().min(1),
-  content_type: lineOfText(200)
-    .optional()
-    .meta({ description: "Without it, the filename's extension says what the file is" }),
+  content_type: lineOfText(200).optional().meta({
+    description:
+      "Without it, the filename's extension says what the file is. Of a plain text it may name the encoding: text/plain; charset=shift_jis",
+  }),
 })
 export type NewResume = z.output<typeof newResumeSchema>
 
@@ -48,6 +57,14 @@ export const resumeAnswerSchema = z
     filename: z.string(),
     size: z.int(),
     content_type: z.string(),
+    text: z
+      .string()
+      .optional()
+      .meta({ description: 'As it was read from the file, up to 200,000 characters' }),
+    hidden_text: hiddenTextSchema.optional().meta({
+      description:
+        'Text of the file that people do not see and the model reads: it may have been written to steer the model. Not there if the file was not looked through',
+    }),
     extracted: resumeSchema.optional(),
     searchable: z.boolean().meta({
       description: 'Whether its passages are found. They may follow some minutes after what was extracted',
@@ -57,7 +74,7 @@ export const resumeAnswerSchema = z
   })
   .meta({
     id: 'Resume',
-    description: 'extracted is there once the state is completed, failure where it failed.',
+    description: 'text and extracted are there once the state is completed, failure if it failed.',
   })
 
 export type Resume = {
@@ -67,6 +84,8 @@ export type Resume = {
   filename: string
   size: number
   content_type: ResumeType
+  content: string | null
+  hidden_text: HiddenText | null
   extracted: ResumeFacts | null
   searchable: boolean
   created_at: Date
@@ -75,13 +94,15 @@ export type Resume = {
 
 /** A résumé as the API shows it. */
 export function resumeAnswer(row: Resume): z.output<typeof resumeAnswerSchema> {
-  const { failure, extracted, created_at, completed_at, ...own } = row
+  const { failure, content, hidden_text, extracted, created_at, completed_at, ...own } = row
   return {
     status: 'success',
     ...own,
     created_at: created_at.toISOString(),
     completed_at: completed_at?.toISOString() ?? null,
     ...(failure && { failure }),
+    ...(content !== null && { text: content }),
+    ...(hidden_text && { hidden_text }),
     ...(extracted && { extracted }),
   }
 }
@@ -102,6 +123,7 @@ export async function createResume(
       status: 415,
     })
   }
+  const encoding = encodingSaid(type, content_type)
   if (size > maxResumeBytes) throw new TooLargeError(`A résumé may have ${maxResumeBytes} bytes at the most`)
   const { id, key } = await sql.begin(async (tx) => {
     const [row] = await tx<{ id: string }[]>`
@@ -110,14 +132,24 @@ export async function createResume(
     if (!row) throw candidateNotFound()
     const key = resumeKey(row.id)
     await tx`
-      insert into resumes (id, candidate_id, filename, content_type, size, object_key, upload_expires_at)
-      values (${row.id}, ${candidate.id}, ${filename}, ${type}, ${size}, ${key},
+      insert into resumes (id, candidate_id, filename, content_type, encoding, size, object_key, upload_expires_at)
+      values (${row.id}, ${candidate.id}, ${filename}, ${type}, ${encoding ?? null}, ${size}, ${key},
         now() + make_interval(secs => ${uploadSeconds}))`
     await spend(tx, candidate.teamId, 'upload_bytes', size)
     await spend(tx, candidate.teamId, 'model_calls', 1)
     return { id: row.id, key }
   })
   return { id, state: 'awaiting_upload', upload: await storage.presignPut(key, size, type, uploadSeconds) }
+}
+
+/** The encoding of a plain text, if its type names one. Throws BadRequestError for one that is not read. */
+function encodingSaid(type: ResumeType, contentType: string | undefined): string | undefined {
+  const label = /;\s{0,20}charset\s{0,20}=\s{0,20}"?([^\s";]{1,40})/i.exec(contentType ?? '')?.[1]
+  if (type !== resumeTypes.txt || label === undefined) return undefined
+  const encoding = encodingOf(label)
+  if (encoding) return encoding
+  const message = 'names an encoding that is not read'
+  throw new BadRequestError('The encoding is not known', [{ field: 'content_type', message }])
 }
 
 /** The newest résumé of the team's candidate. Throws NotFoundError if there is none. */
@@ -149,8 +181,8 @@ async function latestRow(
   candidate: { teamId: string; id: string },
 ): Promise<ResumeRow> {
   const [row] = await sql<ResumeRow[]>`
-    select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.extracted, r.created_at,
-      r.completed_at, r.object_key, r.state = 'completed' and r.embedding_due_at is null as searchable
+    select r.id, r.state, r.failure, r.filename, r.size, r.content_type, r.content, r.hidden_text,
+      r.extracted, r.created_at, r.completed_at, r.object_key, r.state = 'completed' and r.embedding_due_at is null as searchable
     from resumes r join candidates c on c.id = r.candidate_id
     where c.team_id = ${candidate.teamId} and c.id = ${candidate.id}
     order by r.id desc limit 1`

@@ -1,5 +1,5 @@
 import { inflateRawSync } from 'node:zlib'
-import { FinalError } from './lease.ts'
+import { FinalError } from './failure.ts'
 
 export type Zip = {
   exists(name: string): boolean

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import { crc32, deflateRawSync } from 'node:zlib'
+import { constants, crc32, deflateRawSync } from 'node:zlib'
 import PDFDocument from 'pdfkit'
 
 type PdfOptions = NonNullable<ConstructorParameters<typeof PDFDocument>[0]>
@@ -18,6 +18,68 @@ export function scannedPdf(): Promise<Buffer> {
   document.rect(50, 50, 300, 400).fill('grey')
   document.end()
   return buffer(document)
+}
+
+/** A PDF of one page, as it is drawn. */
+export function drawnPdf(draw: (document: PDFKit.PDFDocument) => void): Promise<Buffer> {
+  const document = new PDFDocument()
+  draw(document)
+  document.end()
+  return buffer(document)
+}
+
+/** A PDF of one page with these drawing instructions, a font `F1` and, unless said otherwise, an image `Im1`. */
+export function rawPdf(content: string | Buffer, { image = true, filter = '' } = {}): Buffer {
+  const stream = (dictionary: string, data: string | Buffer) =>
+    Buffer.concat([
+      Buffer.from(`<<${dictionary}/Length ${data.length}>>\nstream\n`),
+      Buffer.from(data as Buffer),
+      Buffer.from('\nendstream'),
+    ])
+  const objects = [
+    '<</Type/Catalog/Pages 2 0 R>>',
+    '<</Type/Pages/Kids[3 0 R]/Count 1>>',
+    `<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>${image ? '/XObject<</Im1 6 0 R>>' : ''}>>>>`,
+    stream(filter, content),
+    '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>',
+    ...(image
+      ? [
+          stream(
+            '/Type/XObject/Subtype/Image/Width 1/Height 1/ColorSpace/DeviceGray/BitsPerComponent 8',
+            '\x80',
+          ),
+        ]
+      : []),
+  ]
+  const parts = [Buffer.from('%PDF-1.5\n')]
+  const offsets: number[] = []
+  let length = parts[0]!.length
+  for (const [index, object] of objects.entries()) {
+    offsets.push(length)
+    const part = Buffer.concat([
+      Buffer.from(`${index + 1} 0 obj\n`),
+      Buffer.from(object as Buffer),
+      Buffer.from('\nendobj\n'),
+    ])
+    parts.push(part)
+    length += part.length
+  }
+  const rows = offsets.map((offset) => `${String(offset).padStart(10, '0')} 00000 n \n`).join('')
+  const count = objects.length + 1
+  const end = `xref\n0 ${count}\n0000000000 65535 f \n${rows}trailer\n<</Size ${count}/Root 1 0 R>>\nstartxref\n${length}\n%%EOF`
+  return Buffer.concat([...parts, Buffer.from(end)])
+}
+
+/** A PDF whose one page inflates to so many MiB of blanks: some kilobytes for each. */
+export function inflatingPdf(mib: number): Buffer {
+  // A block that looks back to nothing can be repeated.
+  const block = deflateRawSync(Buffer.alloc(1024 * 1024, ' '), { finishFlush: constants.Z_FULL_FLUSH })
+  const data = Buffer.concat([
+    Buffer.from([0x78, 0x9c]),
+    ...Array.from({ length: mib }, () => block),
+    Buffer.from([3, 0, 0, 0, 0, 0]),
+  ])
+  return rawPdf(data, { filter: '/Filter/FlateDecode' })
 }
 
 const namespace = 'http://schemas.openxmlformats.org'

@@ -62,9 +62,15 @@ export async function startResumeBench() {
     createResume({ sql, storage }, { teamId: owner.teamId, id: candidateId }, file)
 
   /** A résumé of the candidate that was uploaded as clients do it. */
-  async function uploaded(candidateId: string, content: string | Uint8Array, filename = 'cv.txt') {
+  async function uploaded(
+    candidateId: string,
+    content: string | Uint8Array,
+    filename = 'cv.txt',
+    content_type?: string,
+  ) {
     const body = Buffer.from(content as Uint8Array)
-    const { id, upload } = await create(candidateId, { filename, size: body.length })
+    const file = { filename, size: body.length, ...(content_type && { content_type }) }
+    const { id, upload } = await create(candidateId, file)
     const { ok } = await fetch(upload.url, { method: upload.method, headers: upload.headers, body })
     if (!ok) throw new Error('The upload was refused')
     return id

@@ -50,8 +50,9 @@ test('hands the deadline of whoever asks on to the model', async () => {
   expect(given).toEqual([{ remainingMs }])
 })
 
-const search = (text: string, limit?: number) =>
-  resumeContext(bench.sql, model, candidate, text, limit === undefined ? {} : { limit })
+const search = async (text: string, limit?: number) =>
+  (await resumeContext(bench.sql, model, candidate, text, limit === undefined ? {} : { limit })).passages
+const nothing = { passages: [], hidesText: false }
 
 test.each(subjects)('finds what is said of %s', async (subject) => {
   const [first] = await search(subject, 1)
@@ -73,14 +74,14 @@ test('of a long text it asks about the beginning', async () => {
 
 test('asks the model nothing where there is nothing to search', async () => {
   const { id } = await bench.candidate()
-  expect(await resumeContext(bench.sql, model, id, 'Rowing')).toEqual([])
+  expect(await resumeContext(bench.sql, model, id, 'Rowing')).toEqual(nothing)
   expect(await search('  ')).toEqual([])
   expect(embedded).toEqual([])
 })
 
 test('goes on without the résumé where the model has no answer', async () => {
   const embed = () => Promise.reject(new UpstreamUnavailableError('Gemini is out'))
-  expect(await resumeContext(bench.sql, { embed }, candidate, 'Rowing')).toEqual([])
+  expect(await resumeContext(bench.sql, { embed }, candidate, 'Rowing')).toEqual(nothing)
 })
 
 describe('with pgvector', () => {
@@ -112,7 +113,7 @@ describe('with pgvector', () => {
       create function farthest(a real[], b real[]) returns double precision language sql
         return (select sum(x * y) from unnest(a, b) as pair(x, y));
       create operator <=> (leftarg = real[], rightarg = real[], function = farthest)`)
-    const [last] = (await resumeContext(sql, model, owner, 'French poetry', { limit: 6 })).reverse()
-    expect(last).toBe('French poetry')
+    const { passages } = await resumeContext(sql, model, owner, 'French poetry', { limit: 6 })
+    expect(passages.at(-1)).toBe('French poetry')
   })
 })

@@ -95,10 +95,13 @@ it('finds its way in the prompts of the product', async () => {
     plan: null,
   }
   const turns = [{ id: id(2), speaker_label: 'Candidate', content: 'I tuned\nPostgreSQL' }]
-  const assessment = await ask('assessment', assessmentPrompt(subject, [], turns).text)
+  const assessment = await ask(
+    'assessment',
+    assessmentPrompt(subject, { passages: [], hidesText: false }, turns).text,
+  )
   expect(assessment.criteria).toMatchObject([{ id: 'databases', evidence: [{ turn_id: id(2) }] }])
   const content = wholeAssessment(assessment, subject.rubric, turns)
-  const sources = { resume: [], turns, assessment: content, conversation: [] }
+  const sources = { resume: { passages: [], hidesText: false }, turns, assessment: content, conversation: [] }
   const answer = await ask('chat', chatPrompt(subject, sources, 'Who tuned it?').text)
   expect(answer).toMatchObject({ found: true, turn_ids: [id(2)] })
 })
