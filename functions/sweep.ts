@@ -15,6 +15,7 @@ import { countOpen } from '../lib/platform/dead-letter-store.ts'
 import { redriveAfterOutage, sendUnsent, sourceQueues } from '../lib/platform/dead-letters.ts'
 import { beginLog, logger } from '../lib/platform/log.ts'
 import { MetricUnit, metrics } from '../lib/platform/metrics.ts'
+import { embeddingSettings, parseModelSettings } from '../lib/platform/model-settings.ts'
 import { env, queues } from '../lib/platform/names.ts'
 import { sweepOutbox } from '../lib/platform/outbox.ts'
 import { createQueue } from '../lib/platform/queue.ts'
@@ -48,6 +49,7 @@ const waits = {
   uploadGrace: numberEnv(env.uploadGraceSeconds, 7200),
   abandoned: numberEnv(env.abandonedAfterSeconds, 300),
 }
+const embedding = embeddingSettings(parseModelSettings(process.env[env.modelSettings] || '{}'))
 const retentionDays = numberEnv(env.transcriptRetentionDays, 365)
 /** Seconds in which whoever wrote a message into the outbox, or redrives one, sends it by itself. */
 const sentAfter = stalledAfter / 15
@@ -105,7 +107,13 @@ export const handler = middy().handler(async (_event, context) => {
     imports: () => sweepImports({ sql, storage, ...send, waits: { ...waits, stalledAfter } }),
     exports: () => sweepExports(sql, exportsQueue, { ...leasedAfter, lease: pulse.lease }),
     interviews: () =>
-      sweepInterviews({ sql, storage, queues: sources, waits: { ...waits, stalledAfter: leasedAfter } }),
+      sweepInterviews({
+        sql,
+        storage,
+        queues: sources,
+        embedding,
+        waits: { ...waits, stalledAfter: leasedAfter },
+      }),
     outbox: () => sweepOutbox(sql, sources, sentAfter),
     retention: () => expireContents({ sql, storage, days: retentionDays }),
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),

@@ -1,5 +1,6 @@
 import { RemovalPolicy } from 'aws-cdk-lib'
 import type { Node } from 'constructs'
+import { parseModelSettings } from '../lib/platform/model-settings.ts'
 import type { FunctionName } from '../lib/platform/names.ts'
 
 export const stageNames = ['local', 'dev', 'prod'] as const
@@ -78,6 +79,8 @@ export type Stage = {
   geminiModel: string
   /** The agent that LiveKit calls into the room of an interview; where it is absent agents come as LiveKit has it. */
   livekitAgent?: string
+  /** JSON: model, budget and timeout by task, and the model that embeds; empty where the defaults hold. */
+  modelSettings: string
   /** The sender of every e-mail, of a domain that is verified at Resend. */
   mailFrom: string
   /** Where recruiters work; e-mails link there. */
@@ -110,6 +113,7 @@ type Sizes = Omit<
   | 'abandonedAfter'
   | 'geminiModel'
   | 'livekitAgent'
+  | 'modelSettings'
   | 'mailFrom'
   | 'consoleUrl'
 >
@@ -273,7 +277,7 @@ const shortTimeouts: Record<FunctionName, number> = {
  * The stage that the context names: `stage` (local when absent), `timeouts` (normal or short), `cache` (none or
  * valkey; that of the stage when absent), `web` (none or cloudfront; likewise), `webDomain` and
  * `webCertificateArn` (both or none), `consoleOrigins` (comma-separated), `consoleUrl`, `mailFrom` and
- * `geminiModel` (texts; prod has no default of the first two), `livekitAgent` (a name), `sliceRecords`, `insertWorkers`,
+ * `geminiModel` (texts; prod has no default of the first two), `livekitAgent` (a name), `modelSettings` (JSON or an object), `sliceRecords`, `insertWorkers`,
  * `exportInlineRows` and `transcriptRetentionDays` (whole numbers), and `databaseResourceId`. Throws on any other value, with the ones that exist,
  * and where one is missing.
  */
@@ -308,6 +312,7 @@ export function stageOf(node: Node): Stage {
       livekitAgent: shaped('livekitAgent', livekitAgent, /^[\w.-]{1,100}$/, '<the name of an agent>'),
     }),
     geminiModel: text(node, 'geminiModel', 'gemini-flash-latest'),
+    modelSettings: modelSettingsOf(node),
     mailFrom: text(node, 'mailFrom', name === 'prod' ? undefined : 'Insighta <interviews@insighta.example>'),
     consoleUrl: text(node, 'consoleUrl', name === 'prod' ? undefined : 'http://localhost:4000'),
     leaseSeconds: short ? 6 : 60,
@@ -336,6 +341,18 @@ function choice<Value extends string>(
     )
   }
   return found
+}
+
+/** As JSON, whether the context has it as a text (-c) or as an object (cdk.json). */
+function modelSettingsOf(node: Node): string {
+  const given: unknown = node.tryGetContext('modelSettings')
+  if (given === undefined || given === '') return ''
+  const json = typeof given === 'string' ? given : JSON.stringify(given)
+  try {
+    return JSON.stringify(parseModelSettings(json))
+  } catch (error) {
+    throw new Error(`The context "modelSettings": ${(error as Error).message}`)
+  }
 }
 
 function resourceIdOf(node: Node): string | undefined {

@@ -36,7 +36,15 @@ const parts: readonly Part[] = [
   { folder: 'lib/platform/', mayImport: ['lib/platform/'] },
   // The program that describes the API at build time loads what it describes.
   { folder: 'infra/describe.ts', mayImport: ['functions/', 'lib/platform/'] },
-  { folder: 'infra/', mayImport: ['infra/', 'lib/platform/names.ts', 'lib/platform/routes.ts'] },
+  {
+    folder: 'infra/',
+    mayImport: [
+      'infra/',
+      'lib/platform/names.ts',
+      'lib/platform/routes.ts',
+      'lib/platform/model-settings.ts',
+    ],
+  },
   // A client is another program: what it shares with the server is the shape of the answers.
   { folder: 'clients/', mayImport: ['clients/'], typesFrom: ['lib/'] },
 ]

@@ -64,6 +64,7 @@ export class InterviewsStack extends Stack {
     this.gemini = makeOutsideFunction(this, 'gemini', surroundings, {
       ...addresses(env.geminiUrl),
       [env.geminiModel]: stage.geminiModel,
+      ...(stage.modelSettings && { [env.modelSettings]: stage.modelSettings }),
     })
     allowSecret(this.gemini, this.secrets.gemini, env.geminiSecretArn)
     this.mailer = makeOutsideFunction(this, 'mailer', surroundings, {

@@ -49,6 +49,8 @@ export class RecoveryStack extends Stack {
       ...databaseEnvironment(cluster),
       [env.uploadBucket]: bucket.bucketName,
       [env.maxReceiveCount]: String(stage.maxReceiveCount),
+      // Which passages of résumés are of a model that is no longer asked.
+      ...(stage.modelSettings && { [env.modelSettings]: stage.modelSettings }),
       [env.leaseSeconds]: String(stage.leaseSeconds),
       [env.stalledAfterSeconds]: String(stage.stalledAfter),
       [env.uploadGraceSeconds]: String(stage.uploadGrace),

@@ -4,6 +4,7 @@ import { requiredEnv } from '../platform/config.ts'
 import { InvalidAnswerError, UpstreamRefusedError, UpstreamUnavailableError } from '../platform/errors.ts'
 import { logger } from '../platform/log.ts'
 import { MetricUnit, metrics } from '../platform/metrics.ts'
+import { embeddingSettings, type ModelSettings, parseModelSettings } from '../platform/model-settings.ts'
 import { env } from '../platform/names.ts'
 import {
   type CallOptions,
@@ -15,7 +16,7 @@ import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransient, isTransientStatus } from '../platform/transient.ts'
 import { type BoundedSchema, boundsInWords, wholePart } from './answer-bounds.ts'
-import { dimensions, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
+import { type Embedding, type EmbedKind, embedName, inBatches, type Model, type Prompt } from './model.ts'
 import { geminiRefusal } from './refusals.ts'
 import { type Reviewed, reviewAnswer, type TaskAnswer, type TaskName, tasks } from './tasks.ts'
 import { storable } from './text.ts'
@@ -24,9 +25,8 @@ const service = 'Gemini'
 /** Answers by a JSON schema are documented for this one; the SDK's own choice is v1. */
 const apiVersion = 'v1beta'
 const defaultModel = 'gemini-flash-latest'
-/** It reads, and does not judge: the small one is good enough. */
-const resumeModel = 'gemini-flash-lite-latest'
-const embeddingModel = 'gemini-embedding-001'
+/** Of tasks that need no more. A résumé is read, and not judged. */
+const smallModels: Partial<Record<TaskName, string>> = { resume: 'gemini-flash-lite-latest' }
 /** What a model thinks counts as output, before the first word of the answer. */
 const tokensToThink = 8192
 /** What these models write at most. */
@@ -38,14 +38,22 @@ const secretSchema = z.object({ api_key: z.string().min(1) })
 
 export type GeminiOptions = Pick<ThirdPartyOptions, 'timeout' | 'retry'> & {
   apiKey(): Promise<string>
-  /** Of every task but reading a résumé. */
+  /** Of every task but reading a résumé, unless the settings name another one. */
   model?: string | undefined
+  settings?: ModelSettings
   /** Default: Google's own. */
   baseUrl?: string | undefined
 }
 
 /** Asks Gemini by its SDK, which makes no retries where it is given no retryOptions: they are made here. */
-export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options }: GeminiOptions): Model {
+export function createGemini({
+  apiKey,
+  model = defaultModel,
+  settings = {},
+  baseUrl,
+  ...options
+}: GeminiOptions): Model {
+  const embedding = embeddingSettings(settings)
   const attempts = options.retry?.attempts ?? 3
   const party = createThirdParty({
     service,
@@ -80,7 +88,7 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     call: SdkOptions,
   ): Promise<Written> {
     const response = await client.models.generateContent({
-      model: task === 'resume' ? resumeModel : model,
+      model: settings[task]?.model ?? smallModels[task] ?? model,
       contents: text,
       config: {
         ...call,
@@ -105,7 +113,9 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     options: CallOptions | undefined,
   ): Promise<TaskAnswer<Name>> {
     const { name, maxOutputTokens } = tasks[task]
-    let room = maxOutputTokens + tokensToThink
+    const { max_output_tokens = maxOutputTokens, timeout_seconds } = settings[task] ?? {}
+    const timeout = timeout_seconds === undefined ? undefined : timeout_seconds * 1000
+    let room = max_output_tokens + tokensToThink
     let best: Reviewed<TaskAnswer<Name>> | undefined
     let attempt = 0
     let faulty = 0
@@ -121,7 +131,7 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
       throw invalid(reviewed.faults.join('; '))
     }
     try {
-      best = await called(name, whole, options)
+      best = await called(name, whole, { ...options, timeout })
     } catch (error) {
       options?.signal?.throwIfAborted()
       if (!best) throw error
@@ -140,22 +150,23 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     texts: readonly string[],
     kind: EmbedKind,
     call: SdkOptions,
-  ): Promise<number[][]> {
+  ): Promise<Embedding> {
+    const { model, dimensions } = embedding
     const { embeddings = [] } = await client.models.embedContent({
-      model: embeddingModel,
+      model,
       contents: [...texts],
       config: { ...call, taskType: taskTypes[kind], outputDimensionality: dimensions },
     })
     if (embeddings.length !== texts.length)
       throw invalid(`${embeddings.length} vectors for ${texts.length} texts`)
-    return embeddings.map(({ values = [] }) => unitVector(values))
+    return { model, dimensions, vectors: embeddings.map(({ values = [] }) => unitVector(values, dimensions)) }
   }
 
   /** One call of the SDK with retries around it. */
   async function called<T>(
     name: string,
     use: (client: GoogleGenAI, call: SdkOptions) => Promise<T>,
-    options: CallOptions | undefined,
+    options: (CallOptions & { timeout?: number | undefined }) | undefined,
   ): Promise<T> {
     const client = await connected()
     return party.call(
@@ -179,7 +190,10 @@ export function createGemini({ apiKey, model = defaultModel, baseUrl, ...options
     ask,
     embed: (texts, kind, options) =>
       inBatches(texts, (batch) =>
-        called(embedName, (client, call) => embed(client, batch, kind, call), options),
+        called(embedName, (client, call) => embed(client, batch, kind, call), {
+          ...options,
+          timeout: settings.embedding?.timeout_seconds ? embedding.timeoutMs : undefined,
+        }),
       ),
   }
 }
@@ -190,6 +204,7 @@ export function geminiFromEnvironment(): Model {
   return createGemini({
     apiKey: async () => (await secretJson(arn, secretSchema)).api_key,
     model: process.env[env.geminiModel] || undefined,
+    settings: parseModelSettings(process.env[env.modelSettings] || '{}'),
     baseUrl: process.env[env.geminiUrl],
   })
 }
@@ -265,7 +280,7 @@ function parseJson(text: string): unknown {
 }
 
 /** Gemini scales vectors of 3,072 dimensions only. */
-function unitVector(values: readonly number[]): number[] {
+function unitVector(values: readonly number[], dimensions: number): number[] {
   const length = Math.hypot(...values)
   if (values.length !== dimensions || !Number.isFinite(length) || length === 0) {
     throw invalid(`a vector is not one of ${dimensions} dimensions`)

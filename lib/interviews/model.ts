@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { requiredEnv } from '../platform/config.ts'
 import type { Sql } from '../platform/db.ts'
+import { UpstreamUnavailableError } from '../platform/errors.ts'
 import { env } from '../platform/names.ts'
 import type { CallOptions } from '../platform/outside.ts'
 import { spend } from '../platform/quotas.ts'
@@ -15,7 +16,8 @@ export type Prompt = { system: string; text: string; citable?: Citable | undefin
 const embedKinds = ['document', 'query'] as const
 export type EmbedKind = (typeof embedKinds)[number]
 
-export const dimensions = 768
+/** Vectors, and what made them: those of another model or dimension cannot be compared with them. */
+export type Embedding = { model: string; dimensions: number; vectors: number[][] }
 
 /**
  * The language model. All reject with UpstreamUnavailableError or RetryLaterError where it has no answer now,
@@ -26,11 +28,11 @@ export type Model = {
    * The best answer of up to three attempts. Rejects with InvalidAnswerError where nothing in any of them is of use.
    */
   ask<Name extends TaskName>(task: Name, prompt: Prompt, options?: CallOptions): Promise<TaskAnswer<Name>>
-  /** A vector of length 1 with 768 dimensions for each text, none of which is empty. */
-  embed(texts: readonly string[], kind: EmbedKind, options?: CallOptions): Promise<number[][]>
+  /** A vector of length 1 for each text, none of which is empty; there is at least one. */
+  embed(texts: readonly string[], kind: EmbedKind, options?: CallOptions): Promise<Embedding>
 }
 
-/** Texts of one call at the most; 50 vectors are 1 MB of JSON, and Lambda answers 6 MB. */
+/** Texts of one call at the most; 50 vectors are 1 MB of JSON, or 4 with 3,072 dimensions, and Lambda answers 6 MB. */
 const textsAtOnce = 50
 
 /** Calls that the vectors of some texts take. */
@@ -38,16 +40,21 @@ export function embeddingCalls(texts: readonly string[]): number {
   return Math.ceil(texts.length / textsAtOnce)
 }
 
-/** The vectors of all texts, so many at a time. */
+/** The vectors of all texts, so many at a time. Rejects with UpstreamUnavailableError if the model changes meanwhile. */
 export async function inBatches(
   texts: readonly string[],
-  embed: (batch: readonly string[]) => Promise<number[][]>,
-): Promise<number[][]> {
-  const vectors: number[][] = []
-  for (let at = 0; at < texts.length; at += textsAtOnce) {
-    vectors.push(...(await embed(texts.slice(at, at + textsAtOnce))))
+  embed: (batch: readonly string[]) => Promise<Embedding>,
+): Promise<Embedding> {
+  const first = await embed(texts.slice(0, textsAtOnce))
+  const vectors = [...first.vectors]
+  for (let at = textsAtOnce; at < texts.length; at += textsAtOnce) {
+    const next = await embed(texts.slice(at, at + textsAtOnce))
+    if (next.model !== first.model || next.dimensions !== first.dimensions) {
+      throw new UpstreamUnavailableError('The embedding model has just changed')
+    }
+    vectors.push(...next.vectors)
   }
-  return vectors
+  return { ...first, vectors }
 }
 
 /** As retries of embeddings call them. */
@@ -77,7 +84,14 @@ export const modelRequestSchema = z.discriminatedUnion('kind', [
 ])
 type ModelRequest = z.input<typeof modelRequestSchema>
 
-const vectorsSchema = z.array(z.array(z.number()).length(dimensions))
+const vectorsSchema = z.array(z.array(z.number()))
+const embeddingSchema = z
+  .union([
+    z.strictObject({ model: z.string(), dimensions: z.int(), vectors: vectorsSchema }),
+    // The release before has one model, and does not name it.
+    vectorsSchema.transform((vectors) => ({ model: 'gemini-embedding-001', dimensions: 768, vectors })),
+  ])
+  .refine(({ dimensions, vectors }) => vectors.every(({ length }) => length === dimensions))
 
 /** The model through the gemini function, for functions that have no way out to the internet. */
 export function modelFromEnvironment(): Model {
@@ -93,7 +107,7 @@ export function modelFromEnvironment(): Model {
     embed: (texts, kind, options) =>
       inBatches(texts, (batch) => {
         const request: ModelRequest = { kind: 'embed', texts: [...batch], embed_kind: kind }
-        return callRemote({ functionName, name: embedName, request, result: vectorsSchema }, options)
+        return callRemote({ functionName, name: embedName, request, result: embeddingSchema }, options)
       }),
   }
 }

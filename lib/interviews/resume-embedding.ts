@@ -5,12 +5,13 @@ import { logger } from '../platform/log.ts'
 import { countUsage } from '../platform/quotas.ts'
 import { chunksOf } from './chunks.ts'
 import { type Failure, failureOf } from './failure.ts'
-import { type CallOptions, embeddingCalls, type Model } from './model.ts'
+import { type CallOptions, type Embedding, embeddingCalls, type Model } from './model.ts'
 
 type Chunk = { content: string; embedding: number[] }
+export type EmbeddingModel = Pick<Embedding, 'model' | 'dimensions'>
 
 /** The pieces of a résumé that are searched, or why they could not be made. */
-export type Passages = { chunks: Chunk[] } | { failure: Failure }
+export type Passages = (EmbeddingModel & { chunks: Chunk[] }) | { failure: Failure }
 
 /**
  * Counts the calls that the passages of a text took. The quota does not hold them up. An attempt that failed cost
@@ -30,8 +31,8 @@ export async function embedText(
 ): Promise<Passages> {
   const texts = chunksOf(content)
   try {
-    const vectors = await model.embed(texts, 'document', options)
-    return { chunks: texts.map((text, index) => ({ content: text, embedding: vectors[index]! })) }
+    const { vectors, ...by } = await model.embed(texts, 'document', options)
+    return { ...by, chunks: texts.map((text, index) => ({ content: text, embedding: vectors[index]! })) }
   } catch (error) {
     const failure = whyNot(error)
     logger.warn('The passages of a résumé are made later', failure)
@@ -44,15 +45,17 @@ function whyNot(error: unknown): Failure {
   return isInsightaError(error) ? { ...failureOf(error), message } : { code: 'internal_error', message }
 }
 
-export async function insertChunks(
+/** Stores the passages of a résumé in place of those that it has. */
+export async function storeChunks(
   tx: Transaction,
   resumeId: string,
-  chunks: readonly Chunk[],
+  { model, dimensions, chunks }: EmbeddingModel & { chunks: readonly Chunk[] },
 ): Promise<void> {
   const rows = chunks.map((chunk, index) => ({ chunk_no: index + 1, ...chunk }))
+  await tx`delete from resume_chunks where resume_id = ${resumeId}`
   await tx`
-    insert into resume_chunks (resume_id, chunk_no, content, embedding)
-    select ${resumeId}, chunk_no, content, embedding
+    insert into resume_chunks (resume_id, chunk_no, content, embedding, embedding_model, embedding_dimensions)
+    select ${resumeId}, chunk_no, content, embedding, ${model}, ${dimensions}::integer
     from json_to_recordset(${JSON.stringify(rows)}::text::json) as chunk(
       chunk_no integer, content text, embedding real[])`
 }
@@ -83,10 +86,30 @@ export async function claimUnembedded(tx: Transaction, limit: number): Promise<s
   return rows.map(({ id }) => id)
 }
 
+/**
+ * Has passages made again that are of another model or dimension than this. Until then their résumé is not searched:
+ * its vectors say nothing beside those of the model that is asked now.
+ */
+export async function renewPassages(
+  tx: Transaction,
+  { model, dimensions }: EmbeddingModel,
+  limit: number,
+): Promise<number> {
+  const { count } = await tx`
+    update resumes set embedding_due_at = now(), embedding_attempts = 0, embedding_failure = null
+    where id in (
+      select r.id from resume_chunks c join resumes r on r.id = c.resume_id
+      where c.chunk_no = 1 and r.embedding_due_at is null and r.state = 'completed'
+        and (c.embedding_model < ${model} or c.embedding_model > ${model}
+          or c.embedding_dimensions <> ${dimensions})
+      limit ${limit} for update of r skip locked)`
+  return count
+}
+
 export type EmbeddingContext = { sql: Sql; model: Pick<Model, 'embed'>; remainingMs(): number }
 
 /**
- * Makes the passages that a résumé lacks, if it does. Doubled, they are stored once. Where the model still has no
+ * Makes the passages that a résumé lacks, or has of another model. Doubled, they are stored once. Where the model still has no
  * vectors that is noted, and the sweep comes again.
  */
 export async function embedResume(
@@ -110,7 +133,7 @@ export async function embedResume(
       update resumes set embedding_due_at = null, embedding_attempts = 0, embedding_failure = null
       where id = ${id} and embedding_due_at is not null`
     if (count === 0) return undefined
-    await insertChunks(tx, id, passages.chunks)
+    await storeChunks(tx, id, passages)
     return { chunks: passages.chunks.length }
   })
 }

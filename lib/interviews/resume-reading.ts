@@ -6,7 +6,7 @@ import { type HiddenText, isHiding } from './hidden-text.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
 import { resumePrompt } from './prompts.ts'
-import { countEmbedding, embedText, insertChunks, oweEmbedding, type Passages } from './resume-embedding.ts'
+import { countEmbedding, embedText, oweEmbedding, type Passages, storeChunks } from './resume-embedding.ts'
 import { resumeText } from './resume-text.ts'
 import type { ResumeType } from './resume-type.ts'
 import type { ResumeFacts } from './tasks.ts'
@@ -94,7 +94,7 @@ async function store(
   // A deletion takes the candidate before its résumés, too.
   await tx`select from candidates where id = ${candidateId} for no key update`
   await holdLease(tx, lease)
-  if ('chunks' in passages) await insertChunks(tx, lease.id, passages.chunks)
+  if ('chunks' in passages) await storeChunks(tx, lease.id, passages)
   else await oweEmbedding(tx, lease.id, passages.failure)
   await fillCandidate(tx, candidateId, extracted)
   await tx`

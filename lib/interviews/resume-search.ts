@@ -2,7 +2,7 @@ import { arrayLiteral, type Sql } from '../platform/db.ts'
 import { describeFailure } from '../platform/failures.ts'
 import { logger } from '../platform/log.ts'
 import { type HiddenText, isHiding } from './hidden-text.ts'
-import type { CallOptions, Model } from './model.ts'
+import type { CallOptions, Embedding, Model } from './model.ts'
 import type { ResumeExcerpt } from './prompts.ts'
 
 /** Characters of a question that are looked for: the embedding model takes 2,048 tokens. */
@@ -23,8 +23,8 @@ export async function resumeContext(
   const resume = question === '' ? undefined : await newestResume(sql, candidateId)
   if (!resume) return { passages: [], hidesText: false }
   const hidesText = isHiding(resume.hidden_text)
-  const vector = await embedQuestion(model, question, resume.id, options)
-  return { passages: vector ? await nearest(sql, resume.id, vector, limit) : [], hidesText }
+  const embedding = await embedQuestion(model, question, resume.id, options)
+  return { passages: embedding ? await nearest(sql, resume.id, embedding, limit) : [], hidesText }
 }
 
 type NewestResume = { id: string; hidden_text: HiddenText | null }
@@ -43,10 +43,9 @@ async function embedQuestion(
   question: string,
   resumeId: string,
   options: CallOptions,
-): Promise<number[] | undefined> {
+): Promise<Embedding | undefined> {
   try {
-    const [vector] = await model.embed([question], 'query', options)
-    return vector
+    return await model.embed([question], 'query', options)
   } catch (error) {
     logger.warn('A résumé is not searched', { resume_id: resumeId, reason: describeFailure(error).error })
     return undefined
@@ -56,20 +55,23 @@ async function embedQuestion(
 async function nearest(
   sql: Sql,
   resumeId: string,
-  vector: readonly number[],
+  { model, dimensions, vectors: [vector = []] }: Embedding,
   limit: number,
 ): Promise<string[]> {
+  // Distances between vectors of two models mean nothing.
+  const comparable = sql`
+    resume_id = ${resumeId} and embedding_model = ${model} and embedding_dimensions = ${dimensions}`
   const wanted = sql`${arrayLiteral(vector)}::text::real[]`
   const chunks = (await hasVectors(sql))
     ? sql`
-        select content from resume_chunks where resume_id = ${resumeId}
+        select content from resume_chunks where ${comparable}
         order by embedding::vector <=> ${wanted}::vector, chunk_no limit ${limit}`
     : // Two arrays unnested in the select list run side by side: 200 chunks in 10 ms, and in 16 as functions.
       sql`
         select content from resume_chunks cross join lateral (
           select sum(a * b) as cosine from (select unnest(embedding) as a, unnest(${wanted}) as b) pairs
         ) product
-        where resume_id = ${resumeId} order by cosine desc, chunk_no limit ${limit}`
+        where ${comparable} order by cosine desc, chunk_no limit ${limit}`
   const rows = await sql<{ content: string }[]>`${chunks}`
   return rows.map(({ content }) => content)
 }

@@ -13,7 +13,7 @@ import {
   type StalledAfter,
   workMessages,
 } from './recovery-store.ts'
-import { claimUnembedded } from './resume-embedding.ts'
+import { claimUnembedded, type EmbeddingModel, renewPassages } from './resume-embedding.ts'
 import { requestRoomClosing } from './rooms-store.ts'
 import { readTranscript } from './transcript.ts'
 
@@ -21,6 +21,8 @@ export type SweepContext = {
   sql: Sql
   storage: Storage
   queues: OutboxQueues
+  /** What embeds résumés now. */
+  embedding: EmbeddingModel
   /** Seconds. */
   waits: {
     /** Before an assessment, an e-mail or a résumé that no living worker holds is taken up again. */
@@ -70,9 +72,10 @@ async function sweepStalled({ sql, queues, waits }: SweepContext, table: LeasedT
   return sent.length
 }
 
-/** Passages that could not be made when their résumé was read. */
-async function sweepEmbeddings({ sql, queues }: SweepContext): Promise<number> {
+/** Passages that could not be made when their résumé was read, and those of a model that is no longer asked. */
+async function sweepEmbeddings({ sql, queues, embedding }: SweepContext): Promise<number> {
   const sent = await sql.begin(async (tx) => {
+    await renewPassages(tx, embedding, bound)
     const ids: string[] = []
     for (const id of await claimUnembedded(tx, bound)) {
       ids.push(await enqueue(tx, queueNames.resumes, workMessages.resumes(id)))

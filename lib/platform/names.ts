@@ -60,7 +60,10 @@ export const env = {
   agifyUrl: 'AGIFY_URL',
   nationalizeUrl: 'NATIONALIZE_URL',
   geminiUrl: 'GEMINI_URL',
+  /** Of the tasks that modelSettings names no model for. */
   geminiModel: 'GEMINI_MODEL',
+  /** JSON: model, budget and timeout by task, and the model that embeds. */
+  modelSettings: 'MODEL_SETTINGS',
   resendUrl: 'RESEND_URL',
   livekitUrl: 'LIVEKIT_URL',
   /** The sender of every e-mail, as `Insighta <interviews@example.com>`. */

@@ -21,16 +21,20 @@ export type ThirdParty = {
    * Runs the attempt, which ends by its signal at the latest, until it succeeds. Rejects with what the last one
    * met, RetryLaterError, or UpstreamUnavailableError where there was no answer.
    */
-  call<T>(name: string, attempt: (signal: AbortSignal) => Promise<T>, options?: CallOptions): Promise<T>
+  call<T>(
+    name: string,
+    attempt: (signal: AbortSignal) => Promise<T>,
+    options?: CallOptions & { timeout?: number | undefined },
+  ): Promise<T>
 }
 
 /** With a timeout, retries, and a circuit breaker of its own: make one for an environment's life. */
 export function createThirdParty(options: ThirdPartyOptions): ThirdParty {
-  const { service, timeout = 5000 } = options
+  const { service } = options
   const circuit = createCircuit(service)
 
   return {
-    call(name, attempt, { signal, remainingMs } = {}) {
+    call(name, attempt, { signal, remainingMs, timeout = options.timeout ?? 5000 } = {}) {
       const settings = { ...options.retry, name, signal, ...(remainingMs && { remainingMs }) }
       return retry(settings, () =>
         circuit.run(() => {

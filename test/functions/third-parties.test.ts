@@ -77,11 +77,12 @@ describe('the gemini function', () => {
   })
 
   it('answers vectors, more than one call takes', async () => {
-    const vectors = await model.embed(
+    const { vectors, ...by } = await model.embed(
       Array.from({ length: 60 }, (_, i) => `text ${i}`),
       'document',
     )
     expect(vectors).toHaveLength(60)
+    expect(by).toEqual({ model: 'gemini-embedding-001', dimensions: 768 })
     expect(Math.hypot(...(vectors[59] ?? []))).toBeCloseTo(1)
     const asked = [...parties.asked].filter(([path]) => path.includes('mbed'))
     expect(asked).toEqual([['/gemini/v1beta/models/gemini-embedding-001:batchEmbedContents', 2]])

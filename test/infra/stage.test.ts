@@ -34,6 +34,24 @@ describe('the stage', () => {
     ])
   })
 
+  it('takes the settings of models from the context, as JSON or as an object', () => {
+    const settings = { chat: { model: 'gemini-pro', timeout_seconds: 20 }, embedding: { dimensions: 256 } }
+    expect(stage({}).modelSettings).toBe('')
+    for (const modelSettings of [settings, JSON.stringify(settings)]) {
+      expect(JSON.parse(stage({ modelSettings }).modelSettings)).toEqual(settings)
+    }
+  })
+
+  it.each([
+    ['{', 'are not JSON'],
+    ['{"chats":{}}', 'chats'],
+    [{ chat: { model: '../x' } }, 'chat.model'],
+    [{ assessment: { max_output_tokens: 1 } }, 'assessment.max_output_tokens'],
+    [{ embedding: { dimensions: 3.5 } }, 'embedding.dimensions'],
+  ])('refuses settings of models that no call could have: %j', (modelSettings, problem) => {
+    expect(() => stage({ modelSettings })).toThrow(problem)
+  })
+
   it('takes the size of a slice, the number of insert workers and the rows of an answer from the context, within their bounds', () => {
     expect(stage({}).sliceRecords).toBeUndefined()
     expect(stage({ sliceRecords: '2500', insertWorkers: '6' })).toMatchObject({

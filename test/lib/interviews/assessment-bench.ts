@@ -29,6 +29,8 @@ export const deliveries = 3
 type Asked = { task: TaskName; prompt: Prompt }
 type Answer = (asked: Asked) => unknown
 
+const embedding = { model: 'gemini-embedding-001', dimensions: 768 }
+
 /** A model that answers by script: what is not scripted gets `usual`. */
 function scriptedModel(usual: Answer) {
   const asked: Asked[] = []
@@ -38,8 +40,10 @@ function scriptedModel(usual: Answer) {
       asked.push({ task, prompt })
       return (script.shift() ?? usual)({ task, prompt })
     },
-    embed: async (texts: readonly string[]) =>
-      texts.map(() => Array.from({ length: 768 }, (_, index) => (index === 0 ? 1 : 0))),
+    embed: async (texts: readonly string[]) => ({
+      ...embedding,
+      vectors: texts.map(() => Array.from({ length: 768 }, (_, index) => (index === 0 ? 1 : 0))),
+    }),
   } as unknown as Model
   return { asked, script, model }
 }
@@ -160,11 +164,12 @@ export async function startAssessmentBench({ model }: { model?: Model } = {}) {
     },
     redrive: (queue: string) =>
       redrive({ sql, queues: queues as SourceQueues, owners }, queue as QueueName, 'every', { all: true }),
-    sweep: (storage: Partial<Storage> = {}) =>
+    sweep: (storage: Partial<Storage> = {}, embeddedBy = embedding) =>
       sweepInterviews({
         sql,
         storage: storage as Storage,
         queues,
+        embedding: embeddedBy,
         waits: {
           stalledAfter: { stalled: 900, untried: 90, grace: 25 },
           uploadCheck: 300,

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createGemini, type GeminiOptions } from '../../../lib/interviews/gemini.ts'
-import { dimensions } from '../../../lib/interviews/model.ts'
 import type { RefusalSubject } from '../../../lib/platform/errors.ts'
 import { watchRetries } from '../../support/retries.ts'
 import { startThirdParties, type ThirdParties } from '../../support/third-parties.ts'
@@ -95,6 +94,24 @@ describe('an answer of Gemini', () => {
     expect(JSON.stringify(responseJsonSchema)).not.toMatch(
       /"(?:\$schema|format|pattern|m(?:ax|in)(?:Items|Length|imum))"/,
     )
+  })
+
+  it('is asked for by the settings of its task, and the others by the defaults', async () => {
+    wire.answers.push(good, says('{"question":"Why?"}'))
+    const model = gemini({
+      model: 'gemini-x',
+      settings: { assessment: { model: 'gemini-pro', max_output_tokens: 3000 } },
+    })
+    await model.ask('assessment', prompt)
+    await model.ask('next_question', prompt)
+    const asked = wire.requests.map(({ path, body }) => ({
+      model: path.split('/').at(-1)?.split(':')[0],
+      tokens: JSON.parse(body).generationConfig.maxOutputTokens,
+    }))
+    expect(asked).toEqual([
+      { model: 'gemini-pro', tokens: 3000 + 8192 },
+      { model: 'gemini-x', tokens: 500 + 8192 },
+    ])
   })
 
   it('about a résumé comes from the small model, others from the usual one', async () => {
@@ -354,6 +371,7 @@ describe('an answer of Gemini', () => {
 })
 
 describe('embeddings', () => {
+  const dimensions = 768
   const vector = (first: number) => ({ values: [first, ...Array<number>(dimensions - 1).fill(2)] })
   const vectors = (count: number): WireAnswer => ({
     body: { embeddings: Array.from({ length: count }, () => vector(3)) },
@@ -361,7 +379,7 @@ describe('embeddings', () => {
 
   it('have length 1, and come in batches of 50', async () => {
     wire.answers.push(vectors(50), vectors(50), vectors(20))
-    const found = await gemini().embed(Array<string>(120).fill('text'), 'document')
+    const { vectors: found } = await gemini().embed(Array<string>(120).fill('text'), 'document')
     expect(found).toHaveLength(120)
     expect(Math.hypot(...(found[119] ?? []))).toBeCloseTo(1, 12)
     const [first] = wire.requests
@@ -372,12 +390,21 @@ describe('embeddings', () => {
     expect(wire.requests).toHaveLength(3)
   })
 
-  it('of a question are marked as such, and none are asked for of nothing', async () => {
+  it('are made by the model and in the dimensions of the settings, and say so', async () => {
+    wire.answers.push({ body: { embeddings: [{ values: [3, 4, ...Array<number>(254).fill(0)] }] } })
+    const settings = { embedding: { model: 'gemini-embedding-002', dimensions: 256 } }
+    const { vectors, ...by } = await gemini({ settings }).embed(['text'], 'document')
+    expect(by).toEqual({ model: 'gemini-embedding-002', dimensions: 256 })
+    expect(vectors[0]?.slice(0, 3)).toEqual([0.6, 0.8, 0])
+    const [{ path, body } = { path: '', body: '' }] = wire.requests
+    expect(path).toBe('/v1beta/models/gemini-embedding-002:batchEmbedContents')
+    expect(JSON.parse(body).requests[0].outputDimensionality).toBe(256)
+  })
+
+  it('of a question are marked as such', async () => {
     wire.answers.push(vectors(1))
     await gemini().embed(['who?'], 'query')
     expect(JSON.parse(wire.requests[0]?.body ?? '').requests[0].taskType).toBe('RETRIEVAL_QUERY')
-    expect(await gemini().embed([], 'query')).toEqual([])
-    expect(wire.requests).toHaveLength(1)
   })
 
   it.each<[string, WireAnswer]>([
@@ -394,12 +421,13 @@ describe('embeddings', () => {
 
   it('come after a 500', async () => {
     wire.answers.push(fails(500, 'INTERNAL'), vectors(1))
-    expect(await gemini().embed(['a'], 'document')).toHaveLength(1)
+    expect((await gemini().embed(['a'], 'document')).vectors).toHaveLength(1)
   })
 
   it('come from the simulator in the same form', async () => {
     const model = gemini({ baseUrl: parties.environment.GEMINI_URL })
-    const [near = [], same = []] = await model.embed(['queues', 'queues'], 'document')
+    const embedding = await model.embed(['queues', 'queues'], 'document')
+    const [near = [], same = []] = embedding.vectors
     expect(near.reduce((sum, value, at) => sum + value * (same[at] ?? 0), 0)).toBeCloseTo(1)
   })
 })

@@ -1,13 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { embed } from '../../../infra/local/simulators/gemini-embedding.ts'
 import { createCandidate, type NewCandidate } from '../../../lib/interviews/candidates.ts'
-import { dimensions, type Model, type Prompt } from '../../../lib/interviews/model.ts'
+import type { Model, Prompt } from '../../../lib/interviews/model.ts'
 import { embedResume } from '../../../lib/interviews/resume-embedding.ts'
 import { readResume } from '../../../lib/interviews/resume-reading.ts'
 import { createResume, latestResume, type NewResume } from '../../../lib/interviews/resumes.ts'
 import type { ResumeFacts } from '../../../lib/interviews/tasks.ts'
 import { freshDatabase } from '../../support/postgres.ts'
 import { startStorage } from '../../support/storage.ts'
+
+const dimensions = 768
 
 /** What the model finds in every résumé of this bench. */
 export const facts: ResumeFacts = {
@@ -28,6 +30,8 @@ export async function startResumeBench() {
   const { s3, storage } = bucket
   const { sql } = database
   const asked: Prompt[] = []
+  /** The model that embeds; a test may set another one. */
+  const embedder = { model: 'gemini-embedding-001', dimensions }
   /** What the next answers are, in place of the usual ones. */
   const script: { ask: (() => unknown)[]; embed: (() => unknown)[] } = { ask: [], embed: [] }
   const model = {
@@ -37,7 +41,7 @@ export async function startResumeBench() {
     },
     embed: async (texts: readonly string[]) => {
       await script.embed.shift()?.()
-      return texts.map(unitVector)
+      return { ...embedder, vectors: texts.map(unitVector) }
     },
   } as unknown as Model
 
@@ -83,6 +87,7 @@ export async function startResumeBench() {
     model,
     asked,
     script,
+    embedder,
     owner,
     team,
     candidate,

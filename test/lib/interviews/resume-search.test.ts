@@ -22,7 +22,7 @@ const model: ResumeBench['model'] = {
   ask: () => Promise.reject(new Error('Nothing is asked')),
   embed: async (texts, kind) => {
     embedded.push({ texts, kind })
-    return texts.map(unitVector)
+    return { model: 'gemini-embedding-001', dimensions: 768, vectors: texts.map(unitVector) }
   },
 }
 

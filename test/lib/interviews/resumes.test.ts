@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
 import { deleteCandidate, getCandidate } from '../../../lib/interviews/candidates.ts'
+import { renewPassages } from '../../../lib/interviews/resume-embedding.ts'
 import { resumeKey, resumeMessage, resumeOfKey } from '../../../lib/interviews/resume-messages.ts'
 import { readResume, removeOrphan } from '../../../lib/interviews/resume-reading.ts'
 import { resumeContext } from '../../../lib/interviews/resume-search.ts'
@@ -340,6 +341,29 @@ describe('without vectors', () => {
     expect(await bench.embed(id)).toBeUndefined()
     expect(await bench.chunks(id)).toEqual([])
   })
+})
+
+test('passages of another embedding model are never compared, and are made again', async () => {
+  const { id: candidate } = await bench.candidate()
+  const id = await bench.uploaded(candidate, long)
+  await bench.read(id)
+  const found = async () => (await resumeContext(bench.sql, bench.model, candidate, 'Go')).passages.length
+  const renew = () => bench.sql.begin((tx) => renewPassages(tx, bench.embedder, 10_000))
+  expect([await found(), await renew()]).toEqual([4, 0])
+  const before = { ...bench.embedder }
+  for (const change of [{ model: 'gemini-embedding-002' }, { model: 'a-first-one' }, { dimensions: 3 }]) {
+    Object.assign(bench.embedder, change)
+    expect(await found()).toBe(0)
+    expect(await renew()).toBeGreaterThan(0)
+    expect((await bench.latest(candidate)).searchable).toBe(false)
+    expect(await bench.embed(id)).toEqual({ chunks: 4 })
+    expect([await found(), (await bench.latest(candidate)).searchable]).toEqual([4, true])
+    const stored = await bench.sql`
+      select distinct embedding_model as model, embedding_dimensions as dimensions
+      from resume_chunks where resume_id = ${id}`
+    expect(stored).toEqual([bench.embedder])
+  }
+  Object.assign(bench.embedder, before)
 })
 
 describe('a candidate who is deleted', () => {

@@ -182,6 +182,18 @@ test('has the passages of a résumé made that it lacks, later each time', async
   expect(bench.sent).toEqual(Array(6).fill({ queue: 'resumes', body: { resume_id: id } }))
 })
 
+test('has passages made again that another model embedded, once', async () => {
+  const { candidate_id } = await bench.interview()
+  const id = await resume(candidate_id, 'completed')
+  await bench.sql`
+    insert into resume_chunks (resume_id, chunk_no, content, embedding) values (${id}, 1, 'Go', '{1}'), (${id}, 2, 'SQL', '{1}')`
+  expect(await bench.sweep()).toEqual(nothing)
+  const other = { model: 'gemini-embedding-002', dimensions: 768 }
+  expect(await bench.sweep({}, other)).toEqual({ ...nothing, embeddings: 1 })
+  expect(await bench.sweep({}, other)).toEqual(nothing)
+  expect(bench.sent).toEqual([{ queue: 'resumes', body: { resume_id: id } }])
+})
+
 test('finds an upload whose event was lost, and expires one that never came', async () => {
   const { candidate_id } = await bench.interview()
   const here = await resume(candidate_id, 'awaiting_upload', 900)
