@@ -1,5 +1,3 @@
-import mammoth from 'mammoth'
-import { getDocumentProxy, getResolvedPDFJS } from 'unpdf'
 import type { PDFDocumentProxy, PDFPageProxy } from 'unpdf/pdfjs'
 import { oleStart, otherType, pdfStart, startsWith, zipStart } from './document-kinds.ts'
 import { hiddenInDocx } from './docx-hidden-text.ts'
@@ -41,7 +39,8 @@ export function openDocument(bytes: Buffer, type: DocumentType): Promise<Documen
 async function openPdf(bytes: Buffer): Promise<DocumentText> {
   const start = bytes.subarray(0, pdfLead + pdfStart.length)
   if (!start.includes(pdfStart)) throw otherType()
-  // Outside what a damaged file is blamed for.
+  // A reader reads one file: it loads what that needs. Outside what a damaged file is blamed for.
+  const { getDocumentProxy, getResolvedPDFJS } = await import('unpdf')
   const { OPS } = await getResolvedPDFJS()
   // A stream's own dictionary is never compressed.
   const hasImages = /\/Subtype\s{0,10}\/Image/.test(bytes.toString('latin1'))
@@ -94,6 +93,7 @@ async function hiddenInPdf(
 async function openDocx(bytes: Buffer): Promise<DocumentText> {
   if (startsWith(bytes, oleStart)) throw bytes.includes(encryptedPackage) ? encrypted() : otherType()
   if (!startsWith(bytes, zipStart)) throw otherType()
+  const { default: mammoth } = await import('mammoth')
   const zip = openZip(bytes, maxXmlBytes)
   let xml = ''
   const file = {

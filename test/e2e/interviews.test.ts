@@ -5,6 +5,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { turnId } from '../../lib/interviews/transcript.ts'
 import { routes } from '../../lib/platform/routes.ts'
+import { pdfOf } from '../support/documents.ts'
 import { agentHeaders, livekitHeaders, resendHeaders } from '../support/webhooks.ts'
 import { apiOf, startTestCloud, type TestCloud, until } from './cloud.ts'
 import { interviewsOf, modelPath, outsideOf, secretOf, turnEvent, turnsOf } from './recruiting.ts'
@@ -59,14 +60,24 @@ describe('an interview from the first word to its deletion', () => {
 
   test('a résumé that is uploaded is read, and tells what nobody had typed', async () => {
     candidate = await interviews.meet('Zanele Quillfeather', address)
-    const file = { filename: 'resume.txt', size: Buffer.byteLength(resume) }
+    const pdf = await pdfOf([resume])
+    const file = { filename: 'Quillfeather.pdf', size: pdf.length }
     const { status, body } = await call(`POST /api/candidates/${candidate}/resume`, { body: file })
     expect([status, body.state]).toEqual([201, 'awaiting_upload'])
     const { url, method, headers } = body.upload
-    expect((await fetch(url, { method, headers, body: resume })).status).toBe(200)
+    expect((await fetch(url, { method, headers, body: pdf })).status).toBe(200)
     const read = async () => (await call(`GET /api/candidates/${candidate}/resume`)).body
     await until(async () => (await read()).state === 'completed')
-    expect((await read()).extracted.skills).toEqual(['AWS', 'PostgreSQL', 'TypeScript'])
+    const { text, hidden_text, extracted } = await read()
+    expect(text).toContain('Led the move of the zeppelin bookings to AWS.')
+    expect(hidden_text).toEqual({ characters: 0, kinds: [], excerpt: '' })
+    expect(extracted.skills).toEqual(['AWS', 'PostgreSQL', 'TypeScript'])
+    const located = await call(`GET /api/candidates/${candidate}/resume/file`, {
+      headers: { accept: 'application/json' },
+    })
+    const fetched = await fetch(located.body.url)
+    expect(fetched.headers.get('content-disposition')).toContain('attachment; filename="Quillfeather.pdf"')
+    expect(Buffer.from(await fetched.arrayBuffer()).equals(pdf)).toBe(true)
     const known = await call(`GET /api/candidates/${candidate}`)
     expect(known.body.data).toMatchObject({ current_title: 'Backend engineer', years_of_experience: 6 })
   })

@@ -1,5 +1,6 @@
 import { Stack } from 'aws-cdk-lib'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { readerBytes } from '../../lib/interviews/document-process.ts'
 import { functionNames, queues as queueNames, thirdParties } from '../../lib/platform/names.ts'
 import { gatewayRoutes } from '../../lib/platform/routes.ts'
 import type { Resource, Value } from './synthesis.ts'
@@ -272,6 +273,11 @@ describe.each([
         else expect(VpcConfig, name).toBeDefined()
         expect(of(lambda, LoggingConfig?.LogGroup)?.Properties.RetentionInDays, name).toBe(30)
       }
+    })
+
+    it('that read résumés have twice the memory that a reader of documents may take', () => {
+      const { MemorySize = 0 } = functions.get('read-resume')!.Properties
+      expect(MemorySize * 1024 * 1024).toBeGreaterThanOrEqual(2 * readerBytes)
     })
 
     it('find in their environment every name they need and no other', () => {

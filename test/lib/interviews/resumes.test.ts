@@ -18,7 +18,7 @@ import {
 import { decodeObjectKey } from '../../../lib/platform/object-key.ts'
 import { RetryLaterError } from '../../../lib/platform/retry.ts'
 import { ObjectMissingError } from '../../../lib/platform/storage.ts'
-import { docxOf, drawnPdf, inflatingPdf, pdfOf, scannedPdf } from '../../support/documents.ts'
+import { docxOf, docxParts, drawnPdf, pdfOf, scannedPdf, zipOf } from '../../support/documents.ts'
 import { facts, type ResumeBench, startResumeBench } from './resume-bench.ts'
 
 let bench: ResumeBench
@@ -201,7 +201,7 @@ test.each([
   ['encrypted', 'cv.pdf', () => pdfOf(['Ada'], { userPassword: 'secret', pdfVersion: '1.7' })],
   ['unreadable', 'cv.pdf', async () => Buffer.from('%PDF-1.7 lorem')],
   ['type_mismatch', 'cv.txt', () => pdfOf(['Ada'])],
-  ['too_large', 'cv.pdf', async () => inflatingPdf(1024)],
+  ['too_large', 'cv.docx', async () => zipOf(docxParts('<w:p/>'.repeat(2_000_000)))],
   ['rtf', 'cv.txt', async () => Buffer.from('{\\rtf1 Ada}')],
   ['rtf', 'cv.docx', async () => Buffer.from('{\\rtf1 Ada}')],
 ])('a file that cannot be read ends as failed: %s', async (code, filename, content) => {
