@@ -29,11 +29,13 @@ export async function readDocument(
   type: DocumentType,
   { timeoutMs, maxBytes = readerBytes }: { timeoutMs: number; maxBytes?: number },
 ): Promise<ReadDocument> {
-  const child = spawn(process.execPath, [`--max-old-space-size=${heapMb}`, reader, type, String(maxBytes)], {
+  const timeout = Math.max(1, Math.round(timeoutMs))
+  const bounds = [maxBytes, timeout].map(String)
+  const child = spawn(process.execPath, [`--max-old-space-size=${heapMb}`, reader, type, ...bounds], {
     stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
     // Where Lambda's Node finds its libraries, and nothing that opens anything.
     env: { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH },
-    timeout: Math.max(1, Math.round(timeoutMs)),
+    timeout,
     killSignal: 'SIGKILL',
   })
   // What it said may come after its end.

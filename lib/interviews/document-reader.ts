@@ -6,8 +6,9 @@ import type { HiddenText } from './hidden-text.ts'
 import { longestText } from './resume-type.ts'
 
 /*
- * A program: reads the document of its standard input, of the type and within the bytes of memory that its arguments
- * say, and tells by messages what it holds. It is killed when it takes more.
+ * A program: reads the document of its standard input, of the type, within the bytes of memory and the milliseconds
+ * that its arguments say, and tells by messages what it holds. It kills itself when it takes more, also when there is
+ * no one left to do that.
  */
 
 /** What the program says, in this order: a text may be all that comes. */
@@ -18,9 +19,11 @@ export type ReaderMessage =
 
 // A thread of its own: inflating keeps this one busy.
 const watch = `
-  const { workerData } = require('node:worker_threads')
+  const { maxBytes, timeoutMs } = require('node:worker_threads').workerData
+  const end = () => process.kill(process.pid, 'SIGKILL')
+  setTimeout(end, timeoutMs)
   setInterval(() => {
-    if (process.memoryUsage.rss() > workerData) process.kill(process.pid, 'SIGKILL')
+    if (process.memoryUsage.rss() > maxBytes) end()
   }, 5)`
 
 function tell(message: ReaderMessage): Promise<void> {
@@ -29,8 +32,8 @@ function tell(message: ReaderMessage): Promise<void> {
   })
 }
 
-async function main(type: DocumentType, maxBytes: number): Promise<void> {
-  const watcher = new Worker(watch, { eval: true, workerData: maxBytes })
+async function main(type: DocumentType, maxBytes: number, timeoutMs: number): Promise<void> {
+  const watcher = new Worker(watch, { eval: true, workerData: { maxBytes, timeoutMs } })
   const bytes = await buffer(process.stdin)
   await new Promise((resolve) => watcher.once('online', resolve))
   try {
@@ -43,6 +46,6 @@ async function main(type: DocumentType, maxBytes: number): Promise<void> {
   }
 }
 
-const [, , type, maxBytes] = process.argv
-await main(type as DocumentType, Number(maxBytes))
+const [, , type, maxBytes, timeoutMs] = process.argv
+await main(type as DocumentType, Number(maxBytes), Number(timeoutMs))
 process.exit(0)

@@ -13,7 +13,7 @@ export type DocumentType = Exclude<ResumeType, typeof resumeTypes.txt>
 export type DocumentText = { text: string; findHidden(): Promise<HiddenText> }
 
 /**
- * Bytes of XML that are read of a DOCX at the most: mammoth holds 250 times as much memory where every element is
+ * At most so many bytes of XML are read of a DOCX: mammoth holds 250 times as much memory where every element is
  * empty.
  */
 const maxXmlBytes = 4 * 1024 * 1024

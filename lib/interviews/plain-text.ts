@@ -35,8 +35,25 @@ function judged(bytes: Uint8Array): Encoding {
     western.row(bytes, from, to)
     from = to + 1
   }
-  if (western.plausible) return 'windows-1252'
+  if (western.plausible && looksWestern(decoderOf('windows-1252').decode(bytes))) return 'windows-1252'
   throw unknownEncoding('The encoding of the file cannot be told')
+}
+
+/**
+ * What Western writers hardly write: rare signs, a sign at the beginning or in the middle of a word (`ƒGƒ“ƒW`, which
+ * is Japanese, and `£ukasz`, which is Polish), an opening quote at its end, a capital with an accent inside it.
+ */
+const odd =
+  /[ƒ†‡ˆ˜‰‹›¤¦¬¯±¶¸]|[“„‚€£¥¢©®«»¿¡]\p{L}(?<=\p{L}.\p{L})|[€£¥¢]\p{L}|(?<=\p{L})[‘“„‚]|(?<=\p{L})[À-ÖØ-ÞŒŠŽŸ](?=\p{Ll})/gu
+
+/**
+ * Whether a text of some length is one, judged by its characters beyond ASCII: a list of names has many in a row in
+ * any other script, but a short text in Shift_JIS may have none.
+ */
+function looksWestern(text: string): boolean {
+  const beyond = text.match(/[^\0-\x7f]/g)?.length ?? 0
+  const strange = text.match(odd)?.length ?? 0
+  return strange * 5 <= beyond
 }
 
 /** Whether one in a hundred characters was lost, or is a control character that no writer leaves. */

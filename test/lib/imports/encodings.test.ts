@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Narrower } from '../../../lib/imports/narrower.ts'
 import { decoderOf } from '../../../lib/platform/text/decoder.ts'
 import { encodingOf } from '../../../lib/platform/text/encoding-names.ts'
+import { encode } from '../../support/encode.ts'
 import { type ImportBench, startImportBench } from '../../support/imports.ts'
 
 let bench: ImportBench
@@ -12,37 +13,6 @@ beforeEach(() => bench.clear())
 afterAll(() => bench.close())
 
 const header = 'name,gender,age,country_id\n'
-
-/** The bytes of a text in an encoding of one or two bytes a character, by asking its decoder for each. */
-function encode(text: string, encoding: string): Buffer {
-  return Buffer.concat([...text].map((character) => bytesOf(character, encoding)))
-}
-
-const tables = new Map<string, Map<string, Buffer>>()
-
-function bytesOf(character: string, encoding: string): Buffer {
-  let table = tables.get(encoding)
-  if (!table) {
-    table = new Map()
-    tables.set(encoding, table)
-    const decoder = decoderOf(encoding)
-    const add = (...bytes: number[]) => {
-      const text = decoder.decode(Uint8Array.from(bytes))
-      if ([...text].length === 1 && text !== '\ufffd' && !table!.has(text)) {
-        table!.set(text, Buffer.from(bytes))
-      }
-    }
-    for (let first = 0; first < 256; first++) add(first)
-    // Of an encoding of one byte every byte, or nearly, is a character.
-    if (table.size > 200) return bytesOf(character, encoding)
-    for (let first = 0x81; first < 256; first++) {
-      for (let second = 0x30; second < 256; second++) add(first, second)
-    }
-  }
-  const bytes = table.get(character)
-  if (!bytes) throw new Error(`${encoding} has no ${character}`)
-  return bytes
-}
 
 const people = async () =>
   (await bench.sql<{ name: string }[]>`select name from profiles order by import_row`).map(({ name }) => name)
