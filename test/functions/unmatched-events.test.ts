@@ -103,7 +103,8 @@ it('an event is listed for as long as it is kept, and the sweep then forgets wha
   const { sql } = database
   const stalledAfter = { stalled: 900, untried: 90, grace: 25 }
   const waits = { stalledAfter, uploadCheck: 300, uploadGrace: 7200, abandoned: 600 }
-  await sweepInterviews({ sql, storage: {} as Storage, queues: {}, waits })
+  const embedding = { model: 'gemini-embedding-001', dimensions: 768 }
+  await sweepInterviews({ sql, storage: {} as Storage, queues: {}, waits, embedding })
   expect((await list()).body.data.map(({ id }: { id: string }) => id)).toEqual([kept])
   expect(await sql`select event_id from unmatched_events`).toEqual([{ event_id: kept }])
   expect(await sql`select event_id from webhook_events where body is not null`).toEqual([{ event_id: kept }])
