@@ -196,8 +196,7 @@ async function onInterview(
   time: { stated: Date | undefined; receivedAt: Date },
   apply: (interview: KnownInterview, at: Date) => Promise<Omit<Effect, 'interviewId'>>,
 ): Promise<Effect> {
-  // A room of somebody else's has any name, perhaps a person's.
-  if (!z.guid().safeParse(id).success) return unmatched('not_found')
+  if (!isId(id)) return unmatched('not_found')
   const interview = await lockInterview(tx, id)
   if (!interview) {
     return (await wasDeleted(tx, id)) ? { outcome: 'ignored', forget: true } : unmatched('not_found', id)
@@ -206,6 +205,9 @@ async function onInterview(
   const effect: Effect = interview.state === 'cancelled' ? { outcome: 'ignored' } : await apply(interview, at)
   return { ...effect, interviewId: interview.id }
 }
+
+/** A room of somebody else's has any name, perhaps a person's. */
+const isId = (name: string) => z.guid().safeParse(name).success
 
 function applyTurn(
   tx: Transaction,
@@ -263,6 +265,7 @@ async function applyRoomStarted(
     await reopenRoom(tx, interview.id, at)
     return { outcome: 'applied' }
   })
+  if (!isId(room.name)) return effect
   const known = await lockInterview(tx, room.name)
   if (known ? hasEnded(known.state) : effect.forget) await requestRoomClosing(tx, room.name)
   return effect

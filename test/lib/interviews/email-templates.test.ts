@@ -69,7 +69,7 @@ It begins on Monday, 4 January 2077 at 16:00 (UTC+1, Europe/Berlin). It takes ab
 
 The link to join is still the same.
 
-Join the interview: https://console.example.com/join/${interviewId}
+Join the interview: https://console.example.com/join#${interviewId}
 `)
     expect(entry).toMatchObject({ method: 'REQUEST', sequence: 1, minutes: 20, title: 'Interview: Engineer' })
     expect(entry!.start.toISOString()).toBe(changed.scheduled_at)
