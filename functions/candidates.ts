@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import {
+  candidateChangesSchema,
   candidateSchema,
   candidateView,
+  changeCandidate,
   createCandidate,
   deleteCandidate,
   getCandidate,
@@ -23,6 +25,7 @@ import { lineOfText } from '../lib/interviews/text.ts'
 import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead } from '../lib/platform/db.ts'
+import { emailAddress } from '../lib/platform/email-address.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
@@ -46,7 +49,7 @@ const recordedSchema = z.strictObject({ status: z.literal('success'), data: cons
 
 const personSchema = z
   .strictObject({
-    email: z.email().max(254).meta({ description: 'Of a candidate or a recruiter, in any case' }).optional(),
+    email: emailAddress.meta({ description: 'Of a candidate or a recruiter, in any case' }).optional(),
     name: lineOfText(maxNameLength).meta({ description: 'Of a profile, in any case' }).optional(),
     teams: z
       .enum(['own', 'all'])
@@ -148,7 +151,7 @@ export const handler = httpFunction({
     answers: { 201: oneSchema },
     errors: [409],
     async handler({ body, caller }) {
-      const made = await createCandidate(connect(), caller.teamId, body)
+      const made = await createCandidate(connect(), caller, body)
       const headers = { location: `/api/candidates/${made.id}` }
       return json(201, { status: 'success', data: candidateView(made) }, headers)
     },
@@ -186,6 +189,18 @@ export const handler = httpFunction({
       const { consent, created } = await connect().begin((tx) => recordConsent(tx, caller, path.id, body))
       const headers = created ? { location: `/api/candidates/${path.id}` } : {}
       return json(created ? 201 : 200, { status: 'success', data: consent }, headers)
+    },
+  }),
+
+  'PATCH /api/candidates/{id}': route({
+    summary: "Corrects a candidate: what is given is a person's word, which no résumé changes",
+    path: idPath,
+    body: candidateChangesSchema,
+    answers: { 200: oneSchema },
+    errors: [409],
+    async handler({ path, body, caller }) {
+      const changed = await changeCandidate(connect(), caller, path.id, body)
+      return json(200, { status: 'success', data: candidateView(changed) })
     },
   }),
 

@@ -2,6 +2,7 @@ import middy from '@middy/core'
 import * as z from 'zod'
 import { queueEmail } from '../lib/interviews/emails.ts'
 import { connect, type Transaction } from '../lib/platform/db.ts'
+import { emailAddress } from '../lib/platform/email-address.ts'
 import { isInsightaError, UnprocessableError } from '../lib/platform/errors.ts'
 import { ourMessage } from '../lib/platform/http/messages.ts'
 import {
@@ -21,7 +22,7 @@ const team = z.string().trim().min(1).max(100)
 const rateLimit = z.int().positive().max(1_000_000).nullable()
 const role = z.enum(roleNames)
 /** Of whoever is to hold the key. */
-const email = z.email().max(254).optional()
+const email = emailAddress.optional()
 /** Of a new key, in requests per minute: a client that asks ten times a second. */
 const defaultRateLimit = 600
 

@@ -1,25 +1,50 @@
 import type postgres from 'postgres'
 import * as z from 'zod'
 import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import { emailAddress, shownAddress, storedPart } from '../platform/email-address.ts'
 import { ConflictError, InsightaError, NotFoundError, UnavailableError } from '../platform/errors.ts'
 import type { Storage } from '../platform/storage.ts'
+import { facts, type StoredSaid, saidByPerson, saidBySchema, saidByView } from './candidate-facts.ts'
 import { yearsOfExperience } from './tasks.ts'
 import { lineOfText, nameOrTitle } from './text.ts'
 
-export const newCandidateSchema = z.strictObject({
+const given = {
   full_name: nameOrTitle(120),
-  email: z.email().max(254),
-  phone: lineOfText(30).nullish(),
-  portfolio_url: z
-    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-    .max(2000)
-    .nullish(),
-  current_title: lineOfText(200).nullish(),
-  years_of_experience: yearsOfExperience.nullish(),
-  skills: z.array(lineOfText(80)).max(100).default([]),
-  location: lineOfText(200).nullish(),
+  email: emailAddress,
+  phone: lineOfText(30),
+  portfolio_url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000),
+  current_title: lineOfText(200),
+  years_of_experience: yearsOfExperience,
+  skills: z.array(lineOfText(80)).max(100),
+  location: lineOfText(200),
+}
+
+export const newCandidateSchema = z.strictObject({
+  full_name: given.full_name,
+  email: given.email,
+  phone: given.phone.nullish(),
+  portfolio_url: given.portfolio_url.nullish(),
+  current_title: given.current_title.nullish(),
+  years_of_experience: given.years_of_experience.nullish(),
+  skills: given.skills.default([]),
+  location: given.location.nullish(),
 })
 export type NewCandidate = z.output<typeof newCandidateSchema>
+
+/** A JSON merge patch: what is not in it stays, and null takes a fact away. */
+export const candidateChangesSchema = z
+  .strictObject({
+    full_name: given.full_name,
+    email: given.email,
+    phone: given.phone.nullable(),
+    portfolio_url: given.portfolio_url.nullable(),
+    current_title: given.current_title.nullable(),
+    years_of_experience: given.years_of_experience.nullable(),
+    skills: given.skills.nullable(),
+    location: given.location.nullable(),
+  })
+  .partial()
+export type CandidateChanges = z.output<typeof candidateChangesSchema>
 
 export const candidateSchema = z
   .strictObject({
@@ -32,27 +57,41 @@ export const candidateSchema = z
     years_of_experience: z.number().nullable(),
     skills: z.array(z.string()),
     location: z.string().nullable(),
+    said_by: saidBySchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
   .meta({ id: 'Candidate', description: 'What was not given is taken from the résumé, once that is read.' })
 type CandidateView = z.output<typeof candidateSchema>
 
-export type Candidate = Omit<CandidateView, 'created_at' | 'updated_at'> & {
+export type Candidate = Omit<CandidateView, 'created_at' | 'updated_at' | 'said_by'> & {
+  said_by: StoredSaid
+  /** Of the keys in said_by, by their ids. */
+  key_labels: Record<string, string>
   created_at: Date
   updated_at: Date
 }
 
 type Queries = Sql | Transaction
+type Owner = { teamId: string; keyId: string }
 
 // An array as JSON: postgres.js, which fetches no types here, cannot read one of PostgreSQL's.
 const columns = (sql: Queries): postgres.Fragment => sql`
   id, full_name, email, phone, portfolio_url, current_title, years_of_experience, to_jsonb(skills) as skills, location,
+  said_by, (
+    select coalesce(jsonb_object_agg(k.id, k.label), '{}') from api_keys k
+    where k.id in (select (said->>'key_id')::uuid from jsonb_each(said_by) as each(fact, said))) as key_labels,
   created_at, updated_at`
 
 /** A candidate as the API shows it. */
-export function candidateView(row: Candidate): CandidateView {
-  return { ...row, created_at: row.created_at.toISOString(), updated_at: row.updated_at.toISOString() }
+export function candidateView({ key_labels, ...row }: Candidate): CandidateView {
+  return {
+    ...row,
+    email: shownAddress(row.email),
+    said_by: saidByView(row.said_by, key_labels),
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  }
 }
 
 export function candidateNotFound(): NotFoundError {
@@ -61,20 +100,73 @@ export function candidateNotFound(): NotFoundError {
 
 /**
  * Stores a candidate of the team. Throws InsightaError (409 `email_taken`), naming the candidate in its details,
- * where the team has one with this e-mail in whatever case.
+ * if the team has one with this e-mail, in any case and form.
  */
-export async function createCandidate(sql: Sql, teamId: string, given: NewCandidate): Promise<Candidate> {
+export async function createCandidate(sql: Sql, owner: Owner, given: NewCandidate): Promise<Candidate> {
   const { skills, ...plain } = given
-  const values = { ...plain, team_id: teamId, skills: arrayLiteral(skills) }
+  const said = facts.filter((fact) =>
+    fact === 'skills' ? skills.length > 0 : (plain[fact] ?? null) !== null,
+  )
+  const values = {
+    ...plain,
+    team_id: owner.teamId,
+    skills: arrayLiteral(skills),
+    said_by: sql.json(saidByPerson(said, owner.keyId)),
+  }
   const [made] = await sql<Candidate[]>`
     insert into candidates ${sql(values)}
     on conflict (team_id, lower(email)) do nothing
     returning ${columns(sql)}`
   if (made) return made
-  const [known] = await sql<{ id: string }[]>`
-    select id from candidates where team_id = ${teamId} and lower(email) = lower(${given.email})`
+  const known = await idOfEmail(sql, owner.teamId, given.email)
   // One that is gone again was deleted between the two statements.
-  return known ? refuseEmail(known.id) : createCandidate(sql, teamId, given)
+  return known === undefined ? createCandidate(sql, owner, given) : refuseEmail(known)
+}
+
+/**
+ * Changes what is known of a candidate of the team: what is in `changes` is a person's word from now on. Throws
+ * NotFoundError, and InsightaError (409 `email_taken`) as createCandidate does.
+ */
+export async function changeCandidate(
+  sql: Sql,
+  owner: Owner,
+  id: string,
+  changes: CandidateChanges,
+): Promise<Candidate> {
+  try {
+    return await sql.begin((tx) => change(tx, owner, id, changes))
+  } catch (error) {
+    if ((error as postgres.PostgresError).constraint_name !== 'candidates_email') throw error
+    const known = await idOfEmail(sql, owner.teamId, changes.email!)
+    // One that is gone again was deleted in between.
+    return known === undefined ? changeCandidate(sql, owner, id, changes) : refuseEmail(known)
+  }
+}
+
+async function change(
+  tx: Transaction,
+  owner: Owner,
+  id: string,
+  { skills, ...plain }: CandidateChanges,
+): Promise<Candidate> {
+  const [locked] = await tx`
+    select from candidates where team_id = ${owner.teamId} and id = ${id} for no key update`
+  if (!locked) throw candidateNotFound()
+  const values = { ...plain, ...(skills !== undefined && { skills: arrayLiteral(skills ?? []) }) }
+  const said = facts.filter((fact) => fact in values)
+  if (said.length > 0) {
+    await tx`
+      update candidates
+      set ${tx(values)}, said_by = said_by || ${tx.json(saidByPerson(said, owner.keyId))}, updated_at = now()
+      where id = ${id}`
+  }
+  return getCandidate(tx, owner.teamId, id)
+}
+
+async function idOfEmail(sql: Queries, teamId: string, email: string): Promise<string | undefined> {
+  const [known] = await sql<{ id: string }[]>`
+    select id from candidates where team_id = ${teamId} and lower(email) = lower(${email})`
+  return known?.id
 }
 
 function refuseEmail(id: string): never {
@@ -103,7 +195,8 @@ export async function listCandidates(
   const holding =
     q === undefined
       ? sql``
-      : sql`and (strpos(lower(full_name), lower(${q})) > 0 or strpos(lower(email), lower(${q})) > 0)`
+      : sql`and (strpos(lower(full_name), lower(${q})) > 0 or strpos(lower(email), lower(${q})) > 0
+          or strpos(lower(email), lower(${storedPart(q)})) > 0)`
   const matching = sql`team_id = ${teamId} ${holding}`
   const [counted] = await sql<{ total: number }[]>`
     select count(*)::int as total from candidates where ${matching}`

@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
 import { forgetLetters } from '../platform/dead-letter-store.ts'
+import { emailAddress, shownAddress } from '../platform/email-address.ts'
 import { BadRequestError, ConflictError, NotFoundError, UnprocessableError } from '../platform/errors.ts'
 import { type Decision, decisions } from './decisions.ts'
 import { requestRoomClosing } from './rooms-store.ts'
@@ -50,7 +51,7 @@ const details = {
   duration_minutes: z.int().min(5).max(240),
   scheduled_at: moment.nullable(),
   timezone: timeZone.nullable(),
-  recruiter_email: z.email().max(254).nullable(),
+  recruiter_email: emailAddress.nullable(),
 }
 
 /** What may be changed until the interview begins. */
@@ -139,6 +140,7 @@ export function interviewView(row: Interview): z.output<typeof interviewSchema> 
   return {
     ...own,
     candidate: { id: candidate_id, full_name: candidate_name },
+    recruiter_email: row.recruiter_email && shownAddress(row.recruiter_email),
     scheduled_at: row.scheduled_at?.toISOString() ?? null,
     started_at: row.started_at?.toISOString() ?? null,
     completed_at: row.completed_at?.toISOString() ?? null,

@@ -1,7 +1,8 @@
 import { buffer } from 'node:stream/consumers'
-import { arrayLiteral, type Sql, type Transaction } from '../platform/db.ts'
+import type { Sql, Transaction } from '../platform/db.ts'
 import { NotFoundError, UnavailableError } from '../platform/errors.ts'
 import { exactly, ObjectMissingError, type Storage } from '../platform/storage.ts'
+import { tellByResume } from './candidate-facts.ts'
 import { type HiddenText, isHiding } from './hidden-text.ts'
 import { FinalError, holdLease, type Lease, type Outcome, underLease } from './lease.ts'
 import type { Model } from './model.ts'
@@ -96,26 +97,13 @@ async function store(
   await holdLease(tx, lease)
   if ('chunks' in passages) await storeChunks(tx, lease.id, passages)
   else await oweEmbedding(tx, lease.id, passages.failure)
-  await fillCandidate(tx, candidateId, extracted)
+  await tellByResume(tx, candidateId, lease.id, extracted)
   await tx`
     update resumes
     set state = 'completed', content = ${content}, hidden_text = ${hidden ? tx.json(hidden) : null},
       extracted = ${tx.json(extracted)}, failure = null,
       completed_at = now(), lease = null, lease_until = null, touched_at = now()
     where id = ${lease.id}`
-}
-
-/** What a person wrote stays as it is. */
-async function fillCandidate(tx: Transaction, id: string, facts: ResumeFacts): Promise<void> {
-  const { current_title, years_of_experience, skills, location } = facts
-  await tx`
-    update candidates
-    set current_title = coalesce(current_title, ${current_title?.trim() || null}),
-      years_of_experience = coalesce(years_of_experience, ${years_of_experience}),
-      skills = case when skills = '{}' then ${arrayLiteral(skills)}::text[] else skills end,
-      location = coalesce(location, ${location?.trim() || null}),
-      updated_at = now()
-    where id = ${id}`
 }
 
 /**

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import type { Sql, Transaction } from './db.ts'
+import { shownAddress, storedAddress } from './email-address.ts'
 
 /** What a local part is made of; an apostrophe counts within one only, since it also quotes. */
 const inLocalPart = /[\p{L}\p{M}\p{N}_.+-]'*$/u
@@ -12,19 +13,28 @@ const beside = 4
 const deepest = 5
 
 /**
- * Whether a text names an e-mail address, in any case, also as JSON or a URL escapes it. As a whole: `ann@b.org` is
- * neither in `maryann@b.org` nor in `ann@b.org.uk`.
+ * Whether a text names an e-mail address, in any case and with a domain beyond ASCII in either form, also as JSON or a
+ * URL escapes it. As a whole: `ann@b.org` is neither in `maryann@b.org` nor in `ann@b.org.uk`.
  */
 export function namesAddress(text: string, address: string): boolean {
-  const wanted = address.toLowerCase()
+  const wanted = formsOf(address)
+  const namesIn = (form: string) => {
+    const composed = form.normalize('NFC')
+    return wanted.some((each) => holds(composed, each))
+  }
   let form = text.toLowerCase()
   for (let depth = 0; depth <= deepest; depth++) {
-    if (holds(form, wanted) || holds(urlDecoded(form), wanted)) return true
+    if (namesIn(form) || namesIn(urlDecoded(form))) return true
     const decoded = jsonDecoded(form)
     if (decoded === form) return false
     form = decoded
   }
   return false
+}
+
+function formsOf(address: string): string[] {
+  const stored = storedAddress(address)
+  return [...new Set([stored, shownAddress(stored)])].map((each) => each.toLowerCase())
 }
 
 function holds(text: string, wanted: string): boolean {
@@ -45,14 +55,19 @@ function jsonDecoded(text: string): string {
 }
 
 function urlDecoded(text: string): string {
-  return text.replaceAll(/%([2-7][0-9a-f])/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)).toLowerCase(),
-  )
+  return text.replaceAll(/(?:%[2-9a-f][0-9a-f])+/g, (run) => {
+    const bytes = Buffer.from(run.replaceAll('%', ''), 'hex')
+    return bytes.toString('utf8').toLowerCase()
+  })
 }
 
 /** A condition that every text of a column which names the address meets, and few others do. */
 export function mayNameAddress(sql: Sql | Transaction, column: string, address: string): postgres.Fragment {
   const text = sql(column)
+  const [first, second = first] = formsOf(address)
+  const plain = /^\p{ASCII}*$/u.test(address)
+  const composed = plain ? sql`lower(${text})` : sql`lower(normalize(${text}, NFC))`
   return sql`
-    (strpos(lower(${text}), lower(${address})) > 0 or strpos(${text}, '%') > 0 or strpos(lower(${text}), '\\u') > 0)`
+    (strpos(${composed}, ${first!}) > 0 or strpos(${composed}, ${second!}) > 0 or strpos(${text}, '%') > 0
+      or strpos(lower(${text}), '\\u') > 0)`
 }

@@ -46,6 +46,7 @@ export const routes = {
   'GET /api/candidates': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
+  'PATCH /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'DELETE /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/consents': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },

@@ -161,6 +161,7 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
     own: 201,
   },
   'GET /api/candidates/{id}': { object: 'candidate', own: 200 },
+  'PATCH /api/candidates/{id}': { object: 'candidate', body: () => ({ location: 'Abuja' }), own: 200 },
   'DELETE /api/candidates/{id}': { object: 'candidate', own: 204 },
   'POST /api/candidates/{id}/consents': {
     object: 'candidate',

@@ -48,6 +48,12 @@ const accepted: Record<string, Record<string, string>> = {
     "emails has a new CHECK ((kind = ANY (ARRAY['welcome'::text, 'invite'::text, 'rescheduled'::text, 'cancelled'::text, 'reset'::text, 'assessment_ready'::text])))":
       'It allows what the one before did, and more.',
   },
+  '0036_who_said_what.sql': {
+    "deletions has a new CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text, 'suppression'::text])))":
+      'It allows what the one before did, and more; code only writes to this table.',
+    "deletions is read in whole for CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text, 'suppression'::text])))":
+      'It has a row for each deletion by a person: thousands are read in milliseconds.',
+  },
 }
 
 /** Those before were there before the first release. */

@@ -55,7 +55,7 @@ export async function startResumeBench() {
   const owner = await team()
 
   const candidate = (given: Partial<NewCandidate> = {}) =>
-    createCandidate(sql, owner.teamId, {
+    createCandidate(sql, owner, {
       full_name: 'Ada Obi',
       email: `${randomUUID()}@example.com`,
       skills: [],

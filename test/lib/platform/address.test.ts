@@ -56,6 +56,20 @@ describe('an address in a text', () => {
     }
   })
 
+  it.each([
+    'jürgen@bücher.example',
+    'JÜRGEN@BÜCHER.example',
+    'jürgen@xn--bcher-kva.example',
+    'ju\u0308rgen@bu\u0308cher.example',
+    '{"to":"j\\u00fcrgen@b\\u00fccher.example"}',
+    `to=${encodeURIComponent('jürgen@bücher.example')}`,
+  ])('beyond ASCII is found in %j, in either form of its domain', (text) => {
+    expect(namesAddress(text, 'jürgen@bücher.example')).toBe(true)
+    expect(namesAddress(text, 'Jürgen@xn--bcher-kva.example')).toBe(true)
+    expect(namesAddress(text, 'jurgen@bucher.example')).toBe(false)
+    expect(namesAddress(text, 'rgen@bücher.example')).toBe(false)
+  })
+
   const word = fc.stringMatching(/^[a-z0-9]{1,8}$/)
   const address = fc.tuple(word, word, fc.constantFrom('com', 'org')).map(([a, b, c]) => `${a}@${b}.${c}`)
 

@@ -109,9 +109,13 @@ const named: Record<string, readonly string[]> = {
 function texts(schema: Schema): fc.Arbitrary<string> {
   const formats: Record<string, fc.Arbitrary<string>> = {
     uuid: fc.uuid(),
-    email: fc
-      .tuple(fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/), fc.nat(99))
-      .map(([name, n]) => `${name}@people${n}.example`),
+    'idn-email': fc
+      .tuple(
+        fc.stringMatching(/^[a-zü][a-zü0-9]{0,8}$/),
+        fc.constantFrom('people', 'menschenwürde'),
+        fc.nat(99),
+      )
+      .map(([name, domain, n]) => `${name}@${domain}${n}.example`),
     uri: fc.webUrl(),
     'date-time': dates.map((date) => date.toISOString()),
     date: dates.map((date) => date.toISOString().slice(0, 10)),
