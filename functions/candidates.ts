@@ -11,6 +11,7 @@ import {
   newCandidateSchema,
 } from '../lib/interviews/candidates.ts'
 import { consentSchema, consentsOf, newConsentSchema, recordConsent } from '../lib/interviews/consents.ts'
+import { suppressionListFromEnvironment } from '../lib/interviews/model.ts'
 import {
   createdResumeSchema,
   createResume,
@@ -21,6 +22,13 @@ import {
   resumeFile,
   retryResume,
 } from '../lib/interviews/resumes.ts'
+import {
+  liftSuppression,
+  listSuppressions,
+  suppressionOf,
+  suppressionSchema,
+  suppressionView,
+} from '../lib/interviews/suppressions.ts'
 import { lineOfText } from '../lib/interviews/text.ts'
 import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
@@ -39,6 +47,7 @@ import { eraseEverywhere, erasePerson } from '../lib/privacy/erase.ts'
 import { nothingErased, type Person } from '../lib/privacy/erasures.ts'
 import { maxNameLength } from '../lib/profiles/profile.ts'
 
+const suppressionList = suppressionListFromEnvironment()
 const storage = createStorage(requiredEnv(env.uploadBucket))
 const outbox = { [queues.resumes]: createSourceQueue(requiredEnv(env.resumesQueueUrl)) }
 const downloadSeconds = 300
@@ -46,6 +55,13 @@ const downloadSeconds = 300
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
 
 const recordedSchema = z.strictObject({ status: z.literal('success'), data: consentSchema })
+
+const liftedSchema = z.strictObject({
+  status: z.literal('success'),
+  resend_list: z.enum(['clear', 'unchanged']).meta({
+    description: "unchanged: the address may still be on Resend's own list, which an operator can change",
+  }),
+})
 
 const personSchema = z
   .strictObject({
@@ -172,11 +188,20 @@ export const handler = httpFunction({
   'GET /api/candidates/{id}': route({
     summary: 'One candidate',
     path: idPath,
-    answers: { 200: oneSchema.extend({ consents: z.array(consentSchema) }) },
+    answers: {
+      200: oneSchema.extend({
+        consents: z.array(consentSchema),
+        suppression: suppressionSchema
+          .nullable()
+          .meta({ description: 'Why nothing is sent to the e-mail; null if it is' }),
+      }),
+    },
     async handler({ path, caller }) {
       const found = await retryRead(() => getCandidate(connect(), caller.teamId, path.id))
       const consents = await retryRead(() => consentsOf(connect(), found.id))
-      return json(200, { status: 'success', data: candidateView(found), consents })
+      const held = await retryRead(() => suppressionOf(connect(), caller.teamId, found.email))
+      const suppression = held ? suppressionView(held) : null
+      return json(200, { status: 'success', data: candidateView(found), consents, suppression })
     },
   }),
 
@@ -212,6 +237,32 @@ export const handler = httpFunction({
     async handler({ path, caller }) {
       await deleteCandidate({ sql: connect(), storage }, caller, path.id)
       return { status: 204 }
+    },
+  }),
+
+  'GET /api/suppressions': route({
+    summary: 'Addresses to which the team sends nothing more, the newest first',
+    query: pageQuery,
+    answers: { 200: pageSchema(suppressionSchema) },
+    async handler({ query, caller, event }) {
+      const { rows, total } = await retryRead(() =>
+        listSuppressions(connect(), caller.teamId, rangeOf(query)),
+      )
+      return pageAnswer(event, query, total, rows.map(suppressionView))
+    },
+  }),
+
+  'DELETE /api/suppressions/{id}': route({
+    summary: 'Lets the team write to an address again; who did it is kept',
+    path: idPath,
+    answers: { 200: liftedSchema },
+    async handler({ path, caller, signal, remainingMs }) {
+      const list = {
+        remove: (address: string) => suppressionList.remove(address, { signal, remainingMs }),
+      }
+      const { clear } = await liftSuppression({ sql: connect(), list }, caller, path.id)
+      logger.info('Suppression lifted', { correlation_id: path.id, clear })
+      return json(200, { status: 'success', resend_list: clear ? 'clear' : 'unchanged' })
     },
   }),
 

@@ -138,6 +138,7 @@ export class ApiStack extends Stack {
     const { candidates, interviews } = this.functions
     allowObjects(candidates, bucket, resumePrefix, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'])
     sendTo(candidates, resumes, env.resumesQueueUrl)
+    allowInvoke(candidates, stack.mailer, env.mailerFunctionName)
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
     stack.share('livekit', interviews)
     allowInvoke(interviews, stack.livekit, env.livekitFunctionName)

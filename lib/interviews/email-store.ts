@@ -101,27 +101,11 @@ export async function markCounted(tx: Transaction, id: string): Promise<void> {
   await tx`update emails set counted = true, failure = null where id = ${id}`
 }
 
-/** Whether nothing is to be sent to an address any more. */
-export async function isSuppressed(tx: Transaction, address: string): Promise<boolean> {
-  const [row] = await tx`select from email_suppressions where address = lower(${address})`
-  return row !== undefined
-}
-
-export async function suppressAddress(
-  tx: Transaction,
-  address: string,
-  reason: 'bounced' | 'complained',
-  at: Date,
-): Promise<void> {
-  await tx`
-    insert into email_suppressions (address, reason, created_at) values (lower(${address}), ${reason}, ${at})
-    on conflict (address) do nothing`
-}
-
 /** Ends an e-mail that is not sent. To be called under the lease. */
-export async function markSuppressed(tx: Transaction, id: string): Promise<void> {
+export async function markSuppressed(tx: Transaction, id: string, failure: Failure): Promise<void> {
   await tx`
-    update emails set state = 'suppressed', lease = null, lease_until = null, touched_at = now()
+    update emails
+    set state = 'suppressed', failure = ${tx.json(failure)}, lease = null, lease_until = null, touched_at = now()
     where id = ${id}`
 }
 
@@ -134,7 +118,13 @@ export async function markSent(sql: Sql, { id, token }: Lease, providerId: strin
     where id = ${id} and lease = ${token}`
 }
 
-export type KnownEmail = { id: string; state: EmailState; provider_id: string | null; recipient: string }
+export type KnownEmail = {
+  id: string
+  team_id: string
+  state: EmailState
+  provider_id: string | null
+  recipient: string
+}
 
 /** Locks an e-mail by our own id, or else by Resend's, which it has once it is known to be sent. */
 export async function lockEmail(
@@ -142,7 +132,7 @@ export async function lockEmail(
   { email_id, provider_id }: { email_id?: string | undefined; provider_id: string },
 ): Promise<KnownEmail | undefined> {
   const [row] = await tx<KnownEmail[]>`
-    select id, state, provider_id, recipient from emails
+    select id, team_id, state, provider_id, recipient from emails
     where id = coalesce(
       (select id from emails where id = ${email_id ?? null}),
       (select id from emails where provider_id = ${provider_id}))

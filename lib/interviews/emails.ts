@@ -6,13 +6,12 @@ import { queues } from '../platform/names.ts'
 import { enqueue } from '../platform/outbox.ts'
 import { trySpend } from '../platform/quotas.ts'
 import { calendarFile } from './calendar.ts'
+import { type NewsDetail, newsOf, stateOrder, suppressedFailure } from './email-news.ts'
 import {
   type Email,
-  type EmailState,
   type EmailToSend,
   emailStates,
   insertEmail,
-  isSuppressed,
   type KnownEmail,
   listEmails,
   lockEmail,
@@ -21,7 +20,6 @@ import {
   markSuppressed,
   noteNews,
   readEmail,
-  suppressAddress,
   waitForQuota,
 } from './email-store.ts'
 import { type EmailData, type EmailKind, renderEmail, templates } from './email-templates.ts'
@@ -32,6 +30,7 @@ import { FinalError, holdLease, type Lease, type Outcome, underLease } from './l
 import { countInvitation, sequenceOf, toldOf } from './meetings-store.ts'
 import type { Mailer } from './model.ts'
 import { reopenWork, workMessages } from './recovery-store.ts'
+import { suppressAddress, suppressionOf } from './suppressions.ts'
 
 const kinds = Object.keys(templates) as [EmailKind, ...EmailKind[]]
 
@@ -145,11 +144,10 @@ export async function inviteCandidate(
   await lockInterview(tx, id)
   const interview = await getInterview(tx, team_id, id)
   mayJoin(interview)
-  if (await isSuppressed(tx, interview.candidate_email)) {
-    throw new ConflictError(
-      "Nothing is sent to the candidate's address any more: an e-mail bounced, or was called spam",
-      'address_suppressed',
-    )
+  const suppression = await suppressionOf(tx, team_id, interview.candidate_email)
+  if (suppression) {
+    const { message, code } = suppressedFailure(suppression)
+    throw new ConflictError(message, code)
   }
   const scheduled_at = interview.scheduled_at?.toISOString() ?? null
   const told = again ? undefined : await toldOf(tx, id, scheduled_at)
@@ -222,8 +220,9 @@ async function prepare(
   if (email.is_superseded) {
     throw new FinalError('superseded', 'A later change of the interview was sent before')
   }
-  if (await isSuppressed(tx, email.recipient)) {
-    await markSuppressed(tx, lease.id)
+  const suppression = await suppressionOf(tx, email.team_id, email.recipient)
+  if (suppression) {
+    await markSuppressed(tx, lease.id, suppressedFailure(suppression))
     return { ...email, ended: 'suppressed' }
   }
   if (email.counted) return email
@@ -235,46 +234,36 @@ async function prepare(
   return email
 }
 
-export type EmailEvent = {
+export type EmailEvent = NewsDetail & {
   type: string
   /** Our own, which the e-mail was sent with. */
   email_id?: string | undefined
   /** Resend's. */
   provider_id: string
-  bounce_type?: string
   at: Date
 }
 
 /**
- * What each event makes of an e-mail. In whatever order they come, the last of these that was told stays: a
- * complaint follows a delivery, and a delivery that is told late does not undo a bounce.
- */
-const stateOfEvent = new Map<string, EmailState>([
-  ['email.sent', 'sent'],
-  ['email.delivery_delayed', 'delayed'],
-  ['email.delivered', 'delivered'],
-  ['email.failed', 'failed'],
-  ['email.suppressed', 'suppressed'],
-  ['email.bounced', 'bounced'],
-  ['email.complained', 'complained'],
-])
-const order = [...stateOfEvent.values()]
-
-/**
  * Applies what Resend tells of an e-mail, also before its worker has stored that it was sent, and after it was
- * given up here. An address that refuses for good, or whose reader complains, is suppressed.
+ * given up here. An address that refuses for good, whose reader complains, or to which Resend sends nothing, is
+ * suppressed for the team.
  */
 export async function applyEmailEvent(tx: Transaction, event: EmailEvent): Promise<EventOutcome> {
   const email = await lockEmail(tx, event)
   if (!email) return 'unmatched'
-  const state = stateOfEvent.get(event.type)
-  if (!state) return 'ignored'
-  const suppresses = await suppressAfter(tx, email, state, event)
-  if (order.indexOf(state) <= rankOf(email)) return suppresses ? 'applied' : 'ignored'
+  const news = newsOf(event.type, event)
+  if (!news) return 'ignored'
+  const { state, failure, suppresses } = news
+  // Without a recipient it was deleted after its time.
+  if (suppresses && email.recipient !== '') {
+    const said = { reason: suppresses, message: failure?.message ?? null, at: event.at }
+    await suppressAddress(tx, email, said)
+  }
+  if (stateOrder.indexOf(state) <= rankOf(email)) return suppresses ? 'applied' : 'ignored'
   const unsent = state === 'failed' || state === 'suppressed'
   await noteNews(tx, email.id, {
     state,
-    failure: state === 'failed' ? { code: 'not_sent', message: 'Resend could not send the e-mail' } : null,
+    failure,
     providerId: event.provider_id,
     sentAt: unsent ? null : event.at,
     at: event.at,
@@ -284,17 +273,5 @@ export async function applyEmailEvent(tx: Transaction, event: EmailEvent): Promi
 
 /** Below every event's while the state is our own word and not Resend's. */
 function rankOf({ provider_id, state }: KnownEmail): number {
-  return provider_id === null ? -1 : order.indexOf(state)
-}
-
-async function suppressAfter(
-  tx: Transaction,
-  { recipient }: KnownEmail,
-  state: EmailState,
-  { bounce_type, at }: EmailEvent,
-): Promise<boolean> {
-  const hard = state === 'bounced' && bounce_type === 'Permanent'
-  if (!hard && state !== 'complained') return false
-  await suppressAddress(tx, recipient, state, at)
-  return true
+  return provider_id === null ? -1 : stateOrder.indexOf(state)
 }

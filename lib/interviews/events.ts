@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers'
 import * as z from 'zod'
 import type { Sql, Transaction } from '../platform/db.ts'
+import { storedAddress } from '../platform/email-address.ts'
 import { type OutboxQueues, sendOutbox } from '../platform/outbox.ts'
 import type { Storage } from '../platform/storage.ts'
 import { completionEvent, moment, plain, turnEvent } from './agent-events.ts'
@@ -23,6 +24,7 @@ import {
 import { hasEnded } from './interviews.ts'
 import { requestRoomClosing } from './rooms-store.ts'
 import { indexTranscript } from './search.ts'
+import { forgetProviderSuppressions } from './suppressions.ts'
 import { buildTranscript, isComplete, readTranscript } from './transcript.ts'
 import { insertUnmatched, type UnmatchedReason } from './unmatched-events.ts'
 import type { WebhookSource } from './webhook-signatures.ts'
@@ -75,14 +77,29 @@ const tags = z.union([
   tagList.transform((list) => Object.fromEntries(list.map(({ name, value }) => [name, value]))),
 ])
 
+const maybeText = z.string().optional().catch(undefined)
+
 const emailEvent = z.object({
   type: z.string(),
   created_at: moment,
   data: z.object({
     email_id: plain(200),
     tags: tags.optional().catch(undefined),
-    bounce: z.object({ type: z.string() }).optional().catch(undefined),
+    bounce: z
+      .object({ type: z.string(), subType: maybeText, message: maybeText })
+      .optional()
+      .catch(undefined),
+    suppressed: z.object({ type: maybeText, message: maybeText }).optional().catch(undefined),
+    failed: z.object({ reason: maybeText }).optional().catch(undefined),
   }),
+})
+
+const removalEvent = z.object({ data: z.object({ email: z.string().max(1000) }) })
+
+/** Resend's list is of the whole account: what is lifted there is lifted for every team that has only its word. */
+const applyRemoval = handler(removalEvent, async (tx, { data }) => {
+  const forgotten = await forgetProviderSuppressions(tx, storedAddress(data.email))
+  return { outcome: forgotten > 0 ? 'applied' : 'ignored' }
 })
 
 const applyEmail = handler(emailEvent, async (tx, { type, created_at, data }, receivedAt) => {
@@ -90,7 +107,9 @@ const applyEmail = handler(emailEvent, async (tx, { type, created_at, data }, re
     type,
     email_id: z.guid().safeParse(data.tags?.email_id).data,
     provider_id: data.email_id,
-    ...(data.bounce && { bounce_type: data.bounce.type }),
+    bounce: data.bounce,
+    suppressed: data.suppressed,
+    failed: data.failed,
     at: occurredAt(created_at, receivedAt),
   })
   return outcome === 'unmatched' ? unmatched('not_found', data.email_id) : { outcome }
@@ -108,7 +127,10 @@ const handlers: Record<WebhookSource, ReadonlyMap<string, Handler>> = {
     ['room_started', handler(roomEvent, applyRoomStarted)],
     ['room_finished', handler(roomEvent, applyRoomFinished)],
   ]),
-  resend: new Map(emailTypes.map((type) => [`email.${type}`, applyEmail])),
+  resend: new Map([
+    ...emailTypes.map((type): [string, Handler] => [`email.${type}`, applyEmail]),
+    ['suppression.removed', applyRemoval],
+  ]),
 }
 
 export type EventContext = {

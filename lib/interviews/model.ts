@@ -136,8 +136,17 @@ export type Mailer = {
   send(mail: Mail, options?: CallOptions): Promise<SentMail>
 }
 
-/** As its retries are called. */
+/** Resend's own list of addresses to which it sends nothing, of the whole account. */
+export type SuppressionList = {
+  /** Takes an address off; one that is not on it is fine. Rejects as send does. */
+  remove(address: string, options?: CallOptions): Promise<void>
+}
+
+export const liftSchema = z.strictObject({ lift: z.string().min(1).max(254) })
+
+/** As their retries are called. */
 export const sendName = 'Send e-mail'
+export const liftName = 'Lift suppression'
 
 /** The mailer function, for functions that have no way out to the internet. */
 export function mailerFromEnvironment(): Mailer {
@@ -145,6 +154,17 @@ export function mailerFromEnvironment(): Mailer {
   return {
     send: (mail, options) =>
       callRemote({ functionName, name: sendName, request: mail, result: sentSchema }, options),
+  }
+}
+
+/** Resend's list by the mailer function. */
+export function suppressionListFromEnvironment(): SuppressionList {
+  return {
+    async remove(address, options) {
+      const functionName = requiredEnv(env.mailerFunctionName)
+      const request: z.output<typeof liftSchema> = { lift: address }
+      await callRemote({ functionName, name: liftName, request, result: z.null() }, options)
+    },
   }
 }
 

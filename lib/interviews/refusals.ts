@@ -63,7 +63,13 @@ export function isSpentQuota(name: string): boolean {
 export function resendRefusal(httpStatus: number, name: string, message: string): UpstreamRefusedError {
   const isAccountSign =
     accountNames.has(name) || /\bAPI key\b|`from`|\bdomain is not verified\b/i.test(message)
-  return new UpstreamRefusedError('Resend', `${httpStatus} ${name}`, subject(httpStatus, isAccountSign))
+  // In our words: Resend's may quote the address.
+  const about = !isAccountSign && message.includes('`to`') ? ': it does not take the address' : ''
+  return new UpstreamRefusedError(
+    'Resend',
+    `${httpStatus} ${name}${about}`,
+    subject(httpStatus, isAccountSign),
+  )
 }
 
 /** A refusal by LiveKit. */

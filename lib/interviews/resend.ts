@@ -7,7 +7,7 @@ import { createThirdParty, type ThirdPartyOptions } from '../platform/outside.ts
 import { parseRetryAfter } from '../platform/retry-after.ts'
 import { secretJson } from '../platform/secrets.ts'
 import { isTransientStatus } from '../platform/transient.ts'
-import { type Mail, type Mailer, sendName } from './model.ts'
+import { liftName, type Mail, type Mailer, type SuppressionList, sendName } from './model.ts'
 import { isSpentQuota, resendRefusal } from './refusals.ts'
 
 const service = 'Resend'
@@ -22,8 +22,13 @@ export type ResendOptions = Pick<ThirdPartyOptions, 'timeout' | 'retry'> & {
   baseUrl?: string | undefined
 }
 
-/** Sends by Resend. The SDK makes one call and no retry: those are createThirdParty's. */
-export function createResendMailer({ apiKey, from, baseUrl, ...options }: ResendOptions): Mailer {
+/** Sends by Resend, and sees to its list. The SDK makes one call and no retry: those are createThirdParty's. */
+export function createResendMailer({
+  apiKey,
+  from,
+  baseUrl,
+  ...options
+}: ResendOptions): Mailer & SuppressionList {
   const party = createThirdParty({
     service,
     timeout: options.timeout ?? 10_000,
@@ -55,6 +60,19 @@ export function createResendMailer({ apiKey, from, baseUrl, ...options }: Resend
         call,
       )
     },
+
+    async remove(address, call) {
+      const resend = new Resend(await apiKey(), baseUrl ? { baseUrl } : {})
+      await party.call(
+        liftName,
+        async (signal) => {
+          const request = { signal }
+          const { error, headers } = await resend.suppressions.remove(address, request)
+          if (error && error.statusCode !== 404) throw resendError(error, headers)
+        },
+        call,
+      )
+    },
   }
 }
 
@@ -63,7 +81,7 @@ function encoded({ filename, content_type, content }: NonNullable<Mail['attachme
 }
 
 /** Resend with the settings of the environment. Throws ConfigurationError where one is missing. */
-export function resendFromEnvironment(): Mailer {
+export function resendFromEnvironment(): Mailer & SuppressionList {
   const arn = requiredEnv(env.resendSecretArn)
   return createResendMailer({
     apiKey: async () => (await secretJson(arn, secretSchema)).api_key,

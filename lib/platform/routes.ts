@@ -53,6 +53,8 @@ export const routes = {
   'GET /api/candidates/{id}/resume/file': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume/retry': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
+  'GET /api/suppressions': { function: 'candidates', access: 'recruiter' },
+  'DELETE /api/suppressions/{id}': { function: 'candidates', access: 'recruiter' },
   'POST /api/erasures': { function: 'candidates', access: 'admin or operator' },
   'GET /api/interviews': { function: 'interviews', access: 'recruiter' },
   'POST /api/interviews': { function: 'interviews', access: 'recruiter' },

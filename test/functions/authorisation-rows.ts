@@ -76,6 +76,13 @@ export function factories(sql: Sql) {
         values (${id}, ${`${markOf(team)}.txt`}, 'text/plain', 1, ${`resumes/${randomUUID()}/file`}, 'completed', now())`
       return id
     },
+    suppression: (team: string) =>
+      one(
+        team,
+        (teamId, mark) => sql`
+        insert into suppressed_addresses (team_id, address, reason, created_at)
+        values (${teamId}, ${`${mark}-${randomUUID()}@example.com`}, 'bounced', now()) returning id`,
+      ),
     draft: interview('draft'),
     ended: interview('completed'),
     async assessed(team: string) {
@@ -176,6 +183,8 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
     body: () => ({ filename: 'cv.txt', size: 3, content_type: 'text/plain' }),
     own: 201,
   },
+  'GET /api/suppressions': { own: 200 },
+  'DELETE /api/suppressions/{id}': { object: 'suppression', own: 200 },
   'POST /api/erasures': {
     body: (_, roles) => ({ email: 'no-one@example.com', ...(!roles.includes('admin') && { teams: 'all' }) }),
     own: 200,

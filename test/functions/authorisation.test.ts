@@ -54,6 +54,7 @@ beforeAll(async () => {
   sql = database.sql
   make = factories(sql)
   aws.functions.gemini = () => ({ status: 'done', result: { answer: 'x', found: false, turn_ids: [] } })
+  aws.functions.mailer = () => ({ status: 'done', result: null })
   const environment: Record<string, string> = {
     ...database.env,
     ...aws.environment,
@@ -62,6 +63,7 @@ beforeAll(async () => {
     UPLOAD_BUCKET: 'uploads',
     GEMINI_FUNCTION_NAME: 'gemini',
     LIVEKIT_FUNCTION_NAME: 'livekit',
+    MAILER_FUNCTION_NAME: 'mailer',
   }
   for (const [name, { source, deadLetters }] of Object.entries(queueVariables)) {
     environment[source] = sqs.createQueue(name).url
@@ -80,7 +82,14 @@ beforeAll(async () => {
     handlers.set(name, (await import(`../../functions/${name}.ts`)).handler)
   }
   // What lists would show of the other team.
-  for (const kind of ['completedImport', 'export', 'candidate', 'assessed', 'letter'] as const) {
+  for (const kind of [
+    'completedImport',
+    'export',
+    'candidate',
+    'assessed',
+    'letter',
+    'suppression',
+  ] as const) {
     foreignIds.push(await make[kind]('other'))
   }
 })

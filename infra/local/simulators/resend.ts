@@ -59,13 +59,26 @@ type MailEvent = { type: string; facts?: object }
 
 /**
  * Resend: accepts mails and tells of them by webhooks signed as Svix does. What becomes of a mail depends on its
- * address: `bounce…@`, `complain…@` and `delay…@` do as they say, others are delivered.
+ * address: `bounce…@`, `complain…@` and `delay…@` do as they say, others are delivered. To an address that bounced or
+ * complained nothing more is sent, until it is taken off the list of suppressions; `suppress…@` is on it before.
  * https://resend.com/docs/api-reference/emails/send-email
  */
 export function createResend(webhooks: WebhookSender): Simulator {
   const mails: SentMail[] = []
   /** The request of each idempotency key, and the mail that came of it. Resend forgets them after a day. */
   const byKey = new Map<string, { digest: string; id: string }>()
+
+  /** Addresses of the list, in lower case, and those that were taken off it. */
+  const suppressed = new Set<string>()
+  const lifted = new Set<string>()
+  const isSuppressed = (to: string) => suppressed.has(to) || (to.startsWith('suppress') && !lifted.has(to))
+
+  function lift(to: string): SimulatedAnswer {
+    if (!isSuppressed(to)) return refusal(404, 'not_found', 'Suppression not found')
+    suppressed.delete(to)
+    lifted.add(to)
+    return { status: 200, body: { object: 'suppression', id: randomUUID(), deleted: true } }
+  }
 
   function accept(request: SimulatedRequest): SimulatedAnswer {
     const key = request.headers['idempotency-key']?.toString() ?? null
@@ -93,11 +106,14 @@ export function createResend(webhooks: WebhookSender): Simulator {
     const mail = { id, created_at, ...parsed.data, idempotency_key: key, last_event: 'sent' }
     mails.push(mail)
     if (mails.length > keptMails) mails.shift()
-    return { status: 200, body: { id }, afterwards: () => void tell(mail) }
+    const to = addressOf(mail)
+    const events = isSuppressed(to) ? onList : fate(to)
+    if (events.some(({ type }) => type === 'email.bounced' || type === 'email.complained')) suppressed.add(to)
+    return { status: 200, body: { id }, afterwards: () => void tell(mail, events) }
   }
 
-  async function tell(mail: SentMail): Promise<void> {
-    for (const event of fate(mail)) {
+  async function tell(mail: SentMail, events: readonly MailEvent[]): Promise<void> {
+    for (const event of events) {
       mail.last_event = event.type.slice('email.'.length)
       const id = `msg_${randomUUID().replaceAll('-', '')}`
       const body = JSON.stringify(webhookBody(mail, event))
@@ -112,6 +128,8 @@ export function createResend(webhooks: WebhookSender): Simulator {
       return refusal(401, 'missing_api_key', 'Missing API key in the authorization header.')
     }
     if (path === '/emails' && method === 'POST') return accept(request)
+    const listed = /^\/suppressions\/([^/]+)$/.exec(path)?.[1]
+    if (listed !== undefined && method === 'DELETE') return lift(decodeURIComponent(listed).toLowerCase())
     const id = /^\/emails\/([^/]+)$/.exec(path)?.[1]
     if (id === undefined || method !== 'GET') {
       return refusal(404, 'not_found', 'The requested endpoint does not exist.')
@@ -160,12 +178,32 @@ function refusal(status: number, name: string, message: string): SimulatedAnswer
   return { status, body: { statusCode: status, name, message } }
 }
 
+function addressOf({ to: [first = ''] }: SentMail): string {
+  return first
+    .slice(first.lastIndexOf('<') + 1)
+    .replace('>', '')
+    .trim()
+    .toLowerCase()
+}
+
+/** What happens to a mail to an address of the list. */
+const onList: readonly MailEvent[] = [
+  {
+    type: 'email.suppressed',
+    facts: {
+      suppressed: {
+        type: 'OnAccountSuppressionList',
+        message: 'The address is on the suppression list of the account (simulated).',
+      },
+    },
+  },
+]
+
 /** What happens to a mail, in this order. */
-function fate({ to }: SentMail): readonly MailEvent[] {
-  const first = /([^\s<]+)@/.exec(to[0] ?? '')?.[1] ?? ''
+function fate(first: string): readonly MailEvent[] {
   const sent = { type: 'email.sent' }
   const delivered = { type: 'email.delivered' }
-  if (/^bounce/i.test(first)) {
+  if (/^bounce/.test(first)) {
     const bounce = {
       type: 'Permanent',
       subType: 'General',
@@ -174,8 +212,8 @@ function fate({ to }: SentMail): readonly MailEvent[] {
     }
     return [sent, { type: 'email.bounced', facts: { bounce } }]
   }
-  if (/^complain/i.test(first)) return [sent, delivered, { type: 'email.complained' }]
-  if (/^delay/i.test(first)) return [sent, { type: 'email.delivery_delayed' }, delivered]
+  if (/^complain/.test(first)) return [sent, delivered, { type: 'email.complained' }]
+  if (/^delay/.test(first)) return [sent, { type: 'email.delivery_delayed' }, delivered]
   return [sent, delivered]
 }
 

@@ -37,12 +37,11 @@ create table suppressed_addresses (
   reason text not null check (reason in ('bounced', 'complained', 'provider')),
   -- What the mailbox or Resend said of it, without the address.
   message text,
-  -- Of the e-mail that was the last one, as long as it is there.
-  email_id uuid references emails on delete set null,
+  -- Of the e-mail that it was about, which may be gone.
+  email_id uuid,
   created_at timestamptz not null,
   unique (team_id, address)
 );
-create index suppressed_addresses_email on suppressed_addresses (email_id);
 
 -- Those that were suppressed for all teams are now for each that wrote to them or has them as a candidate.
 insert into suppressed_addresses (team_id, address, reason, created_at)

@@ -18,6 +18,14 @@ import {
   type Interview,
 } from '../../../lib/interviews/interviews.ts'
 import type { Mail, Mailer } from '../../../lib/interviews/model.ts'
+import {
+  forgetProviderSuppressions,
+  liftSuppression,
+  listSuppressions,
+  suppressionOf,
+  suppressionSchema,
+  suppressionView,
+} from '../../../lib/interviews/suppressions.ts'
 import type { Sql, Transaction } from '../../../lib/platform/db.ts'
 import { type DeadLetterOwners, recordDeadLetter, redrive } from '../../../lib/platform/dead-letters.ts'
 import { UpstreamRefusedError, UpstreamUnavailableError } from '../../../lib/platform/errors.ts'
@@ -47,7 +55,7 @@ const script: ((mail: Mail) => void | Promise<void>)[] = []
 beforeEach(async () => {
   mails.length = 0
   script.length = 0
-  await sql`truncate outbox, email_suppressions, dead_letters`
+  await sql`truncate outbox, suppressed_addresses, dead_letters`
 })
 
 /** As Resend's ids: one for each idempotency key, whose content must be the same. */
@@ -129,7 +137,7 @@ const messages = () => sql<{ id: string; queue: string; body: { email_id: string
 const expireLease = (id: string) => sql`
   update emails set lease_until = now() - interval '1 second' where id = ${id}`
 const suppressions = () => sql<{ address: string; reason: string }[]>`
-  select address, reason from email_suppressions order by address`
+  select address, reason from suppressed_addresses order by address`
 
 /** What Resend tells of an e-mail of ours. */
 const hear = (id: string, type: string, more: object = {}) =>
@@ -251,7 +259,7 @@ describe('inviting a candidate', () => {
   it('is refused where nothing is sent to the address, in whatever case it is written', async () => {
     const id = await queued('Once@Example.com')
     await send(id)
-    await hear(id, 'bounced', { bounce_type: 'Permanent' })
+    await hear(id, 'bounced', { bounce: { type: 'Permanent' } })
     await sql`update candidates set email = 'x' || email where lower(email) = 'once@example.com'`
     const interview = await anInterview('ONCE@example.com')
     await expect(invite(interview)).rejects.toMatchObject({ status: 409, code: 'address_suppressed' })
@@ -353,7 +361,9 @@ describe('sending', () => {
 
   it('is not done where nothing is sent to the address any more', async () => {
     const id = await queued('gone@example.com')
-    await sql`insert into email_suppressions (address, reason) values ('gone@example.com', 'bounced')`
+    await sql`
+      insert into suppressed_addresses (team_id, address, reason, created_at)
+      values (${owner.teamId}, 'gone@example.com', 'bounced', now())`
     expect(await send(id)).toEqual({ outcome: 'done', result: { kind: 'invite', state: 'suppressed' } })
     expect(await rowOf(id)).toMatchObject({ state: 'suppressed', sent_at: null, lease: null })
     expect(await send(id)).toEqual({ outcome: 'ignored' })
@@ -484,10 +494,10 @@ describe('what Resend tells', () => {
   it('suppresses an address that refuses for good, once, also where it is heard late', async () => {
     const id = await queued('Ada@Example.com')
     await send(id)
-    expect(await hear(id, 'bounced', { bounce_type: 'Transient' })).toBe('applied')
+    expect(await hear(id, 'bounced', { bounce: { type: 'Transient' } })).toBe('applied')
     expect(await suppressions()).toEqual([])
-    expect(await hear(id, 'bounced', { bounce_type: 'Permanent' })).toBe('applied')
-    await hear(id, 'bounced', { bounce_type: 'Permanent' })
+    expect(await hear(id, 'bounced', { bounce: { type: 'Permanent' } })).toBe('applied')
+    await hear(id, 'bounced', { bounce: { type: 'Permanent' } })
     expect(await suppressions()).toEqual([{ address: 'ada@example.com', reason: 'bounced' }])
   })
 
@@ -501,6 +511,162 @@ describe('what Resend tells', () => {
     expect(mails).toHaveLength(1)
   })
 })
+
+describe('why an e-mail did not arrive', () => {
+  it.each<[string, object, string, object]>([
+    [
+      'bounced',
+      { bounce: { type: 'Permanent', subType: 'General', message: '550 <Ada@example.com>: user\nunknown' } },
+      'bounced',
+      { code: 'bounced', message: 'The mailbox refused it (Permanent, General): 550 [address] user unknown' },
+    ],
+    ['bounced', {}, 'bounced', { code: 'bounced', message: 'The mailbox refused it' }],
+    ['complained', {}, 'complained', { code: 'complained', message: 'The reader called it spam' }],
+    [
+      'failed',
+      { failed: { reason: 'reached_daily_quota' } },
+      'failed',
+      { code: 'not_sent', message: 'Resend could not send the e-mail: reached_daily_quota' },
+    ],
+    [
+      'suppressed',
+      { suppressed: { type: 'OnAccountSuppressionList', message: 'It is on the list' } },
+      'suppressed',
+      {
+        code: 'suppressed_by_provider',
+        message: 'Resend sends nothing to this address (OnAccountSuppressionList): It is on the list',
+        service: 'resend',
+      },
+    ],
+    [
+      'bounced',
+      { bounce: { type: 'Permanent', subType: 'Suppressed', message: 'On a list' } },
+      'suppressed',
+      {
+        code: 'suppressed_by_provider',
+        message: 'Resend sends nothing to this address (Suppressed): On a list',
+        service: 'resend',
+      },
+    ],
+  ])('is shown of %s with %j', async (type, detail, state, failure) => {
+    const interview = await anInterview()
+    const { email } = await invite(interview)
+    await send(email.id)
+    expect(await hear(email.id, type, detail)).toBe('applied')
+    const [shown] = await emailsOf(sql, interview.id)
+    expect(emailSchema.parse(shown)).toMatchObject({ state, failure })
+  })
+
+  it('is cut, and holds no address and nothing that cannot be stored', async () => {
+    const interview = await anInterview()
+    const { email } = await invite(interview)
+    await send(email.id)
+    const message = `ada@example.com ada%40example.com \0${'é\ud800 '.repeat(600)}`
+    await hear(email.id, 'bounced', { bounce: { type: 'Permanent', message } })
+    const [shown] = await emailsOf(sql, interview.id)
+    expect(shown!.failure!.message).not.toContain('example.com')
+    expect(shown!.failure!.message.length).toBeLessThan(600)
+    expect(shown!.failure!.message.isWellFormed()).toBe(true)
+  })
+})
+
+describe('a suppression', () => {
+  const removed: string[] = []
+  const list = { remove: async (address: string) => void removed.push(address) }
+  beforeEach(() => void removed.splice(0))
+  const refused = async (
+    address: string,
+    type = 'bounced',
+    detail: object = { bounce: { type: 'Permanent' } },
+  ) => {
+    const interview = await anInterview(address)
+    const { email } = await invite(interview)
+    await send(email.id)
+    await hear(email.id, type, detail)
+    return interview
+  }
+  const held = async (address: string, teamId = owner.teamId) => suppressionOf(sql, teamId, address)
+
+  it("is the team's, with the reason, and another team writes to the address", async () => {
+    const interview = await refused('Kai@Example.com')
+    const found = await held('KAI@example.com')
+    expect(suppressionSchema.parse(suppressionView(found!))).toMatchObject({
+      address: 'kai@example.com',
+      reason: 'bounced',
+      message: 'The mailbox refused it (Permanent)',
+      interview_id: interview.id,
+    })
+    const { teamId } = await anotherTeam()
+    expect(await held('kai@example.com', teamId)).toBeUndefined()
+    const page = { limit: 10, offset: 0 }
+    expect(await listSuppressions(sql, owner.teamId, page)).toEqual({ rows: [found], total: 1 })
+    expect(await listSuppressions(sql, teamId, page)).toEqual({ rows: [], total: 0 })
+  })
+
+  it('that is lifted lets the team invite again, is off the list of Resend, and is written down', async () => {
+    const interview = await refused('lea@example.com')
+    await expect(invite(interview, { again: true })).rejects.toMatchObject({ code: 'address_suppressed' })
+    const { id } = (await held('lea@example.com'))!
+    const other = await anotherTeam()
+    await expect(liftSuppression({ sql, list }, other, id)).rejects.toMatchObject({ status: 404 })
+    expect(await liftSuppression({ sql, list }, owner, id)).toEqual({ clear: true })
+    expect(removed).toEqual(['lea@example.com'])
+    expect((await invite(interview, { again: true })).messages).toHaveLength(1)
+    await expect(liftSuppression({ sql, list }, owner, id)).rejects.toMatchObject({ status: 404 })
+    const [record] = await sql`select subject, requested_by from deletions where subject_id = ${id}`
+    expect(record).toEqual({ subject: 'suppression', requested_by: owner.keyId })
+  })
+
+  it('stays on the list of Resend if an e-mail of another team was refused there, or our key may not', async () => {
+    await refused('max@example.com')
+    const { teamId } = await anotherTeam()
+    await sql`
+      insert into suppressed_addresses (team_id, address, reason, created_at)
+      values (${teamId}, 'max@example.com', 'complained', now())`
+    const { id } = (await held('max@example.com'))!
+    expect(await liftSuppression({ sql, list }, owner, id)).toEqual({ clear: false })
+    expect(removed).toEqual([])
+    await refused('ned@example.com')
+    const restricted = {
+      remove: () => Promise.reject(new UpstreamRefusedError('Resend', '401 restricted_api_key', 'account')),
+    }
+    const second = (await held('ned@example.com'))!
+    expect(await liftSuppression({ sql, list: restricted }, owner, second.id)).toEqual({ clear: false })
+    expect(await held('ned@example.com')).toBeUndefined()
+  })
+
+  it('stays if Resend does not answer', async () => {
+    await refused('oda@example.com')
+    const { id } = (await held('oda@example.com'))!
+    const away = { remove: () => Promise.reject(new UpstreamUnavailableError('Resend does not answer')) }
+    await expect(liftSuppression({ sql, list: away }, owner, id)).rejects.toMatchObject({ status: 503 })
+    expect(await held('oda@example.com')).toMatchObject({ id })
+  })
+
+  it('by the word of Resend alone goes when Resend lifts it; a bounce stays', async () => {
+    await refused('pia@example.com', 'suppressed', {})
+    await refused('rex@example.com')
+    for (const address of ['Pia@example.com', 'rex@example.com']) {
+      await begin((tx) => forgetProviderSuppressions(tx, address))
+    }
+    expect(await held('pia@example.com')).toBeUndefined()
+    expect(await held('rex@example.com')).toMatchObject({ reason: 'bounced' })
+  })
+
+  it('names the reason of the mailbox once that is known', async () => {
+    await refused('sol@example.com', 'suppressed', {})
+    expect(await held('sol@example.com')).toMatchObject({ reason: 'provider' })
+    await sql`update candidates set email = 'x' || email where lower(email) = 'sol@example.com'`
+    const id = (await sql<{ id: string }[]>`select id from emails where recipient = 'sol@example.com'`)[0]!.id
+    await hear(id, 'complained')
+    expect(await held('sol@example.com')).toMatchObject({ reason: 'complained' })
+  })
+})
+
+async function anotherTeam(): Promise<{ teamId: string; keyId: string }> {
+  const [team] = await sql<{ id: string }[]>`insert into teams (name) values (${randomUUID()}) returning id`
+  return { teamId: team!.id, keyId: owner.keyId }
+}
 
 /** An e-mail of another kind. */
 async function queuedTo(recipient: string): Promise<string> {

@@ -424,6 +424,26 @@ describe('news of an e-mail', () => {
     expect(await apply('resend', { type: 'email.sent', data: { email_id: 'a\0' } })).toBe('unmatched')
   })
 
+  it('says why it did not arrive, and that Resend lifted an address, whose body is not kept', async () => {
+    const id = randomUUID()
+    const address = `${id}@example.com`
+    await database.sql`
+      insert into emails (id, team_id, kind, recipient, data, state)
+      select ${id}, id, 'welcome', ${address}, '{}', 'sent' from teams limit 1`
+    const suppressed = { type: 'OnAccountSuppressionList', message: 'It is on the list' }
+    const data = { email_id: randomUUID(), tags: { email_id: id }, suppressed }
+    expect(await apply('resend', { type: 'email.suppressed', data })).toBe('applied')
+    const [email] = await database.sql`select failure->>'message' as message from emails where id = ${id}`
+    expect(email!.message).toContain('It is on the list')
+    const held = () => database.sql`select from suppressed_addresses where address = ${address}`
+    expect(await held()).toHaveLength(1)
+    const removal = { type: 'suppression.removed', data: { id: randomUUID(), email: address.toUpperCase() } }
+    expect(await apply('resend', removal)).toBe('applied')
+    expect(await held()).toHaveLength(0)
+    expect(await apply('resend', removal)).toBe('ignored')
+    expect(await database.sql`select from webhook_events where body like '%@%'`).toHaveLength(0)
+  })
+
   it('that it was opened is ignored', async () => {
     expect(await apply('resend', { type: 'email.opened', data: { email_id: randomUUID() } })).toBe('ignored')
   })

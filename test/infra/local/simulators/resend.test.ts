@@ -148,6 +148,34 @@ describe('what becomes of it is told by signed webhooks', () => {
     expect((await outbox())[0]!.last_event).toBe(fate.at(-1))
   })
 
+  it('of an address that bounced is that nothing more is sent there, until it is taken off the list', async () => {
+    const to = 'Bounce.2@example.com'
+    await send({ to })
+    await receiver.until(2)
+    await send({ to })
+    const event = opened((await receiver.until(3))[2]!)
+    expect(event).toMatchObject({
+      type: 'email.suppressed',
+      data: { suppressed: { type: 'OnAccountSuppressionList', message: expect.any(String) } },
+    })
+    expect((await resend.suppressions.remove('bounce.2@example.com')).data).toMatchObject({ deleted: true })
+    expect((await resend.suppressions.remove(to)).error).toMatchObject({ statusCode: 404 })
+    await send({ to })
+    expect((await receiver.until(5)).slice(3).map((each) => opened(each).type)).toEqual([
+      'email.sent',
+      'email.bounced',
+    ])
+  })
+
+  it('of suppress… is that it is not sent, until that is taken off the list', async () => {
+    const to = 'suppress@example.com'
+    await send({ to })
+    expect(opened((await receiver.until(1))[0]!).type).toBe('email.suppressed')
+    await resend.suppressions.remove(to)
+    await send({ to })
+    expect((await receiver.until(3)).slice(1).map((each) => opened(each).type)).toContain('email.delivered')
+  })
+
   it('once the mail itself is answered', async () => {
     const told: string[] = []
     const deliver = async ({ body }: { body: string }) => void told.push(JSON.parse(body).type)
