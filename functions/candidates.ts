@@ -37,12 +37,19 @@ import { emailAddress } from '../lib/platform/email-address.ts'
 import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
-import { idPath } from '../lib/platform/http/shapes.ts'
+import { idPath, wordInAnyCase } from '../lib/platform/http/shapes.ts'
 import { logger } from '../lib/platform/log.ts'
-import { env, exportRetentionDays, queues, webhookRetentionDays } from '../lib/platform/names.ts'
+import {
+  env,
+  exportRetentionDays,
+  personDataDays,
+  queues,
+  webhookRetentionDays,
+} from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
 import { createStorage } from '../lib/platform/storage.ts'
+import { candidateData, dataFormats, dataTypes } from '../lib/privacy/candidate-data.ts'
 import { eraseEverywhere, erasePerson } from '../lib/privacy/erase.ts'
 import { nothingErased, type Person } from '../lib/privacy/erasures.ts'
 import { maxNameLength } from '../lib/profiles/profile.ts'
@@ -55,6 +62,16 @@ const downloadSeconds = 300
 const oneSchema = z.strictObject({ status: z.literal('success'), data: candidateSchema })
 
 const recordedSchema = z.strictObject({ status: z.literal('success'), data: consentSchema })
+
+const heldRow = z.record(z.string(), z.unknown())
+const candidateDataSchema = z
+  .strictObject({
+    status: z.literal('success'),
+    data: z
+      .looseObject({ exported_at: z.iso.datetime(), candidate: heldRow, interviews: z.array(heldRow) })
+      .meta({ description: 'Rows as they are stored, by the kind of what they are about' }),
+  })
+  .meta({ id: 'CandidateData' })
 
 const liftedSchema = z.strictObject({
   status: z.literal('success'),
@@ -96,7 +113,7 @@ const beside = {
   not_reached: z
     .array(
       z.strictObject({
-        what: z.enum(['uploads', 'rejects', 'exports', 'webhook_bodies']),
+        what: z.enum(['uploads', 'rejects', 'exports', 'webhook_bodies', 'candidate_data']),
         expires_after_days: z.int().min(1),
       }),
     )
@@ -133,6 +150,7 @@ const notReached: Erasure['not_reached'] = [
   { what: 'rejects', expires_after_days: uploadRetentionDays },
   { what: 'exports', expires_after_days: exportRetentionDays },
   { what: 'webhook_bodies', expires_after_days: webhookRetentionDays },
+  { what: 'candidate_data', expires_after_days: personDataDays },
 ]
 
 async function eraseFromTeam(caller: Caller, person: Person): Promise<Erasure> {
@@ -202,6 +220,34 @@ export const handler = httpFunction({
       const held = await retryRead(() => suppressionOf(connect(), caller.teamId, found.email))
       const suppression = held ? suppressionView(held) : null
       return json(200, { status: 'success', data: candidateView(found), consents, suppression })
+    },
+  }),
+
+  'GET /api/candidates/{id}/data': route({
+    summary: 'Everything held about a candidate; as a ZIP with the files. Who asked for it is kept',
+    path: idPath,
+    query: z.strictObject({
+      format: wordInAnyCase(dataFormats).default('json').meta({
+        description: 'zip, and JSON over 3 MiB, lead to a file that is there for a day',
+      }),
+    }),
+    answers: { 200: z.union([candidateDataSchema, downloadAnswers[200]]), 302: null },
+    async head({ path, caller }) {
+      await getCandidate(connect(), caller.teamId, path.id)
+      return { status: 200, headers: { 'cache-control': 'no-store', vary: 'Accept' } }
+    },
+    async handler({ path, query: { format }, caller, event }) {
+      const data = await candidateData({ sql: connect(), storage }, caller, path.id, format)
+      logger.info('Data of a candidate put out', { correlation_id: path.id, format })
+      const type = dataTypes[format]
+      if ('body' in data) {
+        const headers = { 'content-type': type, 'cache-control': 'private, no-store', vary: 'Accept' }
+        return { status: 200, headers, body: data.body }
+      }
+      const name = `candidate-${path.id}.${format}`
+      const address = await storage.presignGet(data.key, name, type, downloadSeconds)
+      // Who asks for JSON is told the address, also where the file is JSON: a browser cannot follow there.
+      return download(event, 'application/zip', address)
     },
   }),
 

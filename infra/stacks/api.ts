@@ -19,6 +19,7 @@ import type { Construct } from 'constructs'
 import {
   env,
   exportsPrefix,
+  personDataPrefix,
   queueVariables,
   rejectsPrefix,
   resumePrefix,
@@ -137,6 +138,12 @@ export class ApiStack extends Stack {
   private serveInterviews(stack: InterviewsStack, { bucket, resumes }: DataStack): void {
     const { candidates, interviews } = this.functions
     allowObjects(candidates, bucket, resumePrefix, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'])
+    allowObjects(candidates, bucket, personDataPrefix, [
+      's3:GetObject',
+      's3:PutObject',
+      's3:AbortMultipartUpload',
+    ])
+    allowToMiss(candidates, bucket)
     sendTo(candidates, resumes, env.resumesQueueUrl)
     allowInvoke(candidates, stack.mailer, env.mailerFunctionName)
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)

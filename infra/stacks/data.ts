@@ -21,6 +21,8 @@ import {
   env,
   exportRetentionDays,
   exportsPrefix,
+  personDataDays,
+  personDataPrefix,
   queues,
   rejectsPrefix,
   resumePrefix,
@@ -167,6 +169,11 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
       },
       // Of two rules the shorter one holds.
       { prefix: resumePrefix, noncurrentVersionExpiration: Duration.days(noncurrentResumeDays) },
+      {
+        prefix: personDataPrefix,
+        expiration: Duration.days(personDataDays),
+        noncurrentVersionExpiration: Duration.days(noncurrentResumeDays),
+      },
       ...[uploadPrefix, rejectsPrefix].map((prefix) => ({
         prefix,
         expiration: Duration.days(stage.uploadRetentionDays),

@@ -169,6 +169,10 @@ export const webhookRetentionDays = 30
 export const exportsPrefix = 'exports/'
 export const exportRetentionDays = 7
 
+/** Files with all that is held about a person, for whom asked for them: they expire after a day. */
+export const personDataPrefix = 'person-data/'
+export const personDataDays = 1
+
 /** Fonts of PDFs: the file beside the function that draws them, and the one under node_modules that it is. */
 export const fontFiles = {
   'DejaVuSans.ttf': 'dejavu-fonts-ttf/ttf/DejaVuSans.ttf',

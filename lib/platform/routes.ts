@@ -48,6 +48,7 @@ export const routes = {
   'GET /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'PATCH /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
   'DELETE /api/candidates/{id}': { function: 'candidates', access: 'recruiter' },
+  'GET /api/candidates/{id}/data': { function: 'candidates', access: 'recruiter' },
   'POST /api/candidates/{id}/consents': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume': { function: 'candidates', access: 'recruiter' },
   'GET /api/candidates/{id}/resume/file': { function: 'candidates', access: 'recruiter' },

@@ -170,6 +170,7 @@ export const rows: Record<Exclude<RouteKey, '$default'>, Row> = {
   'GET /api/candidates/{id}': { object: 'candidate', own: 200 },
   'PATCH /api/candidates/{id}': { object: 'candidate', body: () => ({ location: 'Abuja' }), own: 200 },
   'DELETE /api/candidates/{id}': { object: 'candidate', own: 204 },
+  'GET /api/candidates/{id}/data': { object: 'candidate', own: 200 },
   'POST /api/candidates/{id}/consents': {
     object: 'candidate',
     body: () => ({ kind: 'notice', version: '1', how: 'by_email', at: '2026-01-01T00:00:00Z' }),
