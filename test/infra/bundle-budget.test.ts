@@ -25,7 +25,7 @@ const budgets: Record<FunctionName, number> = {
   sweep: 1020,
   operations: 890,
   enrich: 190,
-  candidates: 1050,
+  candidates: 1250,
   interviews: 2400,
   webhooks: 1380,
   'apply-event': 1100,
