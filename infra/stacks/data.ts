@@ -139,7 +139,7 @@ function makeMigration(scope: Stack, surroundings: Surroundings, cluster: Databa
 /** Days in which a person can bring back a file that was deleted, replaced or expired. */
 const noncurrentDays = 7
 
-/** A résumé that was deleted is to be gone: S3 takes no shorter time than a day. */
+/** A résumé that was deleted, or a file about a person, is to be gone: S3 takes no shorter time than a day. */
 const noncurrentResumeDays = 1
 
 function makeBucket(scope: Stack, stage: Stage): Bucket {

@@ -112,7 +112,13 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
   finish: ['PGUSER', 'UPLOAD_BUCKET', 'IMPORT_FINISH_QUEUE_URL', ...worker],
   remove: ['PGUSER', 'IMPORT_REMOVALS_QUEUE_URL', ...worker],
   export: ['PGUSER', 'UPLOAD_BUCKET', ...worker],
-  candidates: ['PGUSER', 'UPLOAD_BUCKET', 'UPLOAD_RETENTION_DAYS', 'RESUMES_QUEUE_URL'],
+  candidates: [
+    'PGUSER',
+    'UPLOAD_BUCKET',
+    'UPLOAD_RETENTION_DAYS',
+    'RESUMES_QUEUE_URL',
+    'MAILER_FUNCTION_NAME',
+  ],
   interviews: [
     'PGUSER',
     'ASSESSMENTS_QUEUE_URL',
@@ -348,7 +354,7 @@ describe.each([
           expect(String(Action), policy.id).not.toContain('*')
           if (/s3:(Get|Put|Delete)/.test(String(Action))) {
             expect(JSON.stringify(Resource), policy.id).toMatch(
-              /"\/(uploads|rejects|exports|resumes|webhooks)\/\*"/,
+              /"\/(uploads|rejects|exports|resumes|webhooks|person-data)\/\*"/,
             )
           }
         }
@@ -444,7 +450,7 @@ describe.each([
       }
     })
 
-    it('expire, and can be brought back for a week then: résumés for a day', () => {
+    it('expire, and can be brought back for a week then: résumés and what is held about a person for a day', () => {
       const bucket = all('AWS::S3::Bucket').find(({ stack }) => stack === 'data')
       const days = stageWith(context).uploadRetentionDays
       const on = { Status: 'Enabled' }
@@ -459,6 +465,12 @@ describe.each([
               ExpiredObjectDeleteMarker: true,
             },
             { ...on, Prefix: 'resumes/', NoncurrentVersionExpiration: { NoncurrentDays: 1 } },
+            {
+              ...on,
+              Prefix: 'person-data/',
+              ExpirationInDays: 1,
+              NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+            },
             { ...on, Prefix: 'uploads/', ExpirationInDays: days },
             { ...on, Prefix: 'rejects/', ExpirationInDays: days },
             { ...on, Prefix: 'exports/', ExpirationInDays: 7 },

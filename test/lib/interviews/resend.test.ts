@@ -143,3 +143,34 @@ describe('an e-mail', () => {
     expect(await mails.send(mail)).toEqual(await mails.send(mail))
   })
 })
+
+describe('the list of Resend', () => {
+  it('loses an address, also one that is not on it', async () => {
+    wire.answers.push({ body: { object: 'suppression', id: 's1', deleted: true } }, fails(404, 'not_found'))
+    for (let time = 0; time < 2; time++) await mailer().remove('jürgen+cv@xn--bcher-kva.example')
+    expect(wire.requests[0]).toMatchObject({
+      path: `/suppressions/${encodeURIComponent('jürgen+cv@xn--bcher-kva.example')}`,
+      headers: { authorization: 'Bearer re_key' },
+    })
+    expect(wire.requests).toHaveLength(2)
+  })
+
+  it('is refused to a key that may only send', async () => {
+    wire.answers.push(fails(401, 'restricted_api_key'))
+    await expect(mailer().remove('ada@example.com')).rejects.toMatchObject({ code: 'refused_by_provider' })
+  })
+})
+
+describe('a refusal of the address', () => {
+  it('is said in our words, without it', async () => {
+    const message = 'Invalid `to` field: jürgen@example.com'
+    wire.answers.push({
+      ...fails(422, 'validation_error'),
+      body: { statusCode: 422, name: 'validation_error', message },
+    })
+    await expect(mailer().send(mail)).rejects.toMatchObject({
+      code: 'refused',
+      message: 'Resend refused the call: 422 validation_error: it does not take the address',
+    })
+  })
+})
