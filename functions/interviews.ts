@@ -42,6 +42,15 @@ import { lineOfText, nameOrTitle } from '../lib/interviews/text.ts'
 import { readTranscript } from '../lib/interviews/transcript.ts'
 import { type ExportFile, exportTranscript, transcriptFormats } from '../lib/interviews/transcript-export.ts'
 import {
+  markTag,
+  mostTurns,
+  type PageView,
+  readMark,
+  readTranscriptPage,
+  type TranscriptMark,
+  type TranscriptPage,
+} from '../lib/interviews/transcript-page.ts'
+import {
   giveVerdict,
   newVerdictSchema,
   verdictSchema,
@@ -52,7 +61,8 @@ import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
 import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
-import { type Answer, httpFunction, json, route } from '../lib/platform/http/index.ts'
+import { isNamed } from '../lib/platform/http/etag.ts'
+import { type Answer, type HttpRequest, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath, wordInAnyCase, wordList } from '../lib/platform/http/shapes.ts'
@@ -111,6 +121,26 @@ const wholeText = z
   .transform(Number)
   .meta({ override: { type: 'integer', minimum: 0 } })
 
+const turnsQuery = z.strictObject({
+  after_sequence_no: z
+    .string()
+    .regex(/^\d{1,10}$/, 'must be a whole number')
+    .transform(Number)
+    .meta({
+      description: 'The number of the last turn that you have: only those after it',
+      override: { type: 'integer', minimum: 0 },
+    })
+    .optional(),
+  limit: wholeText
+    .pipe(z.number().min(1))
+    .transform((limit) => Math.min(limit, mostTurns))
+    .meta({
+      description: `At most ${mostTurns}, which it is if not given, and as many as fit into a response`,
+      override: { type: 'integer', minimum: 1 },
+    })
+    .optional(),
+})
+
 const searchQuery = z.strictObject({
   q: searchText,
   limit: pageQuery.shape.limit,
@@ -158,6 +188,26 @@ async function changedMeeting(work: (tx: Transaction) => Promise<ChangedMeeting>
 
 async function transcriptOf(id: string) {
   return retryRead(() => readTranscript(connect(), id))
+}
+
+/** A page of what was said, or 304 after one query that reads no turn. */
+async function said(
+  event: HttpRequest<unknown, unknown, unknown>['event'],
+  caller: Caller,
+  id: string,
+  query: z.output<typeof turnsQuery>,
+  write: (interview: TranscriptMark, page: TranscriptPage) => object,
+): Promise<Answer> {
+  const sql = connect()
+  const mark = await retryRead(() => readMark(sql, caller.teamId, id))
+  const headers = { etag: markTag(mark, query), 'cache-control': 'private, no-cache' }
+  if (isNamed(headers.etag, event.headers['if-none-match'])) {
+    return { status: 304, headers: { ...headers, vary: 'Accept-Encoding' } }
+  }
+  const view: PageView = { afterSequenceNo: query.after_sequence_no, limit: query.limit }
+  const page = await retryRead(() => readTranscriptPage(sql, id, view))
+  const next = page.next === null ? null : linkTo(event, 'after_sequence_no', page.next)
+  return json(200, write(mark, page), { ...headers, ...linkHeader({ next }) })
 }
 
 function download({ contentType, filename, body }: ExportFile<string | Uint8Array>): Answer {
@@ -375,26 +425,20 @@ export const handler = httpFunction({
   'GET /api/interviews/{id}/history': route({
     summary: 'What was said, as messages',
     path: idPath,
-    answers: { 200: historySchema },
-    async handler({ path, caller }) {
-      const interview = await find(caller, path.id)
-      return json(200, historyOf(interview, await transcriptOf(interview.id)))
-    },
+    query: turnsQuery,
+    answers: { 200: historySchema, 304: null },
+    handler: ({ path, query, caller, event }) => said(event, caller, path.id, query, historyOf),
   }),
 
   'GET /api/interviews/{id}/transcript': route({
     summary: 'What was said, with its clock; missing turns are taken from the account of the session',
     path: idPath,
-    query: z.strictObject({
-      after_sequence_no: wholeText.optional(),
+    query: turnsQuery.extend({
       live: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false),
     }),
-    answers: { 200: transcriptSchema },
-    async handler({ path, query, caller }) {
-      const interview = await find(caller, path.id)
-      const view = { afterSequenceNo: query.after_sequence_no, live: query.live }
-      return json(200, transcriptAnswer(interview, await transcriptOf(interview.id), view))
-    },
+    answers: { 200: transcriptSchema, 304: null },
+    handler: ({ path, query, caller, event }) =>
+      said(event, caller, path.id, query, (interview, page) => transcriptAnswer(interview, page, query)),
   }),
 
   'GET /api/interviews/{id}/transcript/export': route({

@@ -1,14 +1,20 @@
 import * as z from 'zod'
 import type { InterviewState } from './interviews.ts'
-import type { Transcript } from './transcript.ts'
+import type { TranscriptPage } from './transcript-page.ts'
 
 const moment = z.iso.datetime().nullable()
+
+const nextAfter = z
+  .int()
+  .nullable()
+  .meta({ description: 'What after_sequence_no takes for the next page; null at the end' })
 
 export const historySchema = z
   .strictObject({
     status: z.literal('success'),
     interview_id: z.uuid(),
-    total_messages: z.int(),
+    total_messages: z.int().meta({ description: 'Of the whole interview' }),
+    next_after_sequence_no: nextAfter,
     messages: z.array(
       z.strictObject({
         id: z.uuid(),
@@ -49,6 +55,7 @@ export const transcriptSchema = z
       .int()
       .meta({ description: 'Elements of the account of the session that could not be read, or came twice' }),
     total_turns: z.int().meta({ description: 'Of the whole interview' }),
+    next_after_sequence_no: nextAfter,
     turns: z.array(
       z.strictObject({
         id: z.uuid(),
@@ -73,12 +80,16 @@ export const transcriptSchema = z
 type Spoken = { id: string; created_at: Date; started_at: Date | null }
 
 /** What was said, as messages: one without a time of its own is as late after the start as the clock says. */
-export function historyOf(interview: Spoken, { turns }: Transcript): z.output<typeof historySchema> {
+export function historyOf(
+  interview: Spoken,
+  { turns, total_turns, next }: TranscriptPage,
+): z.output<typeof historySchema> {
   const start = (interview.started_at ?? interview.created_at).getTime()
   return {
     status: 'success',
     interview_id: interview.id,
-    total_messages: turns.length,
+    total_messages: total_turns,
+    next_after_sequence_no: next,
     messages: turns.map(({ spoken_at, offset_seconds, ...turn }) => ({
       id: turn.id,
       role: turn.speaker,
@@ -90,21 +101,12 @@ export function historyOf(interview: Spoken, { turns }: Transcript): z.output<ty
   }
 }
 
-export type TranscriptView = {
-  /** Only the turns after this number; clock and total stay those of the whole. */
-  afterSequenceNo?: number | undefined
-  /** Whether the caller waits for the interview to begin. */
-  live?: boolean | undefined
-}
-
+/** `live`: whether the caller waits for the interview to begin. */
 export function transcriptAnswer(
   { id, state }: { id: string; state: InterviewState },
-  { source, skipped_elements, turns }: Transcript,
-  { afterSequenceNo, live = false }: TranscriptView = {},
+  { source, skipped_elements, total_turns, turns, next }: TranscriptPage,
+  { live = false }: { live?: boolean } = {},
 ): z.output<typeof transcriptSchema> {
-  const shown = turns.filter(
-    ({ sequence_no }) => afterSequenceNo === undefined || sequence_no > afterSequenceNo,
-  )
   return {
     status: 'success',
     interview_id: id,
@@ -112,8 +114,9 @@ export function transcriptAnswer(
     is_live: state === 'in_progress',
     source,
     skipped_elements,
-    total_turns: turns.length,
-    turns: shown,
+    total_turns,
+    next_after_sequence_no: next,
+    turns,
   }
 }
 

@@ -54,6 +54,14 @@ const accepted: Record<string, Record<string, string>> = {
     "deletions is read in whole for CHECK ((subject = ANY (ARRAY['interview'::text, 'candidate'::text, 'person'::text, 'transcript'::text, 'resumes'::text, 'profile'::text, 'dead_letter'::text, 'suppression'::text])))":
       'It has a row for each deletion by a person: thousands are read in milliseconds.',
   },
+  '0038_followed_transcripts.sql': {
+    'sessions has a new sessions_account_noted':
+      'It counts in a column that the code before does not know, and refuses nothing.',
+    'turn_texts has a new turn_texts_refold':
+      'It empties a column that the code before does not know, and refuses nothing.',
+    'turns has a new turns_noted':
+      'It counts in a column that the code before does not know, of a session that this code has locked by its interview.',
+  },
 }
 
 /** Those before were there before the first release. */
