@@ -3,6 +3,7 @@ import type { Context } from 'aws-lambda'
 import * as z from 'zod'
 import { grantApplication, migrate, readMigrations } from '../lib/db/migrator.ts'
 import { moveConflicts } from '../lib/imports/name-store.ts'
+import { refoldTurns } from '../lib/interviews/search.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { createPool } from '../lib/platform/db.ts'
 import { logger } from '../lib/platform/log.ts'
@@ -17,14 +18,14 @@ const secretSchema = z.object({
   dbname: z.string(),
 })
 
-/** Milliseconds before the deadline at which names are left to the sweep: a part of them takes seconds. */
+/** Milliseconds before the deadline at which names and turns are left to the sweep: a part of them takes seconds. */
 const reserve = 60_000
 
 /** Run by each deployment before the code that needs the new schema. An error fails the deployment. */
 export async function handler(
   _event?: unknown,
   context?: Pick<Context, 'getRemainingTimeInMillis'>,
-): Promise<{ applied: string[]; names: RekeyResult }> {
+): Promise<{ applied: string[]; names: RekeyResult; turns: number }> {
   const secrets = new SecretsManagerClient({})
   const answer = await secrets.send(
     new GetSecretValueCommand({ SecretId: requiredEnv(env.databaseSecretArn) }),
@@ -50,7 +51,9 @@ export async function handler(
     const remainingMs = () => (context?.getRemainingTimeInMillis() ?? Number.POSITIVE_INFINITY) - reserve
     const names = await rekeyNames({ sql, remainingMs, moved: moveConflicts })
     logger.info('Names keyed', names)
-    return { applied, names }
+    const turns = await refoldTurns(sql, remainingMs)
+    logger.info('Turns made findable', { turns })
+    return { applied, names, turns }
   } finally {
     await sql.end({ timeout: 2 })
   }

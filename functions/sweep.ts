@@ -8,6 +8,7 @@ import { interviewOwners } from '../lib/interviews/dead-letter.ts'
 import { countRefused } from '../lib/interviews/refused.ts'
 import { expireContents } from '../lib/interviews/retention.ts'
 import { closeDueRooms, roomsFromEnvironment } from '../lib/interviews/rooms.ts'
+import { refoldTurns } from '../lib/interviews/search.ts'
 import { sweepInterviews } from '../lib/interviews/sweep.ts'
 import { numberEnv, requiredEnv } from '../lib/platform/config.ts'
 import { connect } from '../lib/platform/db.ts'
@@ -72,6 +73,14 @@ function closedRooms() {
   return closeDueRooms({ sql: connect(), rooms, remainingMs: () => end - Date.now() })
 }
 
+/** Milliseconds of a run in which turns of earlier releases are made findable. */
+const turnsBudget = 5000
+
+function foldedTurns(): Promise<number> {
+  const end = Date.now() + turnsBudget
+  return refoldTurns(connect(), () => end - Date.now())
+}
+
 async function redriven(): Promise<number> {
   const context = { sql: connect(), queues: sources, owners }
   return (await storageAnswers(storage)) ? redriveAfterOutage(context, afterOutage) : 0
@@ -119,6 +128,7 @@ export const handler = middy().handler(async (_event, context) => {
     unsent: () => sendUnsent({ sql, queues: sources }, sentAfter),
     redriven,
     names: keyedNames,
+    turns: foldedTurns,
     usage: () => pruneUsage(sql),
     rooms: closedRooms,
     metrics: publishDeadLetters,

@@ -1,5 +1,6 @@
 import type { Transaction } from '../platform/db.ts'
 import type { InterviewState } from './interviews.ts'
+import { indexTranscript } from './search.ts'
 import type { WebhookSource } from './webhook-signatures.ts'
 
 /** applied; ignored: it changes nothing here; unmatched: what it is about is not here, or cannot be read. */
@@ -73,10 +74,7 @@ export async function insertTurn(
     on conflict do nothing`
   if (count === 0) return false
   // What the session's JSON said under this number no longer counts.
-  await tx`
-    insert into turn_texts (interview_id, team_id, sequence_no, content)
-    values (${id}, ${team_id}, ${turn.sequence_no}, ${turn.content})
-    on conflict (interview_id, sequence_no) do update set content = excluded.content`
+  await indexTranscript(tx, team_id, id, { turns: [turn] })
   return true
 }
 
