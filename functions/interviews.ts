@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { assessmentFormats, exportAssessment } from '../lib/interviews/assessment-export.ts'
 import { markExported } from '../lib/interviews/assessment-store.ts'
@@ -60,17 +61,19 @@ import {
 import { authorize, type Caller } from '../lib/platform/auth.ts'
 import { requiredEnv } from '../lib/platform/config.ts'
 import { connect, retryRead, type Transaction } from '../lib/platform/db.ts'
-import { ConflictError, TooLargeError } from '../lib/platform/errors.ts'
+import { ConflictError } from '../lib/platform/errors.ts'
+import { download, downloadAnswers } from '../lib/platform/http/download.ts'
 import { isNamed } from '../lib/platform/http/etag.ts'
 import { type Answer, type HttpRequest, httpFunction, json, route } from '../lib/platform/http/index.ts'
 import { linkHeader, linkTo } from '../lib/platform/http/links.ts'
 import { pageAnswer, pageQuery, pageSchema, rangeOf } from '../lib/platform/http/numbered-pages.ts'
 import { idPath, wordInAnyCase, wordList } from '../lib/platform/http/shapes.ts'
-import { env, queues } from '../lib/platform/names.ts'
+import { env, queues, transcriptPrefix } from '../lib/platform/names.ts'
 import { sendOutbox } from '../lib/platform/outbox.ts'
 import { createSourceQueue } from '../lib/platform/queue.ts'
 import { spend } from '../lib/platform/quotas.ts'
 import { secretJson } from '../lib/platform/secrets.ts'
+import { createStorage } from '../lib/platform/storage.ts'
 
 const model = modelFromEnvironment()
 const outbox = {
@@ -81,8 +84,11 @@ const outbox = {
 const rooms = roomsFromEnvironment()
 const agentName = process.env[env.livekitAgentName] || undefined
 
-/** What Lambda answers at the most, less what stands around a body in base64. */
-const largestFile = 4 * 1024 * 1024
+/** Bytes of a file in Lambda's payload, which takes 6 MB: a text that compresses badly grows by a tenth. */
+const largestFile = 5_500_000
+
+/** Seconds that the address of a larger file is good for. */
+const downloadSeconds = 300
 
 /** Milliseconds that a cancellation waits for LiveKit to close the room; then it is left to the sweep. */
 const closingBudget = 5000
@@ -210,14 +216,31 @@ async function said(
   return json(200, write(mark, page), { ...headers, ...linkHeader({ next }) })
 }
 
-function download({ contentType, filename, body }: ExportFile<string | Uint8Array>): Answer {
-  if (Buffer.byteLength(body) > largestFile) throw new TooLargeError('The file is too large for one answer')
+function payloadBytes(body: string | Uint8Array): number {
+  return typeof body === 'string' ? Buffer.byteLength(JSON.stringify(body)) : 4 * Math.ceil(body.length / 3)
+}
+
+/** A file of an interview: by itself, or where it is too large for a response, by an address that leads to it. */
+async function deliver(
+  event: HttpRequest<unknown, unknown, unknown>['event'],
+  interviewId: string,
+  { contentType, filename, body }: ExportFile<string | Uint8Array>,
+): Promise<Answer> {
   const headers = {
     'content-type': contentType,
     'content-disposition': `attachment; filename="${filename}"`,
     'cache-control': 'private, no-store',
   }
-  return { status: 200, headers, body }
+  const isLarge = payloadBytes(body) > largestFile
+  // HEAD is told of the file and writes none.
+  if (isLarge && event.requestContext.http.method === 'HEAD') return { status: 200, headers }
+  if (!isLarge) return { status: 200, headers, body }
+  const storage = createStorage(requiredEnv(env.uploadBucket))
+  const key = `${transcriptPrefix}${interviewId}/${randomUUID()}`
+  await storage.put(key, body, contentType)
+  const address = await storage.presignGet(key, filename, contentType, downloadSeconds)
+  // A client that asks for JSON gets the address, also of a file that is JSON.
+  return download(event, 'application/octet-stream', address)
 }
 
 /** Asks for an assessment of what the team owns, and sends its message once that is committed. */
@@ -448,13 +471,14 @@ export const handler = httpFunction({
     answers: {
       200: z.union([
         transcriptFile,
+        downloadAnswers[200],
         ...fileSchema(['text/plain', 'text/csv', 'text/markdown', 'text/vtt']).options,
       ]),
+      302: null,
     },
-    errors: [413],
-    async handler({ path, query, caller }) {
+    async handler({ path, query, caller, event }) {
       const { id } = await find(caller, path.id)
-      return download(exportTranscript(query.format, id, await transcriptOf(id)))
+      return deliver(event, id, exportTranscript(query.format, id, await transcriptOf(id)))
     },
   }),
 
@@ -497,8 +521,11 @@ export const handler = httpFunction({
     summary: 'The assessment as a document',
     path: idPath,
     query: z.strictObject({ format: wordInAnyCase(assessmentFormats).default('pdf') }),
-    answers: { 200: fileSchema(['text/markdown', 'application/pdf']) },
-    errors: [409, 413],
+    answers: {
+      200: z.union([downloadAnswers[200], ...fileSchema(['text/markdown', 'application/pdf']).options]),
+      302: null,
+    },
+    errors: [409],
     async handler({ path, query, caller, event }) {
       const interview = await find(caller, path.id)
       const assessment = await retryRead(() => getAssessment(connect(), interview.id))
@@ -517,7 +544,7 @@ export const handler = httpFunction({
         otherVerdicts: other_verdicts,
         turns: (await transcriptOf(interview.id)).turns,
       }
-      const file = download(await exportAssessment(query.format, report))
+      const file = await deliver(event, interview.id, await exportAssessment(query.format, report))
       if (event.requestContext.http.method === 'GET') {
         await connect().begin((tx) => markExported(tx, interview.id))
       }

@@ -23,6 +23,7 @@ import {
   queueVariables,
   rejectsPrefix,
   resumePrefix,
+  transcriptPrefix,
   uploadPrefix,
   webhookPrefix,
 } from '../../lib/platform/names.ts'
@@ -79,7 +80,7 @@ export class ApiStack extends Stack {
         [env.uploadRetentionDays]: String(surroundings.stage.uploadRetentionDays),
       }),
       interviews: makeFunction(this, 'interviews', surroundings, {
-        ...environment,
+        ...uploads,
         ...(surroundings.stage.livekitAgent !== undefined && {
           [env.livekitAgentName]: surroundings.stage.livekitAgent,
         }),
@@ -146,6 +147,7 @@ export class ApiStack extends Stack {
     allowToMiss(candidates, bucket)
     sendTo(candidates, resumes, env.resumesQueueUrl)
     allowInvoke(candidates, stack.mailer, env.mailerFunctionName)
+    allowObjects(interviews, bucket, transcriptPrefix, ['s3:GetObject', 's3:PutObject'])
     allowInvoke(interviews, stack.gemini, env.geminiFunctionName)
     stack.share('livekit', interviews)
     allowInvoke(interviews, stack.livekit, env.livekitFunctionName)

@@ -26,6 +26,8 @@ import {
   queues,
   rejectsPrefix,
   resumePrefix,
+  transcriptFileDays,
+  transcriptPrefix,
   uploadPrefix,
   webhookPrefix,
   webhookRetentionDays,
@@ -179,6 +181,11 @@ function makeBucket(scope: Stack, stage: Stage): Bucket {
         expiration: Duration.days(stage.uploadRetentionDays),
       })),
       { prefix: exportsPrefix, expiration: Duration.days(exportRetentionDays) },
+      {
+        prefix: transcriptPrefix,
+        expiration: Duration.days(transcriptFileDays),
+        noncurrentVersionExpiration: Duration.days(noncurrentResumeDays),
+      },
       { prefix: webhookPrefix, expiration: Duration.days(webhookRetentionDays) },
     ],
   })

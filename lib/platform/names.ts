@@ -165,6 +165,9 @@ export const resumePrefix = 'resumes/'
 /** Bodies of webhooks that are too large for a message, which expire after these days. */
 export const webhookPrefix = 'webhooks/'
 export const webhookRetentionDays = 30
+/** Exports of interviews that no response can hold, which expire after this many days: S3 takes no shorter time. */
+export const transcriptPrefix = 'transcripts/'
+export const transcriptFileDays = 1
 /** Files of exports, which expire after these days. */
 export const exportsPrefix = 'exports/'
 export const exportRetentionDays = 7

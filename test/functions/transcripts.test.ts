@@ -4,21 +4,26 @@ import { disconnect } from '../../lib/platform/db.ts'
 import { createKey } from '../../lib/platform/keys.ts'
 import { type CallOptions, type CallResult, call, httpEvent, lambdaContext } from '../support/http-event.ts'
 import { freshDatabase, type TestDatabase, watchedPool } from '../support/postgres.ts'
+import { startStorage } from '../support/storage.ts'
 
 /** Bytes of a response that Lambda takes. */
 const lambdaLimit = 6_291_556
 
 let database: TestDatabase
+let bucket: Awaited<ReturnType<typeof startStorage>>
 let handler: typeof import('../../functions/interviews.ts').handler
 let key: string
 let team: string
 
 beforeAll(async () => {
   database = await freshDatabase()
+  bucket = await startStorage()
   const unused = {
     ASSESSMENTS_QUEUE_URL: 'http://127.0.0.1:1/none',
     EMAILS_QUEUE_URL: 'http://127.0.0.1:1/none',
     GEMINI_FUNCTION_NAME: 'none',
+    UPLOAD_BUCKET: 'uploads',
+    ...bucket.env,
   }
   for (const [name, value] of Object.entries({ ...database.env, ...unused })) vi.stubEnv(name, value)
   key = (await createKey(database.sql, { role: 'recruiter', team: 'acme', label: 'desk' })).key
@@ -29,6 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await disconnect()
   await database.close()
+  await bucket.close()
   vi.unstubAllEnvs()
 })
 
@@ -169,6 +175,42 @@ describe('a response', () => {
       expect(status).toBe(422)
       expect(body.details[0].field).toBe(field)
     }
+  })
+})
+
+describe('an export', () => {
+  it.each(['txt', 'json', 'csv', 'md', 'vtt'])(
+    'of %s that no response can hold is a file',
+    async (format) => {
+      const id = await makeInterview()
+      await storeTurns(id, 300, `${'"'.repeat(19_990)} the end`)
+      const target = `${id}/transcript/export?format=${format}`
+      const head = await handler(httpEvent(`HEAD /api/interviews/${target}`, { key }), lambdaContext())
+      expect(head).toMatchObject({ statusCode: 200, body: '' })
+      const { status, headers } = await get(target)
+      expect(status).toBe(302)
+      const file = await fetch(headers.location!)
+      expect(file.status).toBe(200)
+      expect(file.headers.get('content-disposition')).toBe(
+        `attachment; filename="transcript_${id}.${format}"`,
+      )
+      const text = await file.text()
+      expect(text.length).toBeGreaterThan(5_900_000)
+      expect(text.split('the end')).toHaveLength(301)
+      const asked = await get(target, { headers: { accept: 'application/json' } })
+      expect(asked.body).toMatchObject({
+        status: 'success',
+        url: expect.stringContaining(`transcripts/${id}/`),
+      })
+    },
+  )
+
+  it('is a response while Lambda takes it, whatever is escaped in it', async () => {
+    const id = await makeInterview()
+    await storeTurns(id, 130, '"'.repeat(20_000))
+    const target = `${id}/transcript/export`
+    expect((await get(target)).status).toBe(200)
+    expect(await payload(target, {})).toBeLessThan(lambdaLimit)
   })
 })
 
