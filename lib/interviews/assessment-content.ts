@@ -12,6 +12,7 @@ import {
   reviewAssessment,
 } from './assessment-answer.ts'
 import type { Rubric } from './interviews.ts'
+import type { LeftOut } from './prompts.ts'
 import type { TranscriptTurn } from './transcript.ts'
 
 const criterionSchema = z.object({
@@ -57,6 +58,13 @@ export const assessmentSchema = z
       .int()
       .min(0)
       .meta({ description: 'Texts and lists of the model that were cut to what is stored' }),
+    left_out: z
+      .strictObject({ turns: z.int().min(0), shortened: z.int().min(0) })
+      .nullable()
+      .meta({
+        description:
+          'What the model was not shown of a long transcript: turns from its middle, and turns that lack their end; null if nobody counted',
+      }),
     criteria: z.array(criterionSchema),
   })
   .meta({
@@ -87,6 +95,7 @@ export function wholeAssessment(
   said: ModelAssessment,
   rubric: Rubric,
   turns: readonly Line[] | undefined,
+  leftOut: LeftOut | null = null,
 ): AssessmentContent {
   const judged = new Map(said.criteria.map((judgement) => [judgement.id, judgement]))
   const words = turns && wordsOf(turns)
@@ -115,6 +124,7 @@ export function wholeAssessment(
         : null,
     thin_evidence: words ? criteria.some(({ thin_evidence }) => thin_evidence === true) : null,
     shortened,
+    left_out: leftOut,
     criteria,
     strengths,
     weaknesses,
@@ -196,7 +206,9 @@ const citedIn = z.object({
  */
 export function readContent(stored: unknown, rubric: Rubric): AssessmentContent | null {
   if (stored === null || stored === undefined) return null
-  if (wholeSchema.safeParse(stored).success) return stored as AssessmentContent
+  if (wholeSchema.safeParse(stored).success) {
+    return { left_out: null, ...(stored as Omit<AssessmentContent, 'left_out'>) }
+  }
   const cited = citedIn
     .parse(stored)
     .criteria.flatMap(({ evidence }) => evidence.map(({ turn_id }) => turn_id))

@@ -10,7 +10,7 @@ export const recommendationWords: Record<Recommendation, string> = {
 
 /** What an assessment comes to and how far that holds, as its readers are told first, wherever they read it. */
 export function findings(content: AssessmentContent): { name: string; text: string }[] {
-  const { recommendation, overall_score, coverage, contradiction, criteria, shortened } = content
+  const { recommendation, overall_score, coverage, contradiction, criteria, shortened, left_out } = content
   const missing = criteria.filter(({ status }) => status === 'not_assessed').map(({ title }) => title)
   const thin = criteria.filter(({ thin_evidence }) => thin_evidence).map(({ title }) => title)
   const share = missing.length === 0 ? '' : ` (${coverage.weight_percent} % of the weight)`
@@ -37,6 +37,14 @@ export function findings(content: AssessmentContent): { name: string; text: stri
       : []),
     ...(thin.length > 0
       ? [{ name: 'Thin evidence', text: `The candidate says little that supports: ${thin.join(', ')}` }]
+      : []),
+    ...(left_out && left_out.turns + left_out.shortened > 0
+      ? [
+          {
+            name: 'Not read',
+            text: `The transcript is too long for the model: it was not shown ${left_out.turns} turns from the middle, and the end of ${left_out.shortened} turns`,
+          },
+        ]
       : []),
     ...(shortened > 0
       ? [{ name: 'Shortened', text: `${shortened} of the model's texts and lists, which were too long` }]

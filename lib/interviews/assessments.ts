@@ -285,7 +285,11 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
   // Whatever the model function made of it, also one of another release.
   const reviewed = reviewAssessment(answer, prompt.citable)
   if (!reviewed) throw new FinalError('invalid_answer', 'The model assessed nothing')
-  return { interview, turns, content: wholeAssessment(reviewed.answer, rubricOf(interview), turns) }
+  return {
+    interview,
+    turns,
+    content: wholeAssessment(reviewed.answer, rubricOf(interview), turns, prompt.leftOut),
+  }
 }
 
 /** Seconds by which the clocks of SQS and the database may differ. */

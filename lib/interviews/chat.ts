@@ -10,6 +10,7 @@ import { resumeContext } from './resume-search.ts'
 import type { ChatAnswer } from './tasks.ts'
 import { linesOfText } from './text.ts'
 import { readTranscript, type TranscriptTurn } from './transcript.ts'
+import { boundedPage } from './transcript-page.ts'
 
 /** A recruiter's question. */
 export const questionBody = z.strictObject({ question: linesOfText(2000) })
@@ -54,6 +55,9 @@ export const chatHistorySchema = z
     next_after: z.int().nullable(),
   })
   .meta({ id: 'ChatHistory', description: 'next_after is null at the end.' })
+
+/** Characters of one turn that is cited: the transcript has the rest. */
+const citedCharacters = 2000
 
 /** Messages before a question that say what it refers to. */
 const remembered = 6
@@ -101,14 +105,16 @@ export async function chatHistory(
   { after = 0, limit }: { after?: number | undefined; limit: number },
 ): Promise<z.output<typeof chatHistorySchema>> {
   const rows = await readMessages(sql, interviewId, { after, limit: limit + 1 })
-  const page = rows.slice(0, limit)
-  const cites = page.some(({ citations }) => citations.length > 0)
+  const wanted = rows.slice(0, limit)
+  const cites = wanted.some(({ citations }) => citations.length > 0)
   const turns = cites ? (await readTranscript(sql, interviewId)).turns : []
+  const views = wanted.map((row) => messageView(row, turns))
+  const data = boundedPage(views, limit)
   return {
     status: 'success',
     interview_id: interviewId,
-    data: page.map((row) => messageView(row, turns)),
-    next_after: rows.length > limit ? page.at(-1)!.sequence_no : null,
+    data,
+    next_after: rows.length > data.length ? data.at(-1)!.sequence_no : null,
   }
 }
 
@@ -127,7 +133,10 @@ function messageView(row: ChatMessage, turns: readonly TranscriptTurn[]): Messag
         sequence_no,
         timestamp,
         speaker_label,
-        content,
+        content:
+          content.length <= citedCharacters
+            ? content
+            : `${content.slice(0, citedCharacters).toWellFormed()}…`,
       })),
     created_at: created_at.toISOString(),
   }

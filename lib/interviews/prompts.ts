@@ -22,6 +22,12 @@ type Line = Pick<TranscriptTurn, 'id' | 'speaker_label' | 'content'> &
 /** Characters of a transcript that a prompt holds at the most: some 100,000 tokens, two working days of talk. */
 export const longestTranscript = 400_000
 
+/** Of one turn, so that no few of them leave no room for the others. */
+export const longestTurn = 20_000
+
+/** What a prompt does not hold of a transcript: turns left out of its middle, and turns of which the end is. */
+export type LeftOut = { turns: number; shortened: number }
+
 /** What is assessed where the recruiter has not said it. The ids are kept in assessments and never change. */
 export const defaultRubric: Rubric = [
   { id: 'communication', title: 'Communication', weight: 1 },
@@ -142,18 +148,31 @@ const resumeBlock = ({ passages }: ResumeExcerpt): string =>
 
 const warned = (system: string, hidesText: boolean): string => (hidesText ? `${system}\n${hides}` : system)
 
-/** The turns that fit into a prompt, as its lines: of a longer transcript the middle is left out. */
-export function transcriptLines(turns: readonly Line[]): { lines: string[]; ids: string[] } {
+/**
+ * The turns that fit into a prompt, as its lines: of a longer transcript the middle is left out, and of a longer turn
+ * the end.
+ */
+export function transcriptLines(turns: readonly Line[]): {
+  lines: string[]
+  ids: string[]
+  leftOut: LeftOut
+} {
   const written = turns.map(({ id, speaker_label, content, corrected_content }) => {
     const corrected = corrected_content ? ` (corrected: ${oneLine(corrected_content)})` : ''
-    return { id, line: `[${id}] ${speaker_label}: ${oneLine(content)}${corrected}` }
+    const said = `${oneLine(content)}${corrected}`
+    const isLong = said.length > longestTurn
+    const text = isLong
+      ? `${said.slice(0, longestTurn).toWellFormed()} (the rest of this turn is left out)`
+      : said
+    return { id, line: `[${id}] ${speaker_label}: ${text}`, isLong }
   })
   const from = fitting(written)
   const to = written.length - fitting(written.slice(from).reverse())
   const kept = [...written.slice(0, from), ...written.slice(to)]
   const lines = kept.map(({ line }) => line)
   if (to > from) lines.splice(from, 0, `(${to - from} turns are left out here)`)
-  return { lines, ids: kept.map(({ id }) => id) }
+  const leftOut = { turns: to - from, shortened: kept.filter(({ isLong }) => isLong).length }
+  return { lines, ids: kept.map(({ id }) => id), leftOut }
 }
 
 /** How many of the first lines fit into half of the bound. */
@@ -175,8 +194,8 @@ export function assessmentPrompt(
   subject: Subject,
   resume: ResumeExcerpt,
   turns: readonly Line[],
-): Prompt & { citable: Citable } {
-  const { lines, ids } = transcriptLines(turns)
+): Prompt & { citable: Citable; leftOut: LeftOut } {
+  const { lines, ids, leftOut } = transcriptLines(turns)
   const blocks = [
     ...about(subject),
     rubricBlock(subject),
@@ -185,7 +204,7 @@ export function assessmentPrompt(
     transcriptBlock(lines),
   ]
   const citable = { turn_ids: ids, criterion_ids: rubricOf(subject).map(({ id }) => id) }
-  return { system: warned(assessmentSystem, resume.hidesText), text: join(blocks), citable }
+  return { system: warned(assessmentSystem, resume.hidesText), text: join(blocks), citable, leftOut }
 }
 
 export function planPrompt(subject: Subject & { duration_minutes: number }, resume: ResumeExcerpt): Prompt {

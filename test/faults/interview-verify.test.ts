@@ -32,6 +32,7 @@ const content = {
   contradiction: null,
   thin_evidence: false,
   shortened: 0,
+  left_out: null,
   criteria: [scored('go'), scored('sql')],
   strengths: [],
   weaknesses: [],

@@ -193,6 +193,15 @@ Nobody asked about \\*Go\\*
 `)
   })
 
+  it('says what the model was not shown of a long transcript', async () => {
+    const cut = { ...content(), left_out: { turns: 12, shortened: 3 } }
+    const { body } = await exportAssessment('md', report({ content: cut }))
+    expect(body).toContain(
+      '- **Not read:** The transcript is too long for the model: it was not shown 12 turns from the middle, and the end of 3 turns',
+    )
+    expect((await exportAssessment('md', report())).body).not.toContain('Not read')
+  })
+
   it('quotes a long turn in part', async () => {
     const long = turns.map((turn) => ({ ...turn, content: 'word '.repeat(100_000) }))
     const { body } = await exportAssessment('md', report({ turns: long }))

@@ -5,6 +5,7 @@ import {
   assessmentPrompt,
   chatPrompt,
   longestTranscript,
+  longestTurn,
   nextQuestionPrompt,
   planPrompt,
   resumePrompt,
@@ -156,9 +157,27 @@ test('leaves out the middle of a transcript that is too long, and says so', () =
 })
 
 test('shows a transcript that just fits as a whole', () => {
-  const size = longestTranscript / 4
-  const turns = Array.from({ length: 4 }, () => turn('x'.repeat(size - '[] Candidate: \n'.length - 36)))
-  expect(transcriptLines(turns).lines).toHaveLength(4)
+  const size = longestTranscript / 20
+  const turns = Array.from({ length: 20 }, () => turn('x'.repeat(size - '[] Candidate: \n'.length - 36)))
+  const { lines, leftOut } = transcriptLines(turns)
+  expect(lines).toHaveLength(20)
+  expect(leftOut).toEqual({ turns: 0, shortened: 0 })
+})
+
+test('shows the beginning of turns that are too long, and leaves none out for them', () => {
+  const turns = [turn('x'.repeat(300_000)), turn('Short.'), turn('y'.repeat(300_000))]
+  const { lines, ids, leftOut } = transcriptLines(turns)
+  expect(ids).toHaveLength(3)
+  expect(lines.join('').length).toBeLessThan(2 * longestTurn + 500)
+  expect(count(lines.join('\n'), 'the rest of this turn is left out')).toBe(2)
+  expect(leftOut).toEqual({ turns: 0, shortened: 2 })
+})
+
+test('counts what an assessment is not shown', () => {
+  const turns = Array.from({ length: 100 }, (_, index) => turn(`${index} ${'x'.repeat(10_000)}`))
+  const { citable, leftOut } = assessmentPrompt(subject, [], turns)
+  expect(leftOut).toEqual({ turns: 100 - citable.turn_ids!.length, shortened: 0 })
+  expect(leftOut.turns).toBeGreaterThan(50)
 })
 
 test('a plan knows how long the interview takes and its tone', () => {
