@@ -26,7 +26,7 @@ const budgets: Record<FunctionName, number> = {
   operations: 890,
   enrich: 190,
   candidates: 1250,
-  interviews: 2400,
+  interviews: 2550,
   webhooks: 1380,
   'apply-event': 1100,
   assess: 770,

@@ -126,6 +126,7 @@ const environments: Record<(typeof functionNames)[number], string[]> = {
     'GEMINI_FUNCTION_NAME',
     'LIVEKIT_FUNCTION_NAME',
     'LIVEKIT_SECRET_ARN',
+    'UPLOAD_BUCKET',
   ],
   webhooks: [
     'UPLOAD_BUCKET',
@@ -354,7 +355,7 @@ describe.each([
           expect(String(Action), policy.id).not.toContain('*')
           if (/s3:(Get|Put|Delete)/.test(String(Action))) {
             expect(JSON.stringify(Resource), policy.id).toMatch(
-              /"\/(uploads|rejects|exports|resumes|webhooks|person-data)\/\*"/,
+              /"\/(uploads|rejects|exports|resumes|transcripts|webhooks|person-data)\/\*"/,
             )
           }
         }
@@ -450,7 +451,7 @@ describe.each([
       }
     })
 
-    it('expire, and can be brought back for a week then: résumés and what is held about a person for a day', () => {
+    it('expire, and can be brought back for a week then: résumés, transcripts and what is held about a person for a day', () => {
       const bucket = all('AWS::S3::Bucket').find(({ stack }) => stack === 'data')
       const days = stageWith(context).uploadRetentionDays
       const on = { Status: 'Enabled' }
@@ -474,6 +475,12 @@ describe.each([
             { ...on, Prefix: 'uploads/', ExpirationInDays: days },
             { ...on, Prefix: 'rejects/', ExpirationInDays: days },
             { ...on, Prefix: 'exports/', ExpirationInDays: 7 },
+            {
+              ...on,
+              Prefix: 'transcripts/',
+              ExpirationInDays: 1,
+              NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+            },
             { ...on, Prefix: 'webhooks/', ExpirationInDays: 30 },
           ],
         },
@@ -509,14 +516,13 @@ describe.each([
       })
     })
 
-    it('stay in an encrypted database that takes IAM tokens, safe from deletion in prod', () => {
+    it('stay in an encrypted database that takes IAM tokens, safe from deletion in prod', () =>
       expect(only('AWS::RDS::DBCluster').Properties).toMatchObject({
         DatabaseName: 'insighta',
         EnableIAMDatabaseAuthentication: true,
         StorageEncrypted: true,
         DeletionProtection: context.stage === 'prod',
-      })
-    })
+      }))
 
     it('are migrated once the writer is up, by the version that this deployment brings', () => {
       const migration = only('Custom::Trigger')
