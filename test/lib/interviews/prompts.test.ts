@@ -175,7 +175,7 @@ test('shows the beginning of turns that are too long, and leaves none out for th
 
 test('counts what an assessment is not shown', () => {
   const turns = Array.from({ length: 100 }, (_, index) => turn(`${index} ${'x'.repeat(10_000)}`))
-  const { citable, leftOut } = assessmentPrompt(subject, [], turns)
+  const { citable, leftOut } = assessmentPrompt(subject, { passages: [], hidesText: false }, turns)
   expect(leftOut).toEqual({ turns: 100 - citable.turn_ids!.length, shortened: 0 })
   expect(leftOut.turns).toBeGreaterThan(50)
 })
