@@ -280,7 +280,8 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
   const resume = await resumeContext(sql, meteredModel(model, sql, teamId), interview.candidate_id, about, {
     remainingMs,
   })
-  const prompt = assessmentPrompt(interview, resume, turns)
+  // The model's function takes a prompt and nothing else.
+  const { leftOut, ...prompt } = assessmentPrompt(interview, resume, turns)
   const answer = await model.ask('assessment', prompt, { remainingMs })
   // Whatever the model function made of it, also one of another release.
   const reviewed = reviewAssessment(answer, prompt.citable)
@@ -288,7 +289,7 @@ async function generate({ sql, model, remainingMs }: AssessContext, interviewId:
   return {
     interview,
     turns,
-    content: wholeAssessment(reviewed.answer, rubricOf(interview), turns, prompt.leftOut),
+    content: wholeAssessment(reviewed.answer, rubricOf(interview), turns, leftOut),
   }
 }
 

@@ -85,6 +85,8 @@ export const notInData: Readonly<Record<string, string>> = {
   resume_chunks: 'The passages of the text of a résumé, which is in the data, with vectors made of them.',
   turn_texts: 'A copy of the turns, by which they are searched.',
   outbox: 'Ids of work that waits to be sent.',
+  rooms_to_close: 'Ids of rooms that are to be closed.',
+  invitations_sent: 'Counts of a day under hashes of addresses.',
   unmatched_events: 'Ids that belong to no one who is here.',
   email_suppressions: 'The release before has it; nothing is in it.',
   profiles: 'Shared by all teams, found by a name that may be someone else’s; no candidate has one.',

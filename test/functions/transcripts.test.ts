@@ -22,6 +22,7 @@ beforeAll(async () => {
     ASSESSMENTS_QUEUE_URL: 'http://127.0.0.1:1/none',
     EMAILS_QUEUE_URL: 'http://127.0.0.1:1/none',
     GEMINI_FUNCTION_NAME: 'none',
+    LIVEKIT_FUNCTION_NAME: 'none',
     UPLOAD_BUCKET: 'uploads',
     ...bucket.env,
   }

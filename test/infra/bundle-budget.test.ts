@@ -23,7 +23,7 @@ const budgets: Record<FunctionName, number> = {
   export: 780,
   'dead-letters': 610,
   sweep: 1020,
-  operations: 890,
+  operations: 910,
   enrich: 190,
   candidates: 1250,
   interviews: 2550,
