@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { migrate, readMigrations } from '../../../lib/db/migrator.ts'
-import type { Transaction } from '../../../lib/platform/db.ts'
-import type { RetryClock } from '../../../lib/platform/retry.ts'
-import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
-import { breaks, delays, readCatalogue } from './compatibility.ts'
+import { migrate, readMigrations } from '../../lib/db/migrator.ts'
+import type { Transaction } from '../../lib/platform/db.ts'
+import type { RetryClock } from '../../lib/platform/retry.ts'
+import { breaks, delays, readCatalogue } from '../lib/db/compatibility.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 
 const noRelease = 'No release had been deployed: nobody had a large table.'
 

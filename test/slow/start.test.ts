@@ -11,11 +11,11 @@ import { ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
 import { ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Credentials } from '../../../infra/local/credentials.ts'
-import { randomFreePort } from '../../../infra/local/ports.ts'
-import { queues } from '../../../lib/platform/names.ts'
+import type { Credentials } from '../../infra/local/credentials.ts'
+import { randomFreePort } from '../../infra/local/ports.ts'
+import { queues } from '../../lib/platform/names.ts'
 
-const script = join(import.meta.dirname, '../../../infra/local/start.ts')
+const script = join(import.meta.dirname, '../../infra/local/start.ts')
 const linux = process.platform === 'linux'
 
 let folder: string

@@ -1,26 +1,20 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { planning, type Sql } from '../../../lib/platform/db.ts'
-import { countryCodes } from '../../../lib/profiles/countries.ts'
-import { countProfiles } from '../../../lib/profiles/counts.ts'
-import { rebuildFacets } from '../../../lib/profiles/facets.ts'
+import { planning, type Sql } from '../../lib/platform/db.ts'
+import { countryCodes } from '../../lib/profiles/countries.ts'
+import { countProfiles } from '../../lib/profiles/counts.ts'
+import { rebuildFacets } from '../../lib/profiles/facets.ts'
 import {
   boundsProbability,
   canonicalFilter,
   type Filter,
   type FilterInput,
-} from '../../../lib/profiles/filter.ts'
-import {
-  maxLimit,
-  type PageRequest,
-  type Position,
-  type Sort,
-  sortColumns,
-} from '../../../lib/profiles/page.ts'
-import { readPage } from '../../../lib/profiles/page-store.ts'
-import type { Counts } from '../../../lib/profiles/path.ts'
-import { createdAt, type ProfileRow } from '../../../lib/profiles/profile.ts'
-import { freshDatabase, type TestDatabase } from '../../support/postgres.ts'
+} from '../../lib/profiles/filter.ts'
+import { maxLimit, type PageRequest, type Position, type Sort, sortColumns } from '../../lib/profiles/page.ts'
+import { readPage } from '../../lib/profiles/page-store.ts'
+import type { Counts } from '../../lib/profiles/path.ts'
+import { createdAt, type ProfileRow } from '../../lib/profiles/profile.ts'
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts'
 
 const size = 1_000_000
 /** Of those after the first, filters have excluded countries, ages with a gap, and bounds on creation too. */
