@@ -173,12 +173,18 @@ describe('an event source mapping', () => {
     poll()
     await until(async () => (await events()).length === 1 && sqs.inspect('work')?.inFlight.length === 2)
     await until(isEmpty)
-    const seen = await events()
-    expect(seen.map(({ Records }) => Records.map(({ body }) => body))).toEqual([
-      ['one', 'two'],
-      ['one', 'two'],
+    const [first, ...again] = (await events()).map(({ Records }) =>
+      Records.map(({ body, attributes }) => [body, attributes.ApproximateReceiveCount]),
+    )
+    expect(first).toEqual([
+      ['one', '1'],
+      ['two', '1'],
     ])
-    expect(seen[1]?.Records[0]?.attributes.ApproximateReceiveCount).toBe('2')
+    // Their timeouts may end a moment apart: SQS does not keep a batch together.
+    expect(again.flat().sort()).toEqual([
+      ['one', '2'],
+      ['two', '2'],
+    ])
     expect(Date.now() - sent).toBeGreaterThanOrEqual(1000)
   })
 
