@@ -77,7 +77,7 @@ export async function playHour(
   }
   await outside.calm()
   say(`  the hour is over after ${Math.round((performance.now() - started) / 1000)} s`)
-  const retried = await retryRefused(call)
+  const retried = (await retryRefused(call)) + (await redrive(call, () => true))
   problems.push(...(await leftOver({ cloud, sql, call }, performance.now() + settleMs)))
   for (const each of played) problems.push(...outcomeViolations(await outcomeOf(each)))
   problems.push(...bare)
@@ -212,7 +212,7 @@ function poorAnswer(form: 'part' | 'foreign' | 'cut' | 'nonsense'): object {
   return { candidates: [{ content: { role: 'model', parts: [{ text }] }, finishReason, index: 0 }] }
 }
 
-/** What an operator does once both third parties take the keys again. Answers how much there was. */
+/** What an operator does once both third parties take the keys again. Returns how much there was. */
 async function retryRefused(call: Call): Promise<number> {
   let retried = 0
   for (const service of ['gemini', 'resend']) {
@@ -248,18 +248,24 @@ async function leftOver(
     const left = [...messages, ...rows.map(({ what }) => what)]
     if (left.length === 0) return []
     if (performance.now() > deadline) return left
-    await redrive(call)
+    await redrive(call, ({ cause }) => cause !== 'dependency')
     await wait(500)
   }
 }
 
-/** Dead letters that are nobody's fault are redriven by the sweep; the operator redrives the others once. */
-async function redrive(call: Call): Promise<void> {
+type Letter = { id: string; cause: string }
+
+/**
+ * Redrives the open dead letters that are chosen. Returns how many. Those of a dependency that was down are the
+ * sweep's, until they have used up its redrives, as in an hour in which everything fails: then they are the operator's.
+ */
+async function redrive(call: Call, chosen: (letter: Letter) => boolean): Promise<number> {
+  let redriven = 0
   for (const queue of ['assessments', 'emails', 'resumes']) {
     const { body } = await call(`GET /api/ops/dead-letters/${queue}?state=open&limit=100`)
-    const ids = body.data
-      .filter(({ cause }: { cause: string }) => cause !== 'dependency')
-      .map(({ id }: { id: string }) => id)
+    const ids = body.data.filter(chosen).map(({ id }: Letter) => id)
     if (ids.length > 0) await call(`POST /api/ops/dead-letters/${queue}/redrive`, { body: { ids } })
+    redriven += ids.length
   }
+  return redriven
 }
