@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestLambda } from './handlers.ts'
+import { startTestLambda, until } from './handlers.ts'
 
 let bench: Awaited<ReturnType<typeof startTestLambda>>
 beforeAll(async () => {
@@ -20,7 +20,16 @@ async function run(source: string, events: unknown[] = [{}], handler = 'index.ha
     const { payload, functionError } = await bench.lambda.invoke(name, JSON.stringify(event))
     results.push({ failed: functionError !== undefined, body: JSON.parse(payload) })
   }
-  return { results, log: () => readFile(join(bench.logDir, `${name}.log`), 'utf8') }
+  const log = async () => {
+    let text = ''
+    // An answer does not wait for its lines to be written.
+    await until(async () => {
+      text = await readFile(join(bench.logDir, `${name}.log`), 'utf8').catch(() => '')
+      return text.match(/^REPORT .*\n/gm)?.length === events.length
+    })
+    return text
+  }
+  return { results, log }
 }
 
 async function errorOf(
