@@ -5,7 +5,7 @@ import { importOwners } from '../lib/imports/dead-letter.ts'
 import { moveConflicts } from '../lib/imports/name-store.ts'
 import { storageAnswers, sweepImports } from '../lib/imports/sweep.ts'
 import { interviewOwners } from '../lib/interviews/dead-letter.ts'
-import { countRefused } from '../lib/interviews/refused.ts'
+import { countRefused, totalOf } from '../lib/interviews/refused.ts'
 import { expireContents } from '../lib/interviews/retention.ts'
 import { closeDueRooms, roomsFromEnvironment } from '../lib/interviews/rooms.ts'
 import { refoldTurns } from '../lib/interviews/search.ts'
@@ -61,24 +61,27 @@ const afterOutage = { seconds: stalledAfter / 15, redrives: 5 }
 const namesBudget = 10_000
 
 function keyedNames() {
-  const end = Date.now() + namesBudget
-  return rekeyNames({ sql: connect(), remainingMs: () => end - Date.now(), moved: moveConflicts })
+  return rekeyNames({ sql: connect(), remainingMs: leftOf(namesBudget), moved: moveConflicts })
 }
 
 /** Milliseconds of a run in which rooms are closed: one that LiveKit does not close comes again. */
 const roomsBudget = 10_000
 
 function closedRooms() {
-  const end = Date.now() + roomsBudget
-  return closeDueRooms({ sql: connect(), rooms, remainingMs: () => end - Date.now() })
+  return closeDueRooms({ sql: connect(), rooms, remainingMs: leftOf(roomsBudget) })
 }
 
 /** Milliseconds of a run in which turns of earlier releases are made findable. */
 const turnsBudget = 5000
 
 function foldedTurns(): Promise<number> {
-  const end = Date.now() + turnsBudget
-  return refoldTurns(connect(), () => end - Date.now())
+  return refoldTurns(connect(), leftOf(turnsBudget))
+}
+
+/** Tells how many of so many milliseconds from now are left. */
+function leftOf(budget: number): () => number {
+  const end = Date.now() + budget
+  return () => end - Date.now()
 }
 
 async function redriven(): Promise<number> {
@@ -100,11 +103,7 @@ async function publishRefused(): Promise<void> {
   for (const { service, counts } of await countRefused(connect())) {
     const single = metrics.singleMetric()
     single.addDimension('ThirdParty', service)
-    single.addMetric(
-      'RefusedWork',
-      MetricUnit.Count,
-      Object.values(counts).reduce((sum, count) => sum + count, 0),
-    )
+    single.addMetric('RefusedWork', MetricUnit.Count, totalOf(counts))
   }
 }
 

@@ -86,14 +86,12 @@ export async function readEmail(tx: Transaction, id: string): Promise<EmailToSen
 }
 
 /** Makes an e-mail wait until the team's quota has room for it, which the sweep asks from time to time. */
-export async function waitForQuota(tx: Transaction, id: string, failure: Failure): Promise<Email> {
-  const [row] = await tx<Email[]>`
+export async function waitForQuota(tx: Transaction, id: string, failure: Failure): Promise<void> {
+  await tx`
     update emails
     set state = 'queued', counted = false, failure = ${tx.json(failure)}, lease = null, lease_until = null,
       touched_at = now()
-    where id = ${id}
-    returning ${emailColumns(tx)}`
-  return row!
+    where id = ${id}`
 }
 
 /** What was waited for is there. */

@@ -72,13 +72,12 @@ export async function retryEmails(
 ): Promise<{ emails: EmailView[]; messages: string[] }> {
   await lockInterview(tx, id)
   const messages: string[] = []
-  // Notices of changes cost no quota.
   for (const email of await listEmails(tx, id)) {
     if (email.state !== 'failed' || !retriable.has(email.failure?.code ?? '')) continue
     await lockLetters(tx, email.id)
     if (!(await reopenWork(tx, 'emails', email.id))) continue
     await settleLetters(tx, 'redriven', email.id, [queues.emails])
-    messages.push(await enqueue(tx, queues.emails, workMessages.emails(email.id)))
+    messages.push(await enqueueEmail(tx, email.id))
   }
   return { emails: await emailsOf(tx, id), messages }
 }
@@ -126,7 +125,7 @@ function insert(tx: Transaction, email: NewEmail): Promise<Email | undefined> {
 }
 
 function enqueueEmail(tx: Transaction, email_id: string): Promise<string> {
-  return enqueue(tx, queues.emails, { email_id })
+  return enqueue(tx, queues.emails, workMessages.emails(email_id))
 }
 
 /**

@@ -17,6 +17,11 @@ export type RefusedKind = (typeof refusedKinds)[number]
 export type RefusedCounts = Record<RefusedKind, number>
 export type Refused = { service: ThirdPartyName; counts: RefusedCounts; oldest: Date | null }
 
+/** Of all kinds together. */
+export function totalOf(counts: RefusedCounts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
+}
+
 type Queries = Sql | Transaction
 
 /** Rows of a kind that were refused by whichever third party, and the row's failure. */
@@ -80,7 +85,7 @@ export async function retryRefused(
     left -= messages.length
   }
   const refused = (await countRefused(sql)).find((each) => each.service === service)!
-  return { retried, remaining: Object.values(refused.counts).reduce((sum, count) => sum + count, 0) }
+  return { retried, remaining: totalOf(refused.counts) }
 }
 
 async function retrySome(
