@@ -109,10 +109,13 @@ export type NewEmail = {
 export async function queueEmail(tx: Transaction, email: NewEmail): Promise<string | undefined> {
   const made = await insert(tx, email)
   if (!made) return undefined
-  if (await trySpend(tx, email.teamId, 'emails', 1)) return enqueueEmail(tx, made.id)
+  if (isFree(email.kind) || (await trySpend(tx, email.teamId, 'emails', 1))) return enqueueEmail(tx, made.id)
   await waitForQuota(tx, made.id, beyondQuota)
   return undefined
 }
+
+/** A notice of a change costs no quota: the candidate has to know. */
+const isFree = (kind: EmailKind) => kind === 'rescheduled' || kind === 'cancelled'
 
 const beyondQuota: Failure = {
   code: 'quota_exceeded',

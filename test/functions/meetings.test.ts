@@ -306,6 +306,20 @@ describe('an interview that was invited', () => {
     expect(kindsOf(await emails())).toEqual(['invite', 'cancelled'])
   })
 
+  it('tells of changes whatever quota is left, and uses none of it', async () => {
+    const { invite, change, emails } = await interview()
+    await invite()
+    await sql`truncate team_usage`
+    await sql`
+      insert into team_quotas (team_id, kind, daily_limit) select id, 'emails', 0 from teams where name = 'acme'`
+    await change({ scheduled_at: '2077-01-05T15:00:00Z' })
+    await sql`truncate team_quotas`
+    const [, notice] = await emails()
+    expect(notice).toMatchObject({ kind: 'rescheduled', state: 'queued' })
+    expect(notice).not.toHaveProperty('failure')
+    expect(await sql`select used from team_usage where kind = 'emails'`).toEqual([])
+  })
+
   it('has notices sent again that failed, whatever quota is left', async () => {
     const { id, invite, change, emails } = await interview()
     await invite()
